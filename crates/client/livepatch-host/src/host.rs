@@ -1,0 +1,189 @@
+//! The machine's identity and its global state.
+
+use crate::{HostError, LoadedLivepatch, LoadedModule, livepatches, modules, tasks};
+use livepatch_kernel::{BuildId, KernelIdentity, Taint};
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// No file that is read here is larger: `/proc/modules` of a machine with hundreds of modules has some 20 KiB.
+const LARGEST: u64 = 4 << 20;
+
+/// A machine, seen through the file system below a root directory.
+#[derive(Clone, Debug)]
+pub struct Host {
+    root: PathBuf,
+}
+
+impl Host {
+    /// The machine whose `proc` and `sys` are mounted below `root`; `/` is the machine that runs this program.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The running kernel: build id of `/sys/kernel/notes`, release of `/proc/sys/kernel/osrelease`, and the
+    /// architecture of `/proc/sys/kernel/arch` (there since Linux 6.1) or, before that, of `uname`.
+    ///
+    /// # Errors
+    /// [`HostError`] when one of them is missing or malformed.
+    pub fn kernel(&self) -> Result<KernelIdentity, HostError> {
+        let notes = self.bytes("sys/kernel/notes")?;
+        let build_id =
+            BuildId::from_notes(&notes).map_err(|_| self.content("sys/kernel/notes", "GNU build id"))?;
+        let release = self.line("proc/sys/kernel/osrelease")?;
+        let release = release
+            .parse()
+            .map_err(|_| self.content("proc/sys/kernel/osrelease", "kernel release"))?;
+        let arch = self
+            .line("proc/sys/kernel/arch")
+            .unwrap_or_else(|_| uname_machine());
+        Ok(KernelIdentity {
+            release,
+            build_id,
+            arch,
+        })
+    }
+
+    /// `/proc/sys/kernel/tainted`.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is missing or no number.
+    pub fn taint(&self) -> Result<Taint, HostError> {
+        let path = "proc/sys/kernel/tainted";
+        self.line(path)?
+            .parse()
+            .map(Taint)
+            .map_err(|_| self.content(path, "taint mask"))
+    }
+
+    /// `/proc/sys/kernel/random/boot_id`: a UUID that differs from boot to boot.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is missing or empty.
+    pub fn boot_id(&self) -> Result<String, HostError> {
+        let path = "proc/sys/kernel/random/boot_id";
+        let id = self.line(path)?;
+        let sound = (32..=36).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        if sound {
+            Ok(id)
+        } else {
+            Err(self.content(path, "boot id"))
+        }
+    }
+
+    /// Time since boot, of `/proc/uptime`: unlike the clock it never jumps.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is missing or malformed.
+    pub fn uptime(&self) -> Result<Duration, HostError> {
+        let path = "proc/uptime";
+        let line = self.line(path)?;
+        let seconds = line.split(' ').next().and_then(|first| first.parse::<f64>().ok());
+        seconds
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .ok_or_else(|| self.content(path, "time since boot"))
+    }
+
+    /// `/proc/sys/kernel/hostname`.
+    ///
+    /// # Errors
+    /// [`HostError`] when it is missing.
+    pub fn hostname(&self) -> Result<String, HostError> {
+        self.line("proc/sys/kernel/hostname")
+    }
+
+    /// Whether this kernel can be livepatched at all: `/sys/kernel/livepatch` exists with `CONFIG_LIVEPATCH`.
+    pub fn supports_livepatch(&self) -> bool {
+        self.path(livepatches::DIRECTORY).is_dir()
+    }
+
+    /// The livepatches that the kernel has, by name; none when it cannot be livepatched.
+    ///
+    /// # Errors
+    /// [`HostError::Read`] when sysfs cannot be read.
+    pub fn livepatches(&self) -> Result<Vec<LoadedLivepatch>, HostError> {
+        livepatches::read(self)
+    }
+
+    /// The livepatch of this name, if the kernel has it.
+    ///
+    /// # Errors
+    /// [`HostError::Read`] when sysfs cannot be read.
+    pub fn livepatch(&self, name: &str) -> Result<Option<LoadedLivepatch>, HostError> {
+        livepatches::read_one(self, name)
+    }
+
+    /// The kernel modules of `/proc/modules`; none when the kernel has no modules.
+    ///
+    /// # Errors
+    /// [`HostError::Read`] when it is unreadable.
+    pub fn modules(&self) -> Result<Vec<LoadedModule>, HostError> {
+        match self.bytes("proc/modules") {
+            Ok(bytes) => Ok(modules::parse_modules(&String::from_utf8_lossy(&bytes))),
+            Err(error) if error.is_missing() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tasks that a running transition waits for, at most `limit`; see [`crate::BlockingTask`]. `patching`: towards
+    /// the patched state (true) or back (false).
+    pub fn blocking_tasks(&self, patching: bool, limit: usize) -> Vec<crate::BlockingTask> {
+        tasks::blocking(self, patching, limit)
+    }
+
+    /// `relative` below the root.
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// The first line of a small file, without blanks around it.
+    pub(crate) fn line(&self, relative: impl AsRef<Path>) -> Result<String, HostError> {
+        let bytes = self.bytes(&relative)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let line = text.lines().next().unwrap_or_default().trim();
+        if line.is_empty() {
+            Err(self.content(relative, "text"))
+        } else {
+            Ok(line.to_owned())
+        }
+    }
+
+    fn bytes(&self, relative: impl AsRef<Path>) -> Result<Vec<u8>, HostError> {
+        let path = self.path(relative);
+        let read = || {
+            let mut bytes = Vec::new();
+            fs::File::open(&path)?.take(LARGEST).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|source| HostError::Read {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    fn content(&self, relative: impl AsRef<Path>, expected: &'static str) -> HostError {
+        HostError::Content {
+            path: self.path(relative),
+            expected,
+        }
+    }
+}
+
+impl HostError {
+    /// Whether the file does not exist, which for sysfs and proc means: there is no such thing in the kernel.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
+fn uname_machine() -> String {
+    rustix::system::uname().machine().to_string_lossy().into_owned()
+}
