@@ -1,0 +1,327 @@
+//! What a guest is made of, and its boot.
+
+use crate::{
+    CachedKernel, Guest, VmError, channel::Channel, guest::State, initramfs::Initramfs, libraries, modules,
+};
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+const BUSYBOX: &str = "/bin/busybox";
+const QEMU: &str = "qemu-system-x86_64";
+/// Software emulation on a busy machine is slow; a boot normally takes two to five seconds.
+const BOOT_LIMIT: Duration = Duration::from_secs(180);
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+
+/// Describes a guest; [`GuestBuilder::boot`] makes it.
+#[derive(Clone, Debug)]
+pub struct GuestBuilder {
+    vmlinuz: PathBuf,
+    modules: PathBuf,
+    memory: u32,
+    processors: u32,
+    module_names: Vec<String>,
+    files: Vec<(PathBuf, String, u32)>,
+    contents: Vec<(String, u32, Vec<u8>)>,
+    append: String,
+    network: bool,
+    artefacts: Option<PathBuf>,
+}
+
+impl GuestBuilder {
+    /// A guest with this kernel image and its module tree (`…/lib/modules/RELEASE`, described by depmod).
+    pub fn new(vmlinuz: impl Into<PathBuf>, modules: impl Into<PathBuf>) -> Self {
+        Self {
+            vmlinuz: vmlinuz.into(),
+            modules: modules.into(),
+            memory: 512,
+            processors: 1,
+            module_names: Vec::new(),
+            files: Vec::new(),
+            contents: Vec::new(),
+            append: String::new(),
+            network: false,
+            artefacts: None,
+        }
+    }
+
+    /// A guest with a kernel of the cache.
+    pub fn for_kernel(kernel: &CachedKernel) -> Self {
+        Self::new(kernel.vmlinuz(), kernel.modules())
+    }
+
+    /// Memory in MiB; 512 unless told.
+    pub fn memory(mut self, mebibytes: u32) -> Self {
+        self.memory = mebibytes;
+        self
+    }
+
+    /// Processors; 1 unless told.
+    pub fn processors(mut self, count: u32) -> Self {
+        self.processors = count;
+        self
+    }
+
+    /// Loads this module, and what it needs, at boot. A built-in one is no error.
+    pub fn module(mut self, name: &str) -> Self {
+        self.module_names.push(name.to_owned());
+        self
+    }
+
+    /// Copies a file of the host to an absolute path in the guest, with these permission bits.
+    pub fn file(mut self, host: impl Into<PathBuf>, guest: &str, mode: u32) -> Self {
+        self.files.push((host.into(), guest.to_owned(), mode));
+        self
+    }
+
+    /// Puts a file with these contents at an absolute path in the guest.
+    pub fn contents(mut self, guest: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> Self {
+        self.contents.push((guest.to_owned(), mode, bytes.into()));
+        self
+    }
+
+    /// Copies a program of the host; at boot time its shared libraries come along.
+    pub fn program(self, host: impl Into<PathBuf>, guest: &str) -> Self {
+        self.file(host, guest, 0o755)
+    }
+
+    /// Copies a whole directory of the host to the guest's root, as an unpacked package; links are followed.
+    ///
+    /// # Errors
+    /// [`VmError::File`].
+    pub fn tree(mut self, host: &Path) -> Result<Self, VmError> {
+        let mut pending = vec![host.to_owned()];
+        while let Some(directory) = pending.pop() {
+            for entry in fs::read_dir(&directory).map_err(VmError::file(&directory))? {
+                let path = entry.map_err(VmError::file(&directory))?.path();
+                let metadata = fs::metadata(&path).map_err(VmError::file(&path))?;
+                if metadata.is_dir() {
+                    pending.push(path);
+                } else if let Ok(inside) = path.strip_prefix(host) {
+                    let guest = format!("/{}", inside.display());
+                    self.files
+                        .push((path.clone(), guest, metadata.permissions().mode() & 0o7777));
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// Adds to the kernel's command line.
+    pub fn append(mut self, text: &str) -> Self {
+        self.append.push(' ');
+        self.append.push_str(text);
+        self
+    }
+
+    /// Gives the guest a network card: 10.0.2.15, with the host's loopback at 10.0.2.2.
+    pub fn network(mut self, wanted: bool) -> Self {
+        self.network = wanted;
+        self
+    }
+
+    /// Keeps console, initramfs and QEMU's messages in this directory; else they go with the guest.
+    pub fn artefacts(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.artefacts = Some(directory.into());
+        self
+    }
+
+    /// Boots the guest and waits until it takes commands.
+    ///
+    /// # Errors
+    /// What is missing on the host, and [`VmError::Gone`] or [`VmError::TimedOut`] when the boot fails.
+    pub fn boot(self) -> Result<Guest, VmError> {
+        let scratch = tempfile::Builder::new()
+            .prefix("livepatch-vm-")
+            .tempdir()
+            .map_err(VmError::file("temporary directory"))?;
+        let artefacts = self
+            .artefacts
+            .clone()
+            .unwrap_or_else(|| scratch.path().to_owned());
+        fs::create_dir_all(&artefacts).map_err(VmError::file(&artefacts))?;
+        let initramfs = artefacts.join("initramfs.cpio");
+        fs::write(&initramfs, self.initramfs()?).map_err(VmError::file(&initramfs))?;
+
+        // The socket's path must be short (108 bytes), hence always in the temporary directory.
+        let socket = scratch.path().join("control");
+        let listener = UnixListener::bind(&socket).map_err(VmError::file(&socket))?;
+        let console = artefacts.join("console.log");
+        let mut child = self.start(&initramfs, &socket, &console, &artefacts.join("qemu.log"))?;
+        let channel = match accept(&listener, &mut child) {
+            Ok(channel) => channel,
+            Err(error) => {
+                // Both fail only when it has ended already.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
+        let guest = Guest::new(
+            State {
+                child,
+                channel,
+                next_id: 0,
+            },
+            console,
+            artefacts,
+            scratch,
+        );
+        guest.wait_until_ready(BOOT_LIMIT)?;
+        Ok(guest)
+    }
+
+    fn initramfs(&self) -> Result<Vec<u8>, VmError> {
+        let busybox = fs::read(BUSYBOX).map_err(|_| VmError::MissingProgram {
+            program: BUSYBOX,
+            package: "busybox-static",
+        })?;
+        let mut tree = Initramfs::new(busybox);
+        for module in modules::closure(&self.modules, &self.all_modules())? {
+            tree.module(module);
+        }
+        for (host, guest, mode) in &self.files {
+            let bytes = fs::read(host).map_err(VmError::file(host))?;
+            if *mode & 0o111 != 0 && bytes.starts_with(b"\x7fELF") {
+                add_libraries(&mut tree, host)?;
+            }
+            tree.file(guest, *mode, bytes);
+        }
+        for (guest, mode, bytes) in &self.contents {
+            tree.file(guest, *mode, bytes.clone());
+        }
+        Ok(tree.pack())
+    }
+
+    /// With the panic device's driver, without which a panic looks like a power-off.
+    fn all_modules(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        if modules::has(&self.modules, "pvpanic-pci") {
+            names.push("pvpanic-pci".to_owned());
+        }
+        if self.network {
+            names.extend(["virtio_pci".to_owned(), "virtio_net".to_owned()]);
+        }
+        names.extend(self.module_names.iter().cloned());
+        names
+    }
+
+    fn start(&self, initramfs: &Path, socket: &Path, console: &Path, log: &Path) -> Result<Child, VmError> {
+        let messages = || {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(log)
+                .map_err(VmError::file(log))
+        };
+        // setpriv: QEMU goes when this thread does, even when it is killed.
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            "--",
+            QEMU,
+            "-accel",
+            "tcg",
+            "-cpu",
+            "max",
+            "-nodefaults",
+            "-no-user-config",
+        ]);
+        command.args([
+            "-display",
+            "none",
+            "-no-reboot",
+            "-m",
+            &self.memory.to_string(),
+            "-smp",
+            &self.processors.to_string(),
+        ]);
+        command.args(["-device", "pvpanic-pci", "-action", "panic=exit-failure"]);
+        command.arg("-serial").arg(format!("file:{}", console.display()));
+        command
+            .arg("-chardev")
+            .arg(format!("socket,id=control,path={}", socket.display()));
+        command.args(["-device", "isa-serial,chardev=control"]);
+        if self.network {
+            command.args([
+                "-netdev",
+                "user,id=net",
+                "-device",
+                "virtio-net-pci,netdev=net,romfile=",
+            ]);
+        }
+        command
+            .arg("-kernel")
+            .arg(&self.vmlinuz)
+            .arg("-initrd")
+            .arg(initramfs);
+        command
+            .arg("-append")
+            .arg(format!("console=ttyS0 panic=-1 loglevel=6{}", self.append));
+        command
+            .stdin(Stdio::null())
+            .stdout(messages()?)
+            .stderr(messages()?);
+        which(QEMU)?;
+        command.spawn().map_err(|source| VmError::Spawn {
+            program: "setpriv",
+            source,
+        })
+    }
+}
+
+/// What the dynamic loader would look for, at the same place as on the host.
+fn add_libraries(tree: &mut Initramfs, program: &Path) -> Result<(), VmError> {
+    for library in libraries::closure(program)? {
+        let guest = library.to_string_lossy();
+        if !tree.has(&guest) {
+            tree.file(
+                &guest,
+                0o755,
+                fs::read(&library).map_err(VmError::file(&library))?,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// setpriv would report a missing QEMU only in the log.
+fn which(program: &'static str) -> Result<(), VmError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|directory| directory.join(program).is_file()) {
+        return Ok(());
+    }
+    Err(VmError::MissingProgram {
+        program,
+        package: "qemu-system-x86",
+    })
+}
+
+/// QEMU connects as it starts; when it does not, it has ended with a message in its log.
+fn accept(listener: &UnixListener, child: &mut Child) -> Result<Channel, VmError> {
+    listener.set_nonblocking(true).map_err(VmError::Channel)?;
+    let start = Instant::now();
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => return Channel::new(stream).map_err(VmError::Channel),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(VmError::Channel(error)),
+        }
+        let ended = child.try_wait().map_err(VmError::Channel)?.is_some();
+        if ended || start.elapsed() > CONNECT_LIMIT {
+            let why = "QEMU did not connect to its control socket: see qemu.log among the artefacts";
+            return Err(VmError::Channel(std::io::Error::new(
+                ErrorKind::NotConnected,
+                why,
+            )));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}

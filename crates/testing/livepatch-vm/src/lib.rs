@@ -1,0 +1,37 @@
+//! Boots real kernels in QEMU, for tests and for the demo.
+//!
+//! A [`GuestBuilder`] takes a distribution's kernel as it is (vmlinuz and module tree, see [`CachedKernel`]), packs an
+//! initramfs around busybox (statically linked, from the host) with the modules, files and programs that the caller
+//! names, and boots it by software emulation. The [`Guest`] then runs shell commands over a second serial port, tells an
+//! oops and a panic from a clean power-off, and keeps the console as a file. Nothing of the host is touched: no mounts,
+//! no root, no bridge; the guest reaches the host's `127.0.0.1:PORT` as `10.0.2.2:PORT`.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), livepatch_vm::VmError> {
+//! use std::time::Duration;
+//! let kernel = livepatch_vm::CachedKernel::find(None)?;
+//! let guest = livepatch_vm::GuestBuilder::for_kernel(&kernel).module("loop").network(true).boot()?;
+//! assert_eq!(guest.check("uname -r", Duration::from_secs(10))?.trim(), kernel.release);
+//! guest.shutdown()?;
+//! # Ok(()) }
+//! ```
+//!
+//! Host programs: `qemu-system-x86_64`, `/bin/busybox` (static), `setpriv`, and `ldd` for dynamic programs; Debian has
+//! them in qemu-system-x86, busybox-static, util-linux and libc-bin.
+
+mod builder;
+mod channel;
+mod console;
+mod cpio;
+mod error;
+mod guest;
+mod initramfs;
+mod kernel_cache;
+mod libraries;
+mod modules;
+
+pub use builder::GuestBuilder;
+pub use console::Oops;
+pub use error::VmError;
+pub use guest::{Exit, Guest, Output};
+pub use kernel_cache::{CachedKernel, cache_directory};
