@@ -1,0 +1,36 @@
+//! The TUF repository (The Update Framework, specification 1.0): publish livepatches, and load them with proof.
+//!
+//! The only crate that names the TUF library. Both sides are plain synchronous calls: [`Publisher`] for the server,
+//! [`Repository`] for the machine. The network is an argument ([`Fetch`]), and so is the publisher's clock.
+//!
+//! A repository is two directories of static files, `metadata/` and `targets/`. Every target is a signed module named
+//! `RELEASE/NAME.ko`; the signed targets metadata carry its manifest and the tiers that it is available to:
+//!
+//! ```json
+//! {"custom": {"livepatch": {"manifest": {"schema": 1, "…": "…"}, "tiers": ["edge", "beta"]}}}
+//! ```
+//!
+//! Consistent snapshots are on (specification 6.2): metadata files carry their version, targets their digest, so a
+//! mirror that is half way through a copy serves the old state or the new one, never a mixture.
+
+mod datastore;
+mod durable;
+mod entry;
+mod error;
+mod fetch;
+mod keys;
+mod metadata;
+mod publisher;
+mod repository;
+mod role;
+
+pub use entry::Published;
+pub use error::{PublishError, TrustError};
+pub use fetch::{DirectoryFetch, Fetch, FetchError};
+pub use publisher::Publisher;
+pub use repository::{LoadRequest, Repository, Skipped};
+pub use role::{Lifetimes, Role, Versions};
+
+/// A larger module is neither published nor fetched. The largest livepatches seen are below 1 MiB; a debug build of a
+/// big module stays below 64 MiB.
+pub const LARGEST_MODULE: u64 = 64 << 20;

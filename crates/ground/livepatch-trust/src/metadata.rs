@@ -1,0 +1,279 @@
+//! Makes, signs and reads metadata documents; the only part of the publisher that speaks the library's schema.
+
+use crate::{Lifetimes, PublishError, Published, Role, Versions, durable, fetch::limit_of, keys::RoleKey};
+use aws_lc_rs::{digest, rand::SystemRandom};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tough::{
+    TargetName,
+    editor::signed::SignedRole,
+    key_source::KeySource,
+    schema::{
+        self, Hashes, KeyHolder, Metafile, RoleKeys, RoleType, Root, Signed, Snapshot, Targets, Timestamp,
+    },
+};
+use tough_jiff::Timestamp as Moment;
+
+/// The version of the specification that the documents follow; tough 0.24 accepts this one.
+const SPEC_VERSION: &str = "1.0.0";
+
+/// The documents that a repository consists of, and the root's own text.
+pub(crate) struct Documents {
+    pub(crate) root: Signed<Root>,
+    pub(crate) root_text: String,
+    pub(crate) targets: Signed<Targets>,
+    pub(crate) snapshot: Signed<Snapshot>,
+    pub(crate) timestamp: Signed<Timestamp>,
+}
+
+impl Documents {
+    /// Reads and verifies the current documents in a metadata directory.
+    pub(crate) fn read(directory: &Path) -> Result<Self, PublishError> {
+        let (root_path, root_bytes) = newest_root(directory)?;
+        let root: Signed<Root> = parse(&root_path, &root_bytes)?;
+        verify(&root_path, &root, &root)?;
+        let root_text = String::from_utf8(root_bytes).map_err(|_| damaged(&root_path, "it is not UTF-8"))?;
+
+        let timestamp: Signed<Timestamp> =
+            read_file(&directory.join("timestamp.json"), Role::Timestamp, None, &root)?;
+        let named = timestamp.signed.meta.get("snapshot.json");
+        let named =
+            named.ok_or_else(|| damaged(&directory.join("timestamp.json"), "it names no snapshot"))?;
+        let path = directory.join(format!("{}.snapshot.json", named.version));
+        let snapshot: Signed<Snapshot> = read_file(&path, Role::Snapshot, Some(named), &root)?;
+        let named = snapshot.signed.meta.get("targets.json");
+        let named = named.ok_or_else(|| damaged(&path, "it names no targets"))?;
+        let path = directory.join(format!("{}.targets.json", named.version));
+        let targets: Signed<Targets> = read_file(&path, Role::Targets, Some(named), &root)?;
+        Ok(Self {
+            root,
+            root_text,
+            targets,
+            snapshot,
+            timestamp,
+        })
+    }
+
+    pub(crate) fn versions(&self) -> Versions {
+        Versions {
+            root: self.root.signed.version.get(),
+            targets: self.targets.signed.version.get(),
+            snapshot: self.snapshot.signed.version.get(),
+            timestamp: self.timestamp.signed.version.get(),
+        }
+    }
+
+    /// The published livepatches, by module name.
+    ///
+    /// # Errors
+    /// An entry that this version cannot read: to go on would drop it from the repository at the next commit.
+    pub(crate) fn published(&self, directory: &Path) -> Result<BTreeMap<String, Published>, PublishError> {
+        let path = directory.join(format!("{}.targets.json", self.targets.signed.version));
+        let entries = self.targets.signed.targets.iter().map(|(name, target)| {
+            let entry = Published::from_target(name.raw(), target);
+            let entry = entry.unwrap_or_else(|| Err("it is no livepatch".to_owned()));
+            let entry =
+                entry.map_err(|reason| damaged(&path, &format!("target {}: {reason}", name.raw())))?;
+            Ok((entry.manifest.name.clone(), entry))
+        });
+        entries.collect()
+    }
+}
+
+/// Whether less than half of a document's life is left, or the document is from the future.
+pub(crate) fn is_due(expires: Moment, lifetime: Duration, now: SystemTime) -> Result<bool, PublishError> {
+    Ok(expires < expiry(now, lifetime / 2)? || expires > expiry(now, lifetime)?)
+}
+
+/// The first root: fresh version, the public halves of all keys, one key a role.
+pub(crate) fn first_root(keys: &[(Role, RoleKey)], expires: Moment) -> Result<Root, PublishError> {
+    let mut root = Root {
+        spec_version: SPEC_VERSION.to_owned(),
+        consistent_snapshot: true,
+        version: NonZeroU64::MIN,
+        expires,
+        keys: HashMap::new(),
+        roles: HashMap::new(),
+        _extra: HashMap::new(),
+    };
+    for (role, key) in keys {
+        let public = key.public()?;
+        let id = public.key_id().map_err(|error| PublishError::Key {
+            role: *role,
+            reason: error.to_string(),
+        })?;
+        root.keys.insert(id.clone(), public);
+        let named = RoleKeys {
+            keyids: vec![id],
+            threshold: NonZeroU64::MIN,
+            _extra: HashMap::new(),
+        };
+        root.roles.insert(role_type(*role), named);
+    }
+    Ok(root)
+}
+
+pub(crate) fn targets_document<'a>(
+    livepatches: impl Iterator<Item = &'a Published>,
+    version: NonZeroU64,
+    expires: Moment,
+) -> Result<Targets, PublishError> {
+    let sign = |reason: String| PublishError::Sign {
+        role: Role::Targets,
+        reason,
+    };
+    let mut targets = Targets::new(SPEC_VERSION.to_owned(), version, expires);
+    targets.delegations = None;
+    for livepatch in livepatches {
+        let name = TargetName::new(livepatch.target.as_str()).map_err(|error| sign(error.to_string()))?;
+        let target = livepatch.to_target().map_err(|error| sign(error.to_string()))?;
+        targets.targets.insert(name, target);
+    }
+    Ok(targets)
+}
+
+pub(crate) fn snapshot_document(targets: Metafile, version: NonZeroU64, expires: Moment) -> Snapshot {
+    let mut snapshot = Snapshot::new(SPEC_VERSION.to_owned(), version, expires);
+    snapshot.meta.insert("targets.json".to_owned(), targets);
+    snapshot
+}
+
+pub(crate) fn timestamp_document(snapshot: Metafile, version: NonZeroU64, expires: Moment) -> Timestamp {
+    let mut timestamp = Timestamp::new(SPEC_VERSION.to_owned(), version, expires);
+    timestamp.meta.insert("snapshot.json".to_owned(), snapshot);
+    timestamp
+}
+
+/// Signs a document with the key of its role.
+pub(crate) fn sign<T: schema::Role>(
+    document: T,
+    role: Role,
+    root: &Root,
+    key: &RoleKey,
+) -> Result<SignedRole<T>, PublishError> {
+    let keys: [Box<dyn KeySource>; 1] = [Box::new(key.clone())];
+    let holder = KeyHolder::Root(root.clone());
+    let wrong = |reason: String| PublishError::Sign { role, reason };
+    block_on(SignedRole::new(document, &holder, &keys, &SystemRandom::new()))
+        .map_err(|error| wrong(error.to_string()))?
+        .map_err(|error| wrong(error.to_string()))
+}
+
+/// How the document above names a signed one.
+pub(crate) fn metafile<T: schema::Role>(signed: &SignedRole<T>) -> Metafile {
+    Metafile {
+        length: Some(*signed.length()),
+        hashes: Some(Hashes {
+            sha256: signed.sha256().to_vec().into(),
+            _extra: HashMap::new(),
+        }),
+        version: signed.signed().signed.version(),
+        _extra: HashMap::new(),
+    }
+}
+
+/// `now` and a lifetime as the format holds them: whole seconds.
+pub(crate) fn expiry(now: SystemTime, lifetime: Duration) -> Result<Moment, PublishError> {
+    let wrong = || PublishError::Time(format!("{now:?} + {lifetime:?}"));
+    let since = now
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| since.checked_add(lifetime))
+        .ok_or_else(wrong)?;
+    let seconds = i64::try_from(since.as_secs()).map_err(|_| wrong())?;
+    Moment::from_second(seconds).map_err(|_| wrong())
+}
+
+/// When a role's document expires if it is signed now.
+pub(crate) fn expiry_of(role: Role, lifetimes: &Lifetimes, now: SystemTime) -> Result<Moment, PublishError> {
+    expiry(now, lifetimes.of(role))
+}
+
+/// Runs a future of the library to its end, on this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .build()?
+        .block_on(future))
+}
+
+pub(crate) fn role_type(role: Role) -> RoleType {
+    match role {
+        Role::Root => RoleType::Root,
+        Role::Targets => RoleType::Targets,
+        Role::Snapshot => RoleType::Snapshot,
+        Role::Timestamp => RoleType::Timestamp,
+    }
+}
+
+fn newest_root(directory: &Path) -> Result<(PathBuf, Vec<u8>), PublishError> {
+    let failed = |source| PublishError::File {
+        action: "read",
+        path: directory.to_owned(),
+        source,
+    };
+    let mut newest = None;
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let version = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".root.json"))
+            .and_then(|n| n.parse::<u64>().ok());
+        newest = newest.max(version);
+    }
+    let version = newest.ok_or_else(|| damaged(directory, "it holds no root metadata"))?;
+    let path = directory.join(format!("{version}.root.json"));
+    let bytes = read_bytes(&path, Role::Root)?;
+    Ok((path, bytes))
+}
+
+fn read_file<T: DeserializeOwned + Serialize + schema::Role>(
+    path: &Path,
+    role: Role,
+    named: Option<&Metafile>,
+    root: &Signed<Root>,
+) -> Result<Signed<T>, PublishError> {
+    let bytes = read_bytes(path, role)?;
+    if let Some(hashes) = named.and_then(|named| named.hashes.as_ref())
+        && digest::digest(&digest::SHA256, &bytes).as_ref() != hashes.sha256.as_ref()
+    {
+        return Err(damaged(path, "its digest is not the one that was signed"));
+    }
+    let document = parse(path, &bytes)?;
+    verify(path, root, &document)?;
+    Ok(document)
+}
+
+fn read_bytes(path: &Path, role: Role) -> Result<Vec<u8>, PublishError> {
+    durable::read(path, limit_of(role)).map_err(|source| PublishError::File {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, PublishError> {
+    serde_json::from_slice(bytes).map_err(|error| damaged(path, &error.to_string()))
+}
+
+fn verify<T: schema::Role>(
+    path: &Path,
+    root: &Signed<Root>,
+    document: &Signed<T>,
+) -> Result<(), PublishError> {
+    root.signed
+        .verify_role(document)
+        .map_err(|error| damaged(path, &error.to_string()))
+}
+
+fn damaged(path: &Path, reason: &str) -> PublishError {
+    PublishError::Damaged {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,431 @@
+//! The publishing side: stage modules, sign, and bring out a new state of the repository in one step.
+//!
+//! A power cut leaves the old state or the new one. Modules and the versioned metadata files are written first, each by
+//! temporary file, fsync and rename; nothing refers to them until `timestamp.json` is renamed into place, which is the
+//! last step. What an interrupted commit left behind is overwritten by the next.
+
+use crate::{
+    LARGEST_MODULE, Lifetimes, PublishError, Published, Role, Versions, durable,
+    keys::{self, RoleKey},
+    metadata::{self, Documents},
+};
+use livepatch_manifest::{Digest, Manifest};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+use tough::{editor::signed::SignedRole, schema};
+
+/// Directories below the repository.
+const METADATA: &str = "metadata";
+const TARGETS: &str = "targets";
+
+/// A repository and the keys to change it. One at a time: the key directory is locked while it lives.
+pub struct Publisher {
+    repository: PathBuf,
+    keys: PathBuf,
+    lifetimes: Lifetimes,
+    documents: Documents,
+    /// What the signed targets metadata say, by module name.
+    committed: BTreeMap<String, Published>,
+    /// What the next commit will say.
+    staged: BTreeMap<String, Published>,
+    _lock: File,
+}
+
+impl Publisher {
+    /// Makes an empty repository in `repository` with keys in `keys`, and signs its first metadata. Keys that are
+    /// there already are used.
+    ///
+    /// # Errors
+    /// [`PublishError::Exists`] when there is a repository or what is left of one: starting over with version 1 would
+    /// look like a rollback to every machine. Files, keys and the clock can fail too.
+    pub fn create(
+        repository: &Path,
+        keys: &Path,
+        lifetimes: Lifetimes,
+        now: SystemTime,
+    ) -> Result<Self, PublishError> {
+        let targets = repository.join(TARGETS);
+        if Self::exists(repository) || !is_empty(&targets)? {
+            return Err(PublishError::Exists(repository.to_owned()));
+        }
+        keys::make_directory(keys).map_err(file("create", keys))?;
+        let lock = lock(keys)?;
+        fs::create_dir_all(&targets).map_err(file("create", &targets))?;
+        write_first_metadata(repository, keys, &lifetimes, now)?;
+        Self::read(repository, keys, lifetimes, lock)
+    }
+
+    /// Opens a repository. Needs the snapshot and timestamp keys; the targets key is read when something is published,
+    /// the root key when the root is renewed.
+    ///
+    /// # Errors
+    /// [`PublishError::Busy`], [`PublishError::Damaged`], [`PublishError::Key`], or a file that cannot be read.
+    pub fn open(repository: &Path, keys: &Path, lifetimes: Lifetimes) -> Result<Self, PublishError> {
+        let lock = lock(keys)?;
+        Self::read(repository, keys, lifetimes, lock)
+    }
+
+    /// Whether `repository` holds one.
+    pub fn exists(repository: &Path) -> bool {
+        repository.join(METADATA).exists()
+    }
+
+    /// Takes a signed module in: its file is written now, and the next [`commit`](Self::commit) makes it available to
+    /// `tiers`. Staging the same module again is allowed and replaces its tiers.
+    ///
+    /// # Errors
+    /// [`PublishError::ModuleMismatch`] when digest or size are not the manifest's, [`PublishError::NameTaken`] when
+    /// another module has the name.
+    pub fn stage(
+        &mut self,
+        module: &[u8],
+        manifest: &Manifest,
+        tiers: &[String],
+    ) -> Result<(), PublishError> {
+        check_module(module, manifest)?;
+        let published = Published::new(manifest.clone(), tiers.to_vec());
+        if let Some(other) = self.staged.get(&manifest.name)
+            && (&other.manifest, &other.sha256) != (manifest, &published.sha256)
+        {
+            return Err(PublishError::NameTaken(manifest.name.clone()));
+        }
+        let path = self.repository.join(TARGETS).join(published.location());
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(file("create", directory))?;
+        }
+        durable::write(&path, module, 0o644).map_err(file("write", &path))?;
+        let targets = self.repository.join(TARGETS);
+        durable::sync_directory(&targets).map_err(file("write", &targets))?;
+        self.staged.insert(manifest.name.clone(), published);
+        Ok(())
+    }
+
+    /// Makes a published livepatch available to exactly these tiers from the next commit on.
+    ///
+    /// # Errors
+    /// [`PublishError::UnknownName`].
+    pub fn set_tiers(&mut self, name: &str, tiers: &[String]) -> Result<(), PublishError> {
+        let entry = self
+            .staged
+            .get_mut(name)
+            .ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
+        entry.tiers = tiers.to_vec();
+        Ok(())
+    }
+
+    /// Takes a livepatch out of the metadata from the next commit on. Its file stays: a machine may be fetching it.
+    ///
+    /// # Errors
+    /// [`PublishError::UnknownName`].
+    pub fn remove(&mut self, name: &str) -> Result<(), PublishError> {
+        self.staged
+            .remove(name)
+            .map(|_| ())
+            .ok_or_else(|| PublishError::UnknownName(name.to_owned()))
+    }
+
+    /// Forgets what was staged since the last commit.
+    pub fn discard(&mut self) {
+        self.staged = self.committed.clone();
+    }
+
+    /// Signs what is staged, and brings it out as one new state. Signs anew even when nothing is staged.
+    ///
+    /// # Errors
+    /// A key or a file. The repository then still has its old state, and what is staged stays staged.
+    pub fn commit(&mut self, now: SystemTime) -> Result<Versions, PublishError> {
+        let targets = self.sign_targets(now)?;
+        self.bring_out(Some(targets), true, now)?;
+        self.committed = self.staged.clone();
+        Ok(self.versions())
+    }
+
+    /// Signs every document anew of whose life less than half is left: timestamp and snapshot, and with them targets
+    /// and root where those keys are at hand. `None` when nothing is due. Staged changes are not brought out.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn refresh(&mut self, now: SystemTime) -> Result<Option<Versions>, PublishError> {
+        let before = self.versions();
+        if self.is_due(Role::Root, now)? && self.has_key(Role::Root) {
+            self.renew_root(now)?;
+        }
+        let targets = if self.is_due(Role::Targets, now)? && self.has_key(Role::Targets) {
+            let staged = std::mem::replace(&mut self.staged, self.committed.clone());
+            let signed = self.sign_targets(now);
+            self.staged = staged;
+            Some(signed?)
+        } else {
+            None
+        };
+        let snapshot = targets.is_some() || self.is_due(Role::Snapshot, now)?;
+        if snapshot || self.is_due(Role::Timestamp, now)? {
+            self.bring_out(targets, snapshot, now)?;
+        }
+        let after = self.versions();
+        Ok((before != after).then_some(after))
+    }
+
+    /// Signs the next root, with the same keys and a new expiry. Machines follow from root to root.
+    ///
+    /// # Errors
+    /// The root key or a file.
+    pub fn renew_root(&mut self, now: SystemTime) -> Result<(), PublishError> {
+        let mut root = self.documents.root.signed.clone();
+        root.version = root.version.saturating_add(1);
+        root.expires = metadata::expiry_of(Role::Root, &self.lifetimes, now)?;
+        let key = RoleKey::load(&self.keys, Role::Root)?;
+        let signed = metadata::sign(root, Role::Root, &self.documents.root.signed, &key)?;
+        // The specification (5.3.4) wants it signed by the old root's keys as well; they are the same.
+        self.write_versioned(&signed)?;
+        self.documents = Documents::read(&self.repository.join(METADATA))?;
+        Ok(())
+    }
+
+    /// The current root document: what a machine must start from.
+    pub fn root_document(&self) -> &str {
+        &self.documents.root_text
+    }
+
+    /// What is published, by module name; staged changes are not shown.
+    pub fn published(&self) -> impl Iterator<Item = &Published> {
+        self.committed.values()
+    }
+
+    /// The versions of the current documents.
+    pub fn versions(&self) -> Versions {
+        self.documents.versions()
+    }
+
+    fn read(repository: &Path, keys: &Path, lifetimes: Lifetimes, lock: File) -> Result<Self, PublishError> {
+        let directory = repository.join(METADATA);
+        let documents = Documents::read(&directory)?;
+        let committed = documents.published(&directory)?;
+        for role in [Role::Snapshot, Role::Timestamp] {
+            check_key(role, &RoleKey::load(keys, role)?, &documents.root.signed)?;
+        }
+        let staged = committed.clone();
+        let (repository, keys) = (repository.to_owned(), keys.to_owned());
+        Ok(Self {
+            repository,
+            keys,
+            lifetimes,
+            documents,
+            committed,
+            staged,
+            _lock: lock,
+        })
+    }
+
+    fn sign_targets(&self, now: SystemTime) -> Result<SignedRole<schema::Targets>, PublishError> {
+        let root = &self.documents.root.signed;
+        let key = RoleKey::load(&self.keys, Role::Targets)?;
+        check_key(Role::Targets, &key, root)?;
+        let version = self.documents.targets.signed.version.saturating_add(1);
+        let expires = metadata::expiry_of(Role::Targets, &self.lifetimes, now)?;
+        let document = metadata::targets_document(self.staged.values(), version, expires)?;
+        metadata::sign(document, Role::Targets, root, &key)
+    }
+
+    /// Writes new targets (where given), a new snapshot (where asked for) and a new timestamp, in that order.
+    fn bring_out(
+        &mut self,
+        targets: Option<SignedRole<schema::Targets>>,
+        snapshot: bool,
+        now: SystemTime,
+    ) -> Result<(), PublishError> {
+        let directory = self.repository.join(METADATA);
+        let root = &self.documents.root.signed;
+        let missing = |name: &str| PublishError::Damaged {
+            path: directory.clone(),
+            reason: format!("no {name}"),
+        };
+
+        let named = if snapshot {
+            let named = match &targets {
+                Some(signed) => metadata::metafile(signed),
+                None => {
+                    let named = self.documents.snapshot.signed.meta.get("targets.json");
+                    named.cloned().ok_or_else(|| missing("targets.json"))?
+                }
+            };
+            let version = self.documents.snapshot.signed.version.saturating_add(1);
+            let expires = metadata::expiry_of(Role::Snapshot, &self.lifetimes, now)?;
+            let document = metadata::snapshot_document(named, version, expires);
+            let signed = metadata::sign(
+                document,
+                Role::Snapshot,
+                root,
+                &RoleKey::load(&self.keys, Role::Snapshot)?,
+            )?;
+            if let Some(targets) = &targets {
+                self.write_versioned(targets)?;
+            }
+            self.write_versioned(&signed)?;
+            metadata::metafile(&signed)
+        } else {
+            let named = self.documents.timestamp.signed.meta.get("snapshot.json");
+            named.cloned().ok_or_else(|| missing("snapshot.json"))?
+        };
+
+        let version = self.documents.timestamp.signed.version.saturating_add(1);
+        let expires = metadata::expiry_of(Role::Timestamp, &self.lifetimes, now)?;
+        let document = metadata::timestamp_document(named, version, expires);
+        let signed = metadata::sign(
+            document,
+            Role::Timestamp,
+            root,
+            &RoleKey::load(&self.keys, Role::Timestamp)?,
+        )?;
+        self.write_versioned(&signed)?;
+        self.documents = Documents::read(&directory)?;
+        Ok(())
+    }
+
+    fn write_versioned<T: schema::Role>(&self, signed: &SignedRole<T>) -> Result<(), PublishError> {
+        write_document(&self.repository.join(METADATA), signed)
+    }
+
+    fn is_due(&self, role: Role, now: SystemTime) -> Result<bool, PublishError> {
+        let documents = &self.documents;
+        let expires = match role {
+            Role::Root => documents.root.signed.expires,
+            Role::Targets => documents.targets.signed.expires,
+            Role::Snapshot => documents.snapshot.signed.expires,
+            Role::Timestamp => documents.timestamp.signed.expires,
+        };
+        metadata::is_due(expires, self.lifetimes.of(role), now)
+    }
+
+    fn has_key(&self, role: Role) -> bool {
+        self.keys.join(keys::key_file(role)).exists()
+    }
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Publisher({}, {})", self.repository.display(), self.versions())
+    }
+}
+
+/// The whole first state is made aside and renamed into place, so that a metadata directory is complete or absent.
+fn write_first_metadata(
+    repository: &Path,
+    keys: &Path,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> Result<(), PublishError> {
+    let mut role_keys = Vec::new();
+    for role in Role::ALL {
+        role_keys.push((role, RoleKey::load_or_generate(keys, role)?));
+    }
+    let [root_key, targets_key, snapshot_key, timestamp_key] = &role_keys[..] else {
+        return Ok(());
+    };
+    let expires = |role| metadata::expiry_of(role, lifetimes, now);
+    let version = std::num::NonZeroU64::MIN;
+
+    let root = metadata::first_root(&role_keys, expires(Role::Root)?)?;
+    let signed_root = metadata::sign(root.clone(), Role::Root, &root, &root_key.1)?;
+    let targets = metadata::targets_document(std::iter::empty(), version, expires(Role::Targets)?)?;
+    let targets = metadata::sign(targets, Role::Targets, &root, &targets_key.1)?;
+    let snapshot =
+        metadata::snapshot_document(metadata::metafile(&targets), version, expires(Role::Snapshot)?);
+    let snapshot = metadata::sign(snapshot, Role::Snapshot, &root, &snapshot_key.1)?;
+    let timestamp =
+        metadata::timestamp_document(metadata::metafile(&snapshot), version, expires(Role::Timestamp)?);
+    let timestamp = metadata::sign(timestamp, Role::Timestamp, &root, &timestamp_key.1)?;
+
+    let aside = repository.join("metadata.new");
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(file("remove", &aside))?;
+    }
+    fs::create_dir(&aside).map_err(file("create", &aside))?;
+    write_document(&aside, &signed_root)?;
+    write_document(&aside, &targets)?;
+    write_document(&aside, &snapshot)?;
+    write_document(&aside, &timestamp)?;
+    let place = repository.join(METADATA);
+    fs::rename(&aside, &place).map_err(file("create", &place))?;
+    durable::sync_directory(repository).map_err(file("write", repository))
+}
+
+fn write_document<T: schema::Role>(directory: &Path, signed: &SignedRole<T>) -> Result<(), PublishError> {
+    let path = directory.join(signed.signed().signed.filename(true));
+    durable::write(&path, signed.buffer(), 0o644).map_err(file("write", &path))
+}
+
+fn check_module(module: &[u8], manifest: &Manifest) -> Result<(), PublishError> {
+    let wrong = |reason: String| Err(PublishError::ModuleMismatch(reason));
+    let size = module.len() as u64;
+    if size > LARGEST_MODULE {
+        return wrong(format!(
+            "it has {size} bytes, more than the {LARGEST_MODULE} allowed"
+        ));
+    }
+    if size != manifest.module.size {
+        return wrong(format!(
+            "it has {size} bytes, the manifest says {}",
+            manifest.module.size
+        ));
+    }
+    let digest = Digest::of(module);
+    if digest != manifest.module.sha256 {
+        return wrong(format!(
+            "its digest is {digest}, the manifest says {}",
+            manifest.module.sha256
+        ));
+    }
+    Ok(())
+}
+
+fn check_key(role: Role, key: &RoleKey, root: &schema::Root) -> Result<(), PublishError> {
+    let public = key.public()?;
+    if root.keys(metadata::role_type(role)).any(|named| *named == public) {
+        return Ok(());
+    }
+    Err(PublishError::Key {
+        role,
+        reason: "the repository's root names another".to_owned(),
+    })
+}
+
+/// Kept until the file is closed, by the kernel: a killed process leaves no stale lock.
+fn lock(keys: &Path) -> Result<File, PublishError> {
+    let path = keys.join("publisher.lock");
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(file("open", &path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(PublishError::Busy(keys.to_owned())),
+        Err(TryLockError::Error(source)) => Err(PublishError::File {
+            action: "lock",
+            path,
+            source,
+        }),
+    }
+}
+
+fn is_empty(directory: &Path) -> Result<bool, PublishError> {
+    match fs::read_dir(directory) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(source) => Err(PublishError::File {
+            action: "read",
+            path: directory.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PublishError {
+    let path = path.to_owned();
+    move |source| PublishError::File { action, path, source }
+}

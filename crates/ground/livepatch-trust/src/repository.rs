@@ -1,0 +1,322 @@
+//! The machine's side: load a repository with proof, and fetch modules from it.
+
+use crate::{
+    Fetch, FetchError, Published, Role, TrustError, Versions,
+    datastore::Datastore,
+    fetch::{MetadataTransport, bounded, limit_of, role_of},
+    metadata::block_on,
+};
+use livepatch_manifest::Digest;
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tough::{
+    ExpirationEnforcement, Limits, RepositoryLoader,
+    error::Error as Tough,
+    schema::{Role as _, RoleType},
+};
+use url::Url;
+
+/// Roots that are followed in one go. A yearly rotation would take centuries to get there.
+const MOST_ROOTS: u64 = 256;
+
+/// What is needed to load a repository.
+pub struct LoadRequest<'a> {
+    /// The TUF root document of the machine's trust anchor.
+    pub root: &'a [u8],
+    /// Where the metadata files are, such as `https://host/repository/metadata`.
+    pub metadata_url: Url,
+    /// Where the modules are, such as `https://host/repository/targets`.
+    pub targets_url: Url,
+    /// Where this machine keeps what it has seen; made when missing. Losing it loses the protection against rollback,
+    /// and nothing else.
+    pub datastore: &'a Path,
+    /// The network.
+    pub fetch: Arc<dyn Fetch>,
+}
+
+/// A repository whose signatures, versions and expiry dates were checked.
+pub struct Repository {
+    livepatches: Vec<Published>,
+    skipped: Vec<Skipped>,
+    versions: Versions,
+    /// When the first of its documents expires, and whose it is.
+    expires: (SystemTime, Role),
+    targets_url: Url,
+    fetch: Arc<dyn Fetch>,
+}
+
+/// An entry that this version of the program cannot use. One such entry must not cost a machine the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Target name.
+    pub target: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Repository {
+    /// Fetches and verifies the metadata (specification 5, "detailed client workflow"), and remembers them.
+    ///
+    /// # Errors
+    /// [`TrustError`], a variant for each way in which a repository can be wrong, late or absent.
+    pub fn load(request: LoadRequest<'_>) -> Result<Self, TrustError> {
+        let datastore = Datastore::open(request.datastore)?;
+        let root = datastore.root(request.root)?;
+        let copy = datastore.copy()?;
+        let loader = RepositoryLoader::new(&root, base(&request.metadata_url), base(&request.targets_url))
+            .transport(MetadataTransport(Arc::clone(&request.fetch)))
+            .datastore(copy.path())
+            .expiration_enforcement(ExpirationEnforcement::Safe)
+            .limits(limits());
+        let outcome = block_on(loader.load());
+        // Also after a failure: a newer timestamp that was verified counts even when the snapshot did not come.
+        datastore.keep(copy.path())?;
+        let outcome = outcome.map_err(|error| TrustError::Other {
+            reason: error.to_string(),
+        })?;
+        Self::from_tough(&outcome.map_err(explain)?, request)
+    }
+
+    /// What the repository holds, in no particular order.
+    pub fn livepatches(&self) -> impl Iterator<Item = &Published> {
+        self.livepatches.iter()
+    }
+
+    /// The entries that had to be left out.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// The versions of the metadata.
+    pub fn versions(&self) -> Versions {
+        self.versions
+    }
+
+    /// When the first of the metadata documents expires; after that moment no module is given out any more.
+    pub fn expires(&self) -> SystemTime {
+        self.expires.0
+    }
+
+    /// Fetches the module and checks its length and digest against the signed ones. At most that length is read.
+    ///
+    /// # Errors
+    /// [`TrustError::TargetAltered`], [`TrustError::TargetMissing`], [`TrustError::Unreachable`], and
+    /// [`TrustError::Expired`] when the metadata expired since they were loaded.
+    pub fn module(&self, livepatch: &Published) -> Result<Vec<u8>, TrustError> {
+        if SystemTime::now() >= self.expires.0 {
+            return Err(TrustError::Expired { role: self.expires.1 });
+        }
+        let name = || livepatch.target.clone();
+        let url = self
+            .targets_url
+            .join(&livepatch.location())
+            .map_err(|error| TrustError::Unreachable {
+                url: self.targets_url.to_string(),
+                reason: error.to_string(),
+            })?;
+        let bytes = bounded(self.fetch.as_ref(), &url, livepatch.length).map_err(|error| match error {
+            FetchError::NotFound => TrustError::TargetMissing { name: name() },
+            FetchError::Unreachable(reason) => TrustError::Unreachable {
+                url: url.to_string(),
+                reason,
+            },
+            FetchError::TooLarge(limit) => TrustError::TargetAltered {
+                name: name(),
+                reason: format!("it is larger than {limit} bytes"),
+            },
+        })?;
+        if bytes.len() as u64 != livepatch.length {
+            let reason = format!("it has {} bytes instead of {}", bytes.len(), livepatch.length);
+            return Err(TrustError::TargetAltered { name: name(), reason });
+        }
+        let digest = Digest::of(&bytes);
+        if digest != livepatch.sha256 {
+            let reason = format!("its digest is {digest} instead of {}", livepatch.sha256);
+            return Err(TrustError::TargetAltered { name: name(), reason });
+        }
+        Ok(bytes)
+    }
+
+    fn from_tough(loaded: &tough::Repository, request: LoadRequest<'_>) -> Result<Self, TrustError> {
+        let (root, targets) = (&loaded.root().signed, &loaded.targets().signed);
+        let (snapshot, timestamp) = (&loaded.snapshot().signed, &loaded.timestamp().signed);
+        let versions = Versions {
+            root: root.version.get(),
+            targets: targets.version.get(),
+            snapshot: snapshot.version.get(),
+            timestamp: timestamp.version.get(),
+        };
+        let seconds = [
+            (root.expires().as_second(), Role::Root),
+            (targets.expires().as_second(), Role::Targets),
+            (snapshot.expires().as_second(), Role::Snapshot),
+            (timestamp.expires().as_second(), Role::Timestamp),
+        ];
+        let first = seconds
+            .into_iter()
+            .min_by_key(|(second, _)| *second)
+            .unwrap_or((0, Role::Timestamp));
+        let expires = UNIX_EPOCH + Duration::from_secs(u64::try_from(first.0).unwrap_or_default());
+
+        let (mut livepatches, mut skipped) = (Vec::new(), Vec::new());
+        for (name, target) in loaded.all_targets() {
+            match Published::from_target(name.raw(), target) {
+                Some(Ok(livepatch)) => livepatches.push(livepatch),
+                Some(Err(reason)) => skipped.push(Skipped {
+                    target: name.raw().to_owned(),
+                    reason,
+                }),
+                None => skipped.push(Skipped {
+                    target: name.raw().to_owned(),
+                    reason: "it is no livepatch".into(),
+                }),
+            }
+        }
+        Ok(Self {
+            livepatches,
+            skipped,
+            versions,
+            expires: (expires, first.1),
+            targets_url: base(&request.targets_url),
+            fetch: request.fetch,
+        })
+    }
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Repository({} livepatches, {})",
+            self.livepatches.len(),
+            self.versions
+        )
+    }
+}
+
+/// The URL as a base: with a slash at its end, so that joining appends.
+fn base(url: &Url) -> Url {
+    let mut url = url.clone();
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    url
+}
+
+fn limits() -> Limits {
+    Limits {
+        max_root_size: limit_of(Role::Root),
+        max_targets_size: limit_of(Role::Targets),
+        max_timestamp_size: limit_of(Role::Timestamp),
+        max_snapshot_size: limit_of(Role::Snapshot),
+        max_root_updates: MOST_ROOTS,
+    }
+}
+
+/// The library's error as ours. What is not listed can only come from a defect, not from a repository.
+fn explain(error: Tough) -> TrustError {
+    let reason = error.to_string();
+    match error {
+        Tough::ExpiredMetadata { role, .. } => TrustError::Expired { role: own(role) },
+        Tough::OlderMetadata {
+            role,
+            current_version,
+            new_version,
+            ..
+        } => TrustError::RolledBack {
+            role: own(role),
+            seen: current_version,
+            offered: new_version,
+        },
+        Tough::OlderSnapshotInTimestamp {
+            snapshot_new,
+            snapshot_old,
+            ..
+        } => TrustError::RolledBack {
+            role: Role::Snapshot,
+            seen: snapshot_old,
+            offered: snapshot_new,
+        },
+        Tough::SnapshotRoleRollback {
+            old_role_version,
+            new_role_version,
+            ..
+        } => TrustError::RolledBack {
+            role: Role::Targets,
+            seen: old_role_version,
+            offered: new_role_version,
+        },
+        Tough::SnapshotRoleMissing { old_version, .. } => TrustError::RolledBack {
+            role: Role::Targets,
+            seen: old_version,
+            offered: 0,
+        },
+        Tough::VerifyMetadata { role, source, .. } => TrustError::SignatureInvalid {
+            role: own(role),
+            reason: source.to_string(),
+        },
+        Tough::VerifyTrustedMetadata { .. } | Tough::ParseTrustedMetadata { .. } => {
+            TrustError::AnchorUnusable { reason }
+        }
+        Tough::ParseMetadata { role, source, .. } => TrustError::Malformed {
+            role: own(role),
+            reason: source.to_string(),
+        },
+        Tough::MetaMissing { .. }
+        | Tough::TimestampMetaLength { .. }
+        | Tough::MissingSnapshotMeta { .. }
+        | Tough::SnapshotTargetsMetaMissing { .. }
+        | Tough::InvalidPath { .. }
+        | Tough::VersionMismatch { .. } => TrustError::MetadataInconsistent { reason },
+        Tough::MaxUpdatesExceeded { max_root_updates, .. } => TrustError::RootChainTooLong {
+            limit: max_root_updates,
+        },
+        Tough::Transport { url, source, .. } => explain_transport(&url, &source),
+        Tough::DatastoreCreate { path, source, .. }
+        | Tough::DatastoreOpen { path, source, .. }
+        | Tough::DatastoreRemove { path, source, .. } => TrustError::Datastore { path, source },
+        _ => TrustError::Other { reason },
+    }
+}
+
+/// The library wraps its own size and digest checks, and our fetch error, into a transport error.
+fn explain_transport(url: &Url, error: &tough::TransportError) -> TrustError {
+    let role = role_of(url);
+    let cause = std::error::Error::source(error);
+    if let Some(fetch) = cause.and_then(|cause| cause.downcast_ref::<FetchError>()) {
+        return match fetch {
+            FetchError::NotFound => TrustError::MetadataMissing {
+                role,
+                url: url.to_string(),
+            },
+            FetchError::TooLarge(limit) => TrustError::Oversized { role, limit: *limit },
+            FetchError::Unreachable(reason) => TrustError::Unreachable {
+                url: url.to_string(),
+                reason: reason.clone(),
+            },
+        };
+    }
+    match cause.and_then(|cause| cause.downcast_ref::<Tough>()) {
+        Some(Tough::HashMismatch { .. }) => TrustError::MetadataAltered { role },
+        Some(Tough::MaxSizeExceeded { max_size, .. }) => TrustError::Oversized {
+            role,
+            limit: *max_size,
+        },
+        _ => TrustError::Unreachable {
+            url: url.to_string(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn own(role: RoleType) -> Role {
+    match role {
+        RoleType::Root => Role::Root,
+        RoleType::Snapshot => Role::Snapshot,
+        RoleType::Timestamp => Role::Timestamp,
+        RoleType::Targets | RoleType::DelegatedTargets => Role::Targets,
+    }
+}
