@@ -1,0 +1,136 @@
+//! The certificate that names a module's signing key (RFC 5280).
+
+use crate::pkcs7::{IssuerAndSerialNumber, RSA_ENCRYPTION};
+use der::{Decode, Document, Encode, pem::LineEnding};
+use rsa::sha2::{Digest, Sha256};
+use rsa::{PublicKey, pkcs8::DecodePublicKey, traits::PublicKeyParts};
+use std::fmt;
+
+/// The label of a PEM block that holds a certificate (RFC 7468, section 5).
+const LABEL: &str = "CERTIFICATE";
+
+/// RSA moduli, in bits, that every supported kernel takes (crypto/rsa.c, `rsa_check_key_length`) and that are not
+/// too short to trust.
+const MODULUS_BITS: [usize; 3] = [2048, 3072, 4096];
+
+/// An X.509 certificate with an RSA key. Equal certificates have equal DER bytes.
+#[derive(Clone)]
+pub struct Certificate {
+    der: Vec<u8>,
+    pem: String,
+    parsed: x509_cert::Certificate,
+    key: PublicKey,
+}
+
+/// Why bytes or text are no certificate that can vouch for a module.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// Not one PEM block with the label `CERTIFICATE`.
+    #[error("not a certificate in PEM form")]
+    Pem(#[source] der::Error),
+    /// Not an X.509 certificate in DER.
+    #[error("not an X.509 certificate")]
+    Der(#[source] der::Error),
+    /// The key is of another algorithm, or unreadable.
+    #[error(
+        "the certificate's key is not an RSA key, and only RSA signatures are taken by every supported kernel"
+    )]
+    Algorithm,
+    /// An RSA key of a size that kernels refuse or that is too short.
+    #[error("the certificate's RSA key has {0} bits; 2048, 3072 or 4096 expected")]
+    KeySize(usize),
+}
+
+impl Certificate {
+    /// Reads a certificate from one PEM block.
+    ///
+    /// # Errors
+    /// [`CertificateError`]: not PEM, not a certificate, or not one with a usable RSA key.
+    pub fn from_pem(pem: &str) -> Result<Self, CertificateError> {
+        let (label, document) = Document::from_pem(pem).map_err(CertificateError::Pem)?;
+        if label != LABEL {
+            let unexpected = der::pem::Error::UnexpectedTypeLabel { expected: LABEL };
+            return Err(CertificateError::Pem(unexpected.into()));
+        }
+        Self::from_der(document.as_bytes())
+    }
+
+    /// Reads a certificate from DER; bytes behind it are refused.
+    ///
+    /// # Errors
+    /// [`CertificateError`]: not a certificate, or not one with a usable RSA key.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        let parsed = x509_cert::Certificate::from_der(der).map_err(CertificateError::Der)?;
+        let info = parsed.tbs_certificate().subject_public_key_info();
+        if info.algorithm.oid != RSA_ENCRYPTION {
+            return Err(CertificateError::Algorithm);
+        }
+        let info = info.to_der().map_err(CertificateError::Der)?;
+        let key = PublicKey::from_public_key_der(&info).map_err(|_| CertificateError::Algorithm)?;
+        let bits = key.n().bit_width() as usize;
+        if !MODULUS_BITS.contains(&bits) {
+            return Err(CertificateError::KeySize(bits));
+        }
+        let pem = der::pem::encode_string(LABEL, LineEnding::LF, der)
+            .map_err(|error| CertificateError::Pem(error.into()))?;
+        Ok(Self {
+            der: der.to_vec(),
+            pem,
+            parsed,
+            key,
+        })
+    }
+
+    /// One PEM block, lines ended by `\n`.
+    pub fn to_pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The DER bytes, exactly as they were read.
+    pub fn to_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// SHA-256 of the DER bytes.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(&self.der).into()
+    }
+
+    /// The subject's distinguished name as RFC 4514 writes it, such as `CN=Example,O=Open Livepatch`.
+    pub fn subject(&self) -> String {
+        self.parsed.tbs_certificate().subject().to_string()
+    }
+
+    /// How a signature names this certificate.
+    pub(crate) fn signer_id(&self) -> IssuerAndSerialNumber {
+        let body = self.parsed.tbs_certificate();
+        IssuerAndSerialNumber {
+            issuer: body.issuer().clone(),
+            serial_number: body.serial_number().clone(),
+        }
+    }
+
+    /// The certified key.
+    pub(crate) fn key(&self) -> &PublicKey {
+        &self.key
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Certificate({}, {})",
+            self.subject(),
+            hex::encode(self.fingerprint())
+        )
+    }
+}
