@@ -1,0 +1,145 @@
+//! The patch author's side: `livepatch-build`.
+
+use crate::{Programs, programs::run_logged};
+use anyhow::{Context as _, Result};
+use livepatch_manifest::Manifest;
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Runs `livepatch-build`; its progress goes to a log and to a listener.
+pub struct Builder<'a> {
+    programs: &'a Programs,
+    log: PathBuf,
+    hear: &'a dyn Fn(&str),
+}
+
+/// Where a fix is to be taken from: the difference of some files between two source packages.
+#[derive(Clone, Debug)]
+pub struct FixRequest<'a> {
+    /// Package, such as `linux-source-6.1`.
+    pub package: &'a str,
+    /// Version without the fix.
+    pub from: &'a str,
+    /// Version with it.
+    pub to: &'a str,
+    /// The files.
+    pub files: &'a [&'a str],
+}
+
+impl<'a> Builder<'a> {
+    /// A builder that appends what its commands say to `log` and calls `hear` with each line.
+    pub fn new(programs: &'a Programs, log: impl Into<PathBuf>, hear: &'a dyn Fn(&str)) -> Self {
+        Self {
+            programs,
+            log: log.into(),
+            hear,
+        }
+    }
+
+    /// Fetches and prepares a kernel; quick when the cache has it.
+    ///
+    /// # Errors
+    /// The command's own, with the log's path; so for all of them.
+    pub fn add_kernel(&self, release: &str) -> Result<()> {
+        self.run(self.command().args(["kernel", "add", release]))
+            .map(drop)
+    }
+
+    /// Takes a fix out of two source packages and writes it as a patch.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn extract_fix(&self, request: &FixRequest<'_>, patch: &Path) -> Result<()> {
+        let mut command = self.command();
+        command.args([
+            "fix",
+            "extract",
+            "--package",
+            request.package,
+            "--from",
+            request.from,
+            "--to",
+            request.to,
+        ]);
+        let text = self.run(command.args(request.files))?;
+        fs::write(patch, text).with_context(|| patch.display().to_string())
+    }
+
+    /// Builds a livepatch into `output`: module, `manifest.json`, `report.json`.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn build(&self, release: &str, patch: &Path, fix: &str, version: u32, output: &Path) -> Result<()> {
+        let mut command = self.command();
+        command.args([
+            "build",
+            "--kernel",
+            release,
+            "--fix",
+            fix,
+            "--livepatch-version",
+            &version.to_string(),
+        ]);
+        self.run(command.arg("--patch").arg(patch).arg("--output").arg(output))
+            .map(drop)
+    }
+
+    /// Makes a module-signing key: `key.pem` and `cert.pem` in `output`.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn generate_key(&self, common_name: &str, output: &Path) -> Result<()> {
+        let mut command = self.command();
+        command
+            .args(["key", "generate", "--common-name", common_name, "--output"])
+            .arg(output);
+        self.run(&mut command).map(drop)
+    }
+
+    /// Signs what [`Builder::build`] left in `directory` with a key of [`Builder::generate_key`].
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn sign(&self, directory: &Path, keys: &Path) -> Result<()> {
+        let mut command = self.command();
+        command
+            .arg("sign")
+            .arg(directory)
+            .arg("--key")
+            .arg(keys.join("key.pem"));
+        self.run(command.arg("--certificate").arg(keys.join("cert.pem")))
+            .map(drop)
+    }
+
+    /// The manifest in a build's output directory.
+    ///
+    /// # Errors
+    /// When it is missing or unreadable.
+    pub fn manifest(directory: &Path) -> Result<Manifest> {
+        let path = directory.join("manifest.json");
+        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+        Manifest::parse(&bytes).with_context(|| path.display().to_string())
+    }
+
+    /// The report in a build's output directory.
+    ///
+    /// # Errors
+    /// When it is missing or no JSON.
+    pub fn report(directory: &Path) -> Result<Value> {
+        let path = directory.join("report.json");
+        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+        serde_json::from_slice(&bytes).with_context(|| path.display().to_string())
+    }
+
+    fn command(&self) -> Command {
+        self.programs.command("livepatch-build")
+    }
+
+    fn run(&self, command: &mut Command) -> Result<String> {
+        run_logged(command, &self.log, self.hear)
+    }
+}

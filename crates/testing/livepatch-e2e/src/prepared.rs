@@ -1,0 +1,106 @@
+//! The livepatch that the scenarios share: our smallest example, built and signed once a kernel and builder.
+
+use crate::{Builder, Programs, workspace_root};
+use anyhow::{Context as _, Result};
+use livepatch_manifest::{Digest, Manifest};
+use livepatch_vm::{CachedKernel, cache_directory};
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+/// Names the kernel to test on; `cargo xtask test` sets it. Without it the newest prepared kernel is taken.
+pub const KERNEL_VARIABLE: &str = "LIVEPATCH_E2E_KERNEL";
+const PATCH: &str = "examples/patches/proc-cmdline.patch";
+const KEYS: &str = "keys";
+const BUILD: &str = "build";
+
+/// A prepared kernel, a signed livepatch for it, and its signing key.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The kernel.
+    pub kernel: CachedKernel,
+    directory: PathBuf,
+}
+
+impl Prepared {
+    /// Takes the livepatch from the cache, or builds it; concurrent callers wait for one another.
+    ///
+    /// # Errors
+    /// When no kernel is prepared, or the build fails.
+    pub fn get(programs: &Programs) -> Result<Self> {
+        let wanted = env::var(KERNEL_VARIABLE).ok().filter(|value| !value.is_empty());
+        let kernel = CachedKernel::find(wanted.as_deref())?;
+        let patch = workspace_root().join(PATCH);
+        let key = cache_key(&kernel, &patch, &programs.path("livepatch-build"))?;
+        let parent = cache_directory().join("e2e");
+        fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
+        let directory = parent.join(format!("{}-{key}", kernel.release));
+
+        let lock = File::create(parent.join("lock"))?;
+        lock.lock()?;
+        if !directory.exists() {
+            let scratch = tempfile::tempdir_in(&parent)?;
+            make(programs, &kernel.release, &patch, scratch.path())?;
+            fs::rename(scratch.keep(), &directory)?;
+        }
+        Ok(Self { kernel, directory })
+    }
+
+    /// The builder's output: signed module, manifest, report.
+    pub fn build(&self) -> PathBuf {
+        self.directory.join(BUILD)
+    }
+
+    /// `key.pem` and `cert.pem`.
+    pub fn keys(&self) -> PathBuf {
+        self.directory.join(KEYS)
+    }
+
+    /// The certificate of the signing key.
+    pub fn certificate(&self) -> PathBuf {
+        self.keys().join("cert.pem")
+    }
+
+    /// The manifest.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn manifest(&self) -> Result<Manifest> {
+        Builder::manifest(&self.build())
+    }
+
+    /// The signed module's bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn module(&self) -> Result<Vec<u8>> {
+        let path = self.build().join(self.manifest()?.file_name());
+        fs::read(&path).with_context(|| path.display().to_string())
+    }
+}
+
+fn make(programs: &Programs, release: &str, patch: &Path, directory: &Path) -> Result<()> {
+    // Beside the directory, so that it stays when the build fails and the directory goes.
+    let log = directory.with_extension("log");
+    let builder = Builder::new(programs, &log, &|_| {});
+    let (keys, build) = (directory.join(KEYS), directory.join(BUILD));
+    builder.generate_key("Livepatch tests", &keys)?;
+    builder.build(
+        release,
+        patch,
+        "example-proc-cmdline=/proc/cmdline says that it is livepatched",
+        1,
+        &build,
+    )?;
+    builder.sign(&build, &keys)
+}
+
+/// Changes with the kernel, the patch and the builder, so that nothing stale is tested.
+fn cache_key(kernel: &CachedKernel, patch: &Path, builder: &Path) -> Result<String> {
+    let mut all = fs::read(kernel.directory.join("kernel.json"))?;
+    all.extend(fs::read(patch).with_context(|| patch.display().to_string())?);
+    all.extend(Digest::of(&fs::read(builder)?).as_str().as_bytes());
+    Ok(Digest::of(&all).short().to_owned())
+}
