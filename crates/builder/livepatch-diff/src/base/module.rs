@@ -1,0 +1,84 @@
+//! A module as the distribution ships it: a relocatable object with symbols.
+
+use super::Unit;
+use crate::object::{Binding, Definition, Object, ObjectError, SymbolIndex, SymbolKind};
+use std::collections::BTreeSet;
+
+/// A module and which translation unit each of its local symbols belongs to.
+#[derive(Debug)]
+pub struct ModuleBase {
+    name: String,
+    object: Object,
+    /// Per symbol: number of the `STT_FILE` symbol before it, from 1.
+    block: Vec<usize>,
+    files: Vec<String>,
+}
+
+impl ModuleBase {
+    pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Self, ObjectError> {
+        let object = Object::read(bytes)?;
+        let mut files = vec![String::new()];
+        let mut block = Vec::with_capacity(object.symbols.len());
+        for symbol in &object.symbols {
+            if symbol.kind == SymbolKind::File {
+                files.push(symbol.name.clone());
+            }
+            block.push(files.len() - 1);
+        }
+        Ok(Self { name: name.to_owned(), object, block, files })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn object(&self) -> &Object {
+        &self.object
+    }
+
+    pub(super) fn blocks_named(&self, file: &str) -> Vec<(usize, BTreeSet<&str>)> {
+        let wanted = (1..self.files.len()).filter(|&block| self.files[block] == file);
+        let names = |block: usize| {
+            (0..self.object.symbols.len())
+                .filter(|&index| self.block[index] == block && self.object.symbols[index].binding == Binding::Local)
+                .map(|index| self.object.symbols[index].name.as_str())
+                .collect()
+        };
+        wanted.map(|block| (block, names(block))).collect()
+    }
+
+    pub(super) fn find(&self, unit: Unit, name: &str, binding: Binding) -> Option<SymbolIndex> {
+        let defined = |index: &SymbolIndex| {
+            let symbol = &self.object.symbols[*index];
+            symbol.name == name
+                && matches!(symbol.definition, Definition::Section(_))
+                && !matches!(symbol.kind, SymbolKind::Section | SymbolKind::File)
+        };
+        let own = |index: &SymbolIndex| match binding {
+            Binding::Local => {
+                self.object.symbols[*index].binding == Binding::Local && unit.block() == Some(self.block[*index])
+            }
+            _ => self.object.symbols[*index].binding != Binding::Local,
+        };
+        (0..self.object.symbols.len()).filter(defined).find(own)
+    }
+
+    /// Position among the namesakes in symbol table order, which is the order of a module's kallsyms
+    /// (module_kallsyms_on_each_symbol, kernel/module/kallsyms.c): 0 when unique, else from 1. Only symbols that stay
+    /// after loading count (`is_core_symbol`): in an allocated section, not in an init one.
+    pub(super) fn position(&self, wanted: SymbolIndex) -> Option<u32> {
+        let name = &self.object.symbols[wanted].name;
+        let counted: Vec<SymbolIndex> = (0..self.object.symbols.len())
+            .filter(|&index| self.object.symbols[index].name == *name && self.is_core(index))
+            .collect();
+        let rank = counted.iter().position(|&index| index == wanted)?;
+        if counted.len() == 1 { Some(0) } else { u32::try_from(rank + 1).ok() }
+    }
+
+    fn is_core(&self, index: SymbolIndex) -> bool {
+        self.object.section_of(index).is_some_and(|section| {
+            let section = &self.object.sections[section];
+            section.is_allocated() && !section.name.starts_with(".init")
+        })
+    }
+}

@@ -1,0 +1,332 @@
+//! The difference between two objects: what changed, what a livepatch must carry along, and what forbids one.
+
+use crate::compare::{Sides, piece};
+use crate::correlate::Correlation;
+use crate::names::{cold_parent, is_never_shared, without_numbers};
+use crate::object::{Definition, Object, SectionIndex, SectionKind, SymbolIndex, SymbolKind};
+use crate::reference::{Reference, Resolved, field_size, references};
+use crate::refusal::Refusal;
+use crate::tables::{EntrySizes, TableError, Tables, is_table};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A stretch of anonymous data or code: section, start, size.
+pub type Piece = (SectionIndex, u64, u64);
+
+/// What must be put in the place of a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The copy that the livepatch carries.
+    Copy(SymbolIndex),
+    /// The running kernel's own, as the original object names it.
+    Original(SymbolIndex),
+}
+
+/// The outcome of comparing two objects.
+#[derive(Debug)]
+pub struct Difference<'a> {
+    /// The original object.
+    pub original: &'a Object,
+    /// The patched object.
+    pub patched: &'a Object,
+    /// The patched object's tables.
+    pub tables: Tables,
+    /// Which symbol is which.
+    pub correlation: Correlation,
+    /// Existing functions whose code changed, as (original, patched); cold parts are not listed by themselves.
+    pub changed: Vec<(SymbolIndex, SymbolIndex)>,
+    /// Functions of the original that are gone.
+    pub removed: Vec<SymbolIndex>,
+    /// Patched functions and objects that the livepatch carries: changed, new, and fresh copies of statics.
+    pub included: BTreeSet<SymbolIndex>,
+    /// Anonymous data and code that the livepatch carries.
+    pub pieces: BTreeSet<Piece>,
+    /// Everything that forbids a livepatch; empty when there is none.
+    pub refusals: Vec<Refusal>,
+}
+
+impl<'a> Difference<'a> {
+    /// Compares two objects of the same translation unit.
+    ///
+    /// # Errors
+    /// [`TableError`] when a special section cannot be read. What makes a livepatch impossible is no error but a
+    /// [`Refusal`] in the result.
+    pub fn new(original: &'a Object, patched: &'a Object, sizes: &EntrySizes) -> Result<Self, TableError> {
+        let original_tables = Tables::read(original, sizes)?;
+        let tables = Tables::read(patched, sizes)?;
+        let correlation = Correlation::new(original, patched);
+        let sides = Sides {
+            original: (original, &original_tables),
+            patched: (patched, &tables),
+            correlation: &correlation,
+        };
+        let changed = changed_functions(&sides);
+        let mut refusals = refuse_functions(&sides, &changed);
+        refusals.extend(refuse_data(&sides));
+        refusals.extend(refuse_sections(&sides));
+        let removed = removed_functions(original, &correlation);
+        let mut difference = Self {
+            original,
+            patched,
+            tables,
+            correlation,
+            changed,
+            removed,
+            included: BTreeSet::new(),
+            pieces: BTreeSet::new(),
+            refusals,
+        };
+        difference.select();
+        Ok(difference)
+    }
+
+    /// Nothing changed that would run differently.
+    pub fn is_empty(&self) -> bool {
+        self.included.is_empty() && self.refusals.is_empty()
+    }
+
+    /// New functions that the livepatch carries.
+    pub fn added(&self) -> impl Iterator<Item = SymbolIndex> + '_ {
+        self.included.iter().copied().filter(|&index| {
+            self.patched.symbols[index].kind == SymbolKind::Function
+                && self.correlation.original_of(index).is_none()
+                && cold_parent(&self.patched.symbols[index].name).is_none()
+        })
+    }
+
+    /// What must be put in the place of a reference from `from` (a function or object; `None`: anonymous data) to a
+    /// symbol of the same object.
+    pub fn role(&self, from: Option<SymbolIndex>, resolved: &Resolved, target: SymbolIndex) -> Role {
+        let symbol = &self.patched.symbols[target];
+        if from.is_some_and(|from| self.family(from) == self.family(target)) {
+            return Role::Copy(target);
+        }
+        match self.correlation.original_of(target) {
+            // A call goes straight to the new copy; an address that is taken stays the original's, so that callbacks
+            // registered now survive the livepatch being undone.
+            Some(original) => {
+                let replaced = symbol.kind == SymbolKind::Function && self.included.contains(&target);
+                if replaced && resolved.branch { Role::Copy(target) } else { Role::Original(original) }
+            }
+            None => Role::Copy(target),
+        }
+    }
+
+    /// A function and its cold part are one.
+    fn family(&self, index: SymbolIndex) -> &str {
+        let name = self.patched.symbols[index].name.as_str();
+        cold_parent(name).unwrap_or(name)
+    }
+
+    /// Collects what the livepatch must carry: the changed functions, new global functions, and all that they refer to
+    /// and that the running kernel does not have.
+    fn select(&mut self) {
+        let mut queue: Vec<SymbolIndex> = self.changed.iter().map(|&(_, patched)| patched).collect();
+        queue.extend(self.new_globals());
+        self.included.extend(queue.iter().copied());
+        while let Some(index) = queue.pop() {
+            for resolved in self.references_of(index) {
+                self.follow(Some(index), &resolved, &mut queue);
+            }
+        }
+    }
+
+    fn new_globals(&self) -> Vec<SymbolIndex> {
+        let wanted = |index: &SymbolIndex| {
+            let symbol = &self.patched.symbols[*index];
+            symbol.binding != crate::object::Binding::Local
+                && matches!(symbol.kind, SymbolKind::Function | SymbolKind::Object)
+                && matches!(symbol.definition, Definition::Section(_))
+                && self.correlation.original_of(*index).is_none()
+                && !is_never_shared(&symbol.name)
+                && !self.in_noted_section(*index)
+        };
+        (0..self.patched.symbols.len()).filter(wanted).collect()
+    }
+
+    fn in_noted_section(&self, index: SymbolIndex) -> bool {
+        self.patched.section_of(index).is_some_and(|section| self.patched.sections[section].name.starts_with(".discard."))
+    }
+
+    /// All references of a function or object, those of its table entries included.
+    pub fn references_of(&self, index: SymbolIndex) -> Vec<Resolved> {
+        let symbol = &self.patched.symbols[index];
+        let Definition::Section(section) = symbol.definition else { return Vec::new() };
+        let mut all = references(self.patched, section, symbol.value, symbol.size);
+        for entry in self.tables.of(index) {
+            all.extend(&entry.references);
+        }
+        all
+    }
+
+    fn follow(&mut self, from: Option<SymbolIndex>, resolved: &Resolved, queue: &mut Vec<SymbolIndex>) {
+        let name = from.map_or_else(|| "unnamed data".to_owned(), |from| self.patched.symbols[from].name.clone());
+        if field_size(resolved.relocation.kind).is_none() {
+            self.refusals.push(Refusal::UnknownRelocation { from: name, kind: resolved.relocation.kind });
+            return;
+        }
+        match resolved.reference {
+            Reference::Symbol(target, _) => {
+                if let Role::Copy(target) = self.role(from, resolved, target) {
+                    self.include(target, queue);
+                }
+            }
+            Reference::Section(section, at) => self.include_piece(&name, section, at, queue),
+            Reference::External(..) => {}
+        }
+    }
+
+    fn include(&mut self, target: SymbolIndex, queue: &mut Vec<SymbolIndex>) {
+        if !self.included.insert(target) {
+            return;
+        }
+        let symbol = &self.patched.symbols[target];
+        let writable = self.patched.section_of(target).is_some_and(|section| self.patched.sections[section].is_writable());
+        if writable && self.correlation.is_ambiguous(target) {
+            self.refusals.push(Refusal::AmbiguousStatic { object: symbol.name.clone() });
+        }
+        queue.push(target);
+    }
+
+    fn include_piece(&mut self, from: &str, section: SectionIndex, at: i64, queue: &mut Vec<SymbolIndex>) {
+        let holder = &self.patched.sections[section];
+        let unnamed = || Refusal::UnnamedData { from: from.to_owned(), section: holder.name.clone() };
+        let place = u64::try_from(at).ok().filter(|_| !holder.is_writable() && holder.is_allocated());
+        let Some(found) = place.and_then(|place| piece_or_end(self.patched, section, place)) else {
+            self.refusals.push(unnamed());
+            return;
+        };
+        if self.pieces.insert((section, found.0, found.1)) {
+            for resolved in references(self.patched, section, found.0, found.1) {
+                self.follow(None, &resolved, queue);
+            }
+        }
+    }
+}
+
+/// As [`piece`], and an empty piece for the end of code: an alternative that removes an instruction has a replacement of no bytes.
+pub(crate) fn piece_or_end(object: &Object, section: SectionIndex, at: u64) -> Option<(u64, u64)> {
+    let holder = &object.sections[section];
+    if holder.is_code() && at == holder.size {
+        return Some((at, 0));
+    }
+    piece(object, section, at)
+}
+
+fn functions<'a>(sides: &'a Sides<'_>) -> impl Iterator<Item = (SymbolIndex, SymbolIndex)> + 'a {
+    sides.correlation.pairs().filter(|&(original, _)| sides.original.0.symbols[original].kind == SymbolKind::Function)
+}
+
+/// Functions that changed; a cold part that changed makes its parent a changed function.
+fn changed_functions(sides: &Sides<'_>) -> Vec<(SymbolIndex, SymbolIndex)> {
+    let patched = sides.patched.0;
+    let by_name: BTreeMap<&str, SymbolIndex> = (0..patched.symbols.len())
+        .filter(|&index| patched.symbols[index].kind == SymbolKind::Function)
+        .map(|index| (patched.symbols[index].name.as_str(), index))
+        .collect();
+    let mut changed = BTreeSet::new();
+    for (original, index) in functions(sides).filter(|&(old, new)| !sides.same_function(old, new)) {
+        let parent = cold_parent(&patched.symbols[index].name).and_then(|name| by_name.get(name));
+        match parent.and_then(|&parent| Some((sides.correlation.original_of(parent)?, parent))) {
+            Some(pair) => changed.insert(pair),
+            None => changed.insert((original, index)),
+        };
+    }
+    changed.into_iter().collect()
+}
+
+fn removed_functions(original: &Object, correlation: &Correlation) -> Vec<SymbolIndex> {
+    let gone = |index: &SymbolIndex| {
+        let symbol = &original.symbols[*index];
+        symbol.kind == SymbolKind::Function
+            && matches!(symbol.definition, Definition::Section(_))
+            && cold_parent(&symbol.name).is_none()
+            && correlation.patched_of(*index).is_none()
+    };
+    (0..original.symbols.len()).filter(gone).collect()
+}
+
+/// `.init.text`, `.init.data`, `.ref` and their kin: gone after start.
+fn is_init(section: &str) -> bool {
+    section.starts_with(".init.") || section.starts_with(".meminit.")
+}
+
+/// Ordinary code may move between hot and cold without meaning anything.
+fn code_class(section: &str) -> &str {
+    if section == ".text" || section.starts_with(".text.") { ".text" } else { section }
+}
+
+fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -> Vec<Refusal> {
+    let section = |object: &Object, index: SymbolIndex| {
+        object.section_of(index).map(|section| object.sections[section].name.clone()).unwrap_or_default()
+    };
+    let mut refusals = Vec::new();
+    for &(original, patched) in changed {
+        let name = sides.original.0.symbols[original].name.clone();
+        let (from, to) = (section(sides.original.0, original), section(sides.patched.0, patched));
+        let traced = sides
+            .original
+            .1
+            .of(original)
+            .iter()
+            .any(|entry| sides.original.0.sections[entry.section].name == "__mcount_loc");
+        if is_init(&from) {
+            refusals.push(Refusal::InitCode { name, section: from });
+        } else if !traced {
+            refusals.push(Refusal::Untraceable { function: name, section: from });
+        } else if code_class(&from) != code_class(&to) {
+            refusals.push(Refusal::SectionMoved { function: name, from, to });
+        }
+    }
+    refusals
+}
+
+fn refuse_data(sides: &Sides<'_>) -> Vec<Refusal> {
+    let original = sides.original.0;
+    let data = sides.correlation.pairs().filter(|&(old, _)| original.symbols[old].kind != SymbolKind::Function);
+    let mut refusals = Vec::new();
+    for (old, _) in data.filter(|&(old, new)| !sides.same_data(old, new)) {
+        let object = original.symbols[old].name.clone();
+        let section = original.section_of(old).map_or("", |section| original.sections[section].name.as_str());
+        refusals.push(if is_init(section) {
+            Refusal::InitCode { name: object, section: section.to_owned() }
+        } else {
+            Refusal::DataChanged { object, section: section.to_owned() }
+        });
+    }
+    refusals
+}
+
+/// Sections whose content is compared symbol by symbol, piece by piece or entry by entry.
+fn is_ordinary(name: &str) -> bool {
+    let prefixed = [".text", ".data", ".bss", ".rodata", ".init.text", ".init.data", ".init.rodata", ".altinstr_"];
+    let exact = ["__dyndbg", ".exit.text", ".exit.data", ".static_call.text"];
+    is_table(name)
+        || name.starts_with(".discard.")
+        || name.ends_with(".text")
+        || exact.contains(&name)
+        || prefixed.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// All other allocated sections register something when the kernel or module starts: any change is refused.
+fn refuse_sections(sides: &Sides<'_>) -> Vec<Refusal> {
+    let special = |object: &Object| -> BTreeMap<String, Vec<SectionIndex>> {
+        let mut by_name: BTreeMap<String, Vec<SectionIndex>> = BTreeMap::new();
+        for (index, section) in object.sections.iter().enumerate() {
+            let content = section.is_allocated() && section.kind != SectionKind::Structure && section.size > 0;
+            if content && !is_ordinary(&section.name) && !section.is_strings() && !section.is_constants() {
+                by_name.entry(without_numbers(&section.name)).or_default().push(index);
+            }
+        }
+        by_name
+    };
+    let (old, new) = (special(sides.original.0), special(sides.patched.0));
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let same = |name: &String| match (old.get(name), new.get(name)) {
+        (Some(one), Some(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(&one, &other)| sides.same_section(one, other))
+        }
+        _ => false,
+    };
+    let refuse = |name: &&String| Refusal::SectionChanged { section: (*name).clone() };
+    names.iter().filter(|name| !same(name)).map(refuse).collect()
+}

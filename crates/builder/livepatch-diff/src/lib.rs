@@ -1,0 +1,35 @@
+//! Two objects in, changed functions and data out; then the object that holds just those, and its livepatch relocations.
+//!
+//! Pure: bytes in, bytes out. The road through the crate:
+//!
+//! 1. [`Object`] reads a relocatable object; [`reference`] says what a relocation refers to, [`names`] what compiler-made
+//!    names mean, [`tables`] which special-section entries belong to which function.
+//! 2. [`Difference`] pairs the symbols of original and patched object ([`Correlation`]), compares them, and collects what a
+//!    livepatch must carry, or the [`Refusal`]s that forbid one.
+//! 3. [`Base`] is the distribution's own binary: it proves that the original is what runs, and knows each symbol's position.
+//! 4. [`extract`](extract()) writes the selected parts as an object; after objtool, [`name_symbols`] gives references to the running kernel
+//!    their livepatch names; after kbuild, [`finish_module`] turns them into livepatch relocations.
+
+mod base;
+mod compare;
+mod correlate;
+mod difference;
+mod extract;
+mod klp;
+pub mod names;
+mod object;
+pub mod reference;
+mod refusal;
+pub mod tables;
+
+pub use base::{Base, BaseError, Exports, Image, Proof, Unproven};
+pub use correlate::Correlation;
+pub use difference::{Difference, Piece, Role};
+pub use extract::{Extracted, ExtractError, extract, function_alias};
+pub use klp::{KlpError, Owner, finish_module, name_symbols};
+pub use object::{
+    Binding, Definition, Object, ObjectError, Relocation, Section, SectionIndex, SectionKind, Symbol, SymbolIndex,
+    SymbolKind,
+};
+pub use refusal::Refusal;
+pub use tables::{EntrySizes, TableError};

@@ -1,0 +1,148 @@
+//! Why a difference cannot become a livepatch, each reason with its code and advice.
+
+use serde::Serialize;
+
+/// A reason to refuse. The `code` is stable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Refusal {
+    /// The initial value of existing data changes: the running kernel's copy has been in use since boot.
+    #[error("the initial value of '{object}' changes ({section}): the running kernel holds the old one")]
+    DataChanged {
+        /// Symbol.
+        object: String,
+        /// Section.
+        section: String,
+    },
+    /// Code or data that only exists during boot or module load.
+    #[error("'{name}' is only used while the kernel or module starts ({section}), which is long past")]
+    InitCode {
+        /// Symbol.
+        name: String,
+        /// Section.
+        section: String,
+    },
+    /// The function has no trace site, so it cannot be redirected.
+    #[error("'{function}' cannot be traced ({section}), so it cannot be redirected")]
+    Untraceable {
+        /// Symbol.
+        function: String,
+        /// Section.
+        section: String,
+    },
+    /// The function moves between sections with a meaning of their own, such as `.noinstr.text`.
+    #[error("'{function}' moves from section {from} to {to}")]
+    SectionMoved {
+        /// Symbol.
+        function: String,
+        /// Original section.
+        from: String,
+        /// Patched section.
+        to: String,
+    },
+    /// A section that registers something at start (parameters, exports, init calls) changes.
+    #[error("section {section} changes: it takes effect when the kernel or module starts, which is long past")]
+    SectionChanged {
+        /// Section.
+        section: String,
+    },
+    /// Several statics share a name and it cannot be told which is which.
+    #[error("the static variable '{object}' has namesakes, and it cannot be told which of the running kernel's it is")]
+    AmbiguousStatic {
+        /// Symbol.
+        object: String,
+    },
+    /// A reference into writable memory that no symbol covers.
+    #[error("'{from}' refers to unnamed writable data in {section}")]
+    UnnamedData {
+        /// The function or object that refers to it.
+        from: String,
+        /// Section.
+        section: String,
+    },
+    /// A relocation kind that this program does not know.
+    #[error("'{from}' has a relocation of kind {kind}, which is not supported")]
+    UnknownRelocation {
+        /// The function or object that has it.
+        from: String,
+        /// `R_X86_64_*` number.
+        kind: u32,
+    },
+    /// The compiled original differs from the distribution's binary in something that is replaced.
+    #[error("the original '{function}' is not the code that runs: {difference}")]
+    BaseMismatch {
+        /// Symbol.
+        function: String,
+        /// What differs first.
+        difference: String,
+    },
+    /// The kernel does not contain this translation unit.
+    #[error("{source_file} is not part of this kernel: {detail}")]
+    NotBuilt {
+        /// Source path.
+        source_file: String,
+        /// How that shows.
+        detail: String,
+    },
+    /// A needed symbol is nowhere to be found.
+    #[error("'{symbol}', which '{from}' refers to, is neither in the running kernel nor in the patch")]
+    UnknownSymbol {
+        /// The symbol.
+        symbol: String,
+        /// The function or object that refers to it.
+        from: String,
+    },
+    /// A static branch whose key belongs to a module that may load later.
+    #[error("'{function}' has a static branch on '{key}' of module {module}, which cannot be set up before that module loads")]
+    StaticKeyInModule {
+        /// The function with the branch.
+        function: String,
+        /// The key.
+        key: String,
+        /// The module.
+        module: String,
+    },
+}
+
+impl Refusal {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DataChanged { .. } => "data-changed",
+            Self::InitCode { .. } => "init-code",
+            Self::Untraceable { .. } => "untraceable",
+            Self::SectionMoved { .. } => "section-moved",
+            Self::SectionChanged { .. } => "section-changed",
+            Self::AmbiguousStatic { .. } => "ambiguous-static",
+            Self::UnnamedData { .. } => "unnamed-data",
+            Self::UnknownRelocation { .. } => "unknown-relocation",
+            Self::BaseMismatch { .. } => "base-mismatch",
+            Self::NotBuilt { .. } => "not-built",
+            Self::UnknownSymbol { .. } => "unknown-symbol",
+            Self::StaticKeyInModule { .. } => "static-key-in-module",
+        }
+    }
+
+    /// What to do instead.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::DataChanged { .. } => {
+                "set the member at patch time in a callback, and set it back when the patch is undone; or reboot into the fixed kernel"
+            }
+            Self::InitCode { .. } | Self::SectionChanged { .. } => {
+                "leave this part out if the rest stands alone; else reboot into the fixed kernel"
+            }
+            Self::Untraceable { .. } => "change its traceable callers instead; else reboot into the fixed kernel",
+            Self::SectionMoved { .. } => "drop the section attribute if the fix allows; else reboot into the fixed kernel",
+            Self::AmbiguousStatic { .. } => "keep the order of the statics of that name in the source, or rename the new one",
+            Self::UnnamedData { .. } => "give the data a name in the source",
+            Self::UnknownRelocation { .. } => "report this with the translation unit's name: the builder must learn it",
+            Self::BaseMismatch { .. } => {
+                "check that compiler, source package and configuration are those of the running kernel"
+            }
+            Self::NotBuilt { .. } => "nothing to do: a kernel without this file is not affected through it",
+            Self::UnknownSymbol { .. } => "include the part of the fix that defines it, or use what the running kernel has",
+            Self::StaticKeyInModule { .. } => "test the key with static_key_enabled() in the patch instead of branching on it",
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What the operator's command and the server say to each other.
+
+use crate::{AppliedLivepatch, PatchState};
+use livepatch_kernel::{KernelIdentity, Taint};
+use livepatch_manifest::{Digest, Manifest};
+use serde::{Deserialize, Serialize};
+
+/// Make an enrolment token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// Machines that enrol with it get this tier.
+    pub tier: String,
+    /// How many machines may use it; absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
+    /// Seconds until it expires; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<u64>,
+    /// For the operator's list.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// A new enrolment token. It is shown this once: the server keeps a hash of the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCreated {
+    /// Id, for lists.
+    pub id: String,
+    /// What the machine owner types: an [`crate::EnrolmentToken`].
+    pub token: String,
+    /// The tier.
+    pub tier: String,
+}
+
+/// An enrolment token in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenSummary {
+    /// Id.
+    pub id: String,
+    /// Tier.
+    pub tier: String,
+    /// How often it was used.
+    pub used: u32,
+    /// How often it may be used.
+    pub uses: Option<u32>,
+    /// RFC 3339.
+    pub expires: Option<String>,
+    /// The operator's note.
+    pub note: String,
+}
+
+/// Trust a module-signing certificate: machines that enrol from now on accept modules signed by its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateRequest {
+    /// The certificate in PEM.
+    pub pem: String,
+}
+
+/// The certificate is part of the trust anchor now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateAdded {
+    /// SHA-256 of its DER form.
+    pub fingerprint: Digest,
+    /// SHA-256 of the trust anchor that new tokens carry.
+    pub trust_anchor: Digest,
+}
+
+/// The first line of a publish request's body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishHeader {
+    /// The manifest, with the signed module's digest and size.
+    pub manifest: Manifest,
+    /// The tier to publish to.
+    pub tier: String,
+}
+
+/// Published or promoted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishAnswer {
+    /// Module name.
+    pub name: String,
+    /// Cumulative version.
+    pub version: u32,
+    /// Where it is available now, in order.
+    pub tiers: Vec<String>,
+    /// Version of the TUF targets metadata that says so.
+    pub targets_version: u64,
+    /// Version of the TUF snapshot metadata.
+    pub snapshot_version: u64,
+    /// Version of the TUF timestamp metadata.
+    pub timestamp_version: u64,
+}
+
+/// Make a published livepatch available to a tier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromoteRequest {
+    /// Module name.
+    pub name: String,
+    /// The tier to add.
+    pub tier: String,
+}
+
+/// A published livepatch in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LivepatchSummary {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Where it is available.
+    pub tiers: Vec<String>,
+}
+
+/// A machine in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineSummary {
+    /// The machine's id.
+    pub machine_id: String,
+    /// Host name as it reported.
+    pub hostname: String,
+    /// Tier.
+    pub tier: String,
+    /// Running kernel.
+    pub kernel: KernelIdentity,
+    /// State of livepatching.
+    pub state: PatchState,
+    /// What is applied.
+    pub applied: Option<AppliedLivepatch>,
+    /// Taint mask.
+    pub taint: Taint,
+    /// When it was last heard of, RFC 3339.
+    pub last_seen: String,
+    /// The last event that it reported.
+    pub last_event: Option<String>,
+}

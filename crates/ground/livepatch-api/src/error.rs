@@ -1,0 +1,39 @@
+//! How the API says no.
+
+use serde::{Deserialize, Serialize};
+
+/// The body of every answer with a status of 400 or more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// Stable, for programs.
+    pub code: ErrorCode,
+    /// One sentence for people, with what to do next.
+    pub message: String,
+}
+
+/// The stable codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorCode {
+    /// 401: no bearer, or one that is unknown.
+    Unauthorized,
+    /// 401: the enrolment token is unknown.
+    UnknownToken,
+    /// 403: the enrolment token has expired or was revoked.
+    TokenExpired,
+    /// 403: the enrolment token was used as often as it may be.
+    TokenExhausted,
+    /// 404: no such thing.
+    NotFound,
+    /// 409: it exists already, or contradicts what exists.
+    Conflict,
+    /// 413: the body is too large.
+    TooLarge,
+    /// 422: the request is understood and wrong.
+    Invalid,
+    /// 422: the module's bytes, signature, kernel or manifest disagree.
+    ModuleRefused,
+    /// 500: the server's fault; its log says more.
+    Internal,
+}

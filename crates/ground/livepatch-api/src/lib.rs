@@ -1,0 +1,20 @@
+//! The wire types of the HTTP API: what `livepatch-server`, `livepatchd` and `livepatch-admin` say to each other.
+//!
+//! JSON both ways; secrets travel in the `Authorization: Bearer` header only, never in a URL or body. Errors come as
+//! [`ApiError`] with a stable `code`. Paths stand in [`paths`].
+
+mod admin;
+mod client;
+mod error;
+pub mod paths;
+mod trust_anchor;
+
+pub use admin::{
+    CertificateAdded, CertificateRequest, LivepatchSummary, MachineSummary, PromoteRequest, PublishAnswer, PublishHeader,
+    TokenCreated, TokenRequest, TokenSummary,
+};
+pub use client::{
+    AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, PatchState,
+};
+pub use error::{ApiError, ErrorCode};
+pub use trust_anchor::{EnrolmentToken, TokenError, TrustAnchor};

@@ -1,0 +1,26 @@
+//! Where things are, relative to the server's URL.
+
+/// POST [`crate::EnrolRequest`] with an enrolment secret as bearer; answers [`crate::EnrolAnswer`].
+pub const ENROL: &str = "/v1/enrol";
+/// POST [`crate::CheckInRequest`] with a machine credential as bearer; answers [`crate::CheckInAnswer`].
+pub const CHECK_IN: &str = "/v1/check-in";
+/// GET `/v1/trust/SHA256`: the trust anchor with that digest ([`crate::TrustAnchor`]), a static file.
+pub const TRUST: &str = "/v1/trust";
+/// GET: TUF metadata, static files.
+pub const METADATA: &str = "/repository/metadata";
+/// GET: TUF targets, static files.
+pub const TARGETS: &str = "/repository/targets";
+/// GET: 200 when the server serves.
+pub const HEALTH: &str = "/healthz";
+
+/// POST [`crate::TokenRequest`] → [`crate::TokenCreated`]; GET → list of [`crate::TokenSummary`].
+pub const ADMIN_TOKENS: &str = "/v1/admin/tokens";
+/// POST [`crate::CertificateRequest`] → [`crate::CertificateAdded`].
+pub const ADMIN_CERTIFICATES: &str = "/v1/admin/certificates";
+/// POST: body is [`crate::PublishHeader`] as one JSON line, then the module's bytes → [`crate::PublishAnswer`];
+/// GET → list of [`crate::LivepatchSummary`].
+pub const ADMIN_LIVEPATCHES: &str = "/v1/admin/livepatches";
+/// POST [`crate::PromoteRequest`] → [`crate::PublishAnswer`].
+pub const ADMIN_PROMOTE: &str = "/v1/admin/promote";
+/// GET → list of [`crate::MachineSummary`].
+pub const ADMIN_MACHINES: &str = "/v1/admin/machines";
