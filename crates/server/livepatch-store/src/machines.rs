@@ -1,0 +1,208 @@
+//! Machines and their reports.
+
+use crate::{Seconds, Store, StoreError, rows};
+use livepatch_api::{AppliedLivepatch, CheckInRequest, Event, EventKind, MachineSummary};
+use livepatch_kernel::{KernelIdentity, Taint};
+use livepatch_manifest::Digest;
+use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+
+/// A machine that showed its credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownMachine {
+    /// Its id.
+    pub id: String,
+    /// Its tier now.
+    pub tier: String,
+    /// SHA-256 of its credential, as stored.
+    pub credential: Digest,
+}
+
+/// What a report was worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// It was new, and is stored.
+    New,
+    /// It, or a later one, was stored before.
+    SeenBefore,
+}
+
+impl Store {
+    /// The machine whose credential has this digest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn machine_by_credential(
+        &self,
+        credential: &Digest,
+    ) -> Result<Option<KnownMachine>, StoreError> {
+        let row =
+            sqlx::query("SELECT id, tier, credential_sha256 FROM machines WHERE credential_sha256 = $1")
+                .bind(credential.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        let Some(row) = row else { return Ok(None) };
+        let credential = rows::parse("machines.credential_sha256", row.try_get("credential_sha256")?)?;
+        Ok(Some(KnownMachine {
+            id: row.try_get("id")?,
+            tier: row.try_get("tier")?,
+            credential,
+        }))
+    }
+
+    /// Stores a report and its events, once: a report that does not count higher than the last changes nothing but
+    /// the time at which the machine was heard of.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_check_in(
+        &self,
+        machine_id: &str,
+        report: &CheckInRequest,
+        now: Seconds,
+    ) -> Result<Reported, StoreError> {
+        let sequence = report.sequence.cast_signed();
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let reported = if update_machine(&mut transaction, machine_id, sequence, report, now).await? {
+            for event in &report.events {
+                keep_event(&mut transaction, machine_id, sequence, event, now).await?;
+            }
+            Reported::New
+        } else {
+            sqlx::query("UPDATE machines SET last_seen = $1 WHERE id = $2")
+                .bind(now)
+                .bind(machine_id)
+                .execute(&mut *transaction)
+                .await?;
+            Reported::SeenBefore
+        };
+        transaction.commit().await?;
+        Ok(reported)
+    }
+
+    /// Every machine, the one that was heard of last first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn machines(&self) -> Result<Vec<MachineSummary>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, hostname, tier, kernel_release, kernel_build_id, kernel_arch, state, applied_name, \
+               applied_version, applied_sha256, taint, last_seen, \
+               (SELECT kind FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS event, \
+               (SELECT detail FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS detail \
+             FROM machines ORDER BY last_seen DESC, id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(summary).collect()
+    }
+
+    /// What a machine has reported, oldest first, at most `limit` of the newest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn events(&self, machine_id: &str, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT at, kind, detail FROM events WHERE machine_id = $1 ORDER BY id DESC LIMIT $2",
+        )
+        .bind(machine_id)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .rev()
+            .map(|row| {
+                let kind: EventKind = rows::from_word("events.kind", row.try_get("kind")?)?;
+                Ok(Event {
+                    at: row.try_get("at")?,
+                    kind,
+                    detail: row.try_get("detail")?,
+                })
+            })
+            .collect()
+    }
+}
+
+async fn update_machine(
+    transaction: &mut Transaction<'_, Sqlite>,
+    machine_id: &str,
+    sequence: i64,
+    report: &CheckInRequest,
+    now: Seconds,
+) -> Result<bool, StoreError> {
+    let applied = report.applied.as_ref();
+    let done = sqlx::query(
+        "UPDATE machines SET sequence = $1, last_seen = $2, boot_id = $3, state = $4, kernel_release = $5, \
+           kernel_build_id = $6, kernel_arch = $7, client_version = $8, applied_name = $9, applied_version = $10, \
+           applied_sha256 = $11, taint = $12 \
+         WHERE id = $13 AND sequence < $1",
+    )
+    .bind(sequence)
+    .bind(now)
+    .bind(&report.boot_id)
+    .bind(rows::word(&report.state))
+    .bind(report.kernel.release.as_str())
+    .bind(report.kernel.build_id.to_string())
+    .bind(&report.kernel.arch)
+    .bind(&report.client_version)
+    .bind(applied.map(|applied| applied.name.as_str()))
+    .bind(applied.map(|applied| i64::from(applied.version)))
+    .bind(applied.map(|applied| applied.sha256.as_str()))
+    .bind(report.taint.0.cast_signed())
+    .bind(machine_id)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn keep_event(
+    transaction: &mut Transaction<'_, Sqlite>,
+    machine_id: &str,
+    sequence: i64,
+    event: &Event,
+    now: Seconds,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO events (machine_id, sequence, at, kind, detail, received_at) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(machine_id)
+    .bind(sequence)
+    .bind(&event.at)
+    .bind(rows::word(&event.kind))
+    .bind(&event.detail)
+    .bind(now)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+fn summary(row: &SqliteRow) -> Result<MachineSummary, StoreError> {
+    let name: Option<String> = row.try_get("applied_name")?;
+    let version: Option<i64> = row.try_get("applied_version")?;
+    let sha256: Option<String> = row.try_get("applied_sha256")?;
+    let applied = match (name, version, sha256) {
+        (Some(name), Some(version), Some(sha256)) => Some(AppliedLivepatch {
+            name,
+            version: rows::count("machines.applied_version", version)?,
+            sha256: rows::parse("machines.applied_sha256", &sha256)?,
+        }),
+        _ => None,
+    };
+    let event: Option<String> = row.try_get("event")?;
+    let detail: Option<String> = row.try_get("detail")?;
+    let taint: i64 = row.try_get("taint")?;
+    Ok(MachineSummary {
+        machine_id: row.try_get("id")?,
+        hostname: row.try_get("hostname")?,
+        tier: row.try_get("tier")?,
+        kernel: KernelIdentity {
+            release: rows::parse("machines.kernel_release", row.try_get("kernel_release")?)?,
+            build_id: rows::parse("machines.kernel_build_id", row.try_get("kernel_build_id")?)?,
+            arch: row.try_get("kernel_arch")?,
+        },
+        state: rows::from_word("machines.state", row.try_get("state")?)?,
+        applied,
+        taint: Taint(taint.cast_unsigned()),
+        last_seen: rows::moment("machines.last_seen", row.try_get("last_seen")?)?,
+        last_event: event.map(|kind| format!("{kind}: {}", detail.unwrap_or_default())),
+    })
+}
