@@ -56,6 +56,11 @@ impl LoadError {
         }
     }
 
+    /// Whether there is no such livepatch or module (ENOENT).
+    pub fn is_missing(&self) -> bool {
+        self.errno() == Some(Errno::NOENT.raw_os_error())
+    }
+
     /// Whether trying again soon may work: EAGAIN (still referenced) or EBUSY (another transition runs).
     pub fn is_transient(&self) -> bool {
         self.errno()

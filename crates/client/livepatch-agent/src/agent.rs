@@ -1,0 +1,216 @@
+//! The agent: asks the pure core what to do, does it, and asks again.
+
+use crate::{
+    config::Config,
+    decide::{Action, Facts, decide},
+    environment::{Environment, Progress, Step},
+    facts::Snapshot,
+    records::{Identity, Intent, Schedule, Spool},
+    refusal::Refusal,
+    state_dir::{Record, StateDir},
+    status::{Status, patch_state, status_of},
+};
+use jiff::Timestamp;
+use livepatch_api::{Event, EventKind, PatchState};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// Polling a transition: the kernel announces nothing, so look often at first, then less.
+const POLL_FIRST: Duration = Duration::from_millis(100);
+const POLL_LAST: Duration = Duration::from_secs(2);
+
+/// More steps than any sequence of decisions needs; a defect must not spin.
+const MOST_STEPS: usize = 64;
+
+/// The client's one worker. Everything that changes the machine goes through it, one thing at a time.
+pub struct Agent {
+    pub(crate) state: StateDir,
+    pub(crate) environment: Environment,
+    pub(crate) config: Config,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) stuck_modules: Vec<String>,
+    pub(crate) reported: Option<PatchState>,
+    pub(crate) report_not_before: Duration,
+    pub(crate) report_failures: u32,
+}
+
+impl Agent {
+    /// An agent on this state directory. `phase` is a random number, kept when the machine has none yet: it spreads the
+    /// looks of a fleet over the interval.
+    ///
+    /// # Errors
+    /// [`Refusal::State`], [`Refusal::Machine`].
+    pub fn new(
+        state: StateDir,
+        environment: Environment,
+        config: Config,
+        phase: u32,
+    ) -> Result<Self, Refusal> {
+        let mut agent = Self {
+            state,
+            environment,
+            config,
+            stop: Arc::default(),
+            stuck_modules: Vec::new(),
+            reported: None,
+            report_not_before: Duration::ZERO,
+            report_failures: 0,
+        };
+        agent.start_schedule(phase)?;
+        agent.unmark_stop()?;
+        let snapshot = agent.snapshot()?;
+        agent.reported = Some(patch_state(
+            &snapshot.facts(&agent.config),
+            snapshot.check.as_ref(),
+        ));
+        Ok(agent)
+    }
+
+    /// Set from another thread, it makes the agent return at the next safe point.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Does everything that can be done now, and says how long there is nothing more to do.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that could not be recorded, or that leaves the kernel in between; the caller tries again later.
+    pub fn settle(&mut self, progress: &mut dyn Progress) -> Result<Duration, Refusal> {
+        let mut poll = POLL_FIRST;
+        let mut steps = 0;
+        while !self.stop.load(Ordering::Relaxed) {
+            let snapshot = self.snapshot()?;
+            match decide(&self.facts(&snapshot)) {
+                Action::Rest(limit) => return Ok(self.rest(&snapshot, limit)),
+                Action::Poll => {
+                    self.environment.clock.sleep(poll);
+                    poll = (poll * 2).min(POLL_LAST);
+                }
+                action if steps < MOST_STEPS => {
+                    steps += 1;
+                    poll = POLL_FIRST;
+                    self.execute(&snapshot, action, progress)?;
+                }
+                action => {
+                    tracing::error!(?action, "the agent does not come to rest; it waits a minute");
+                    return Ok(Duration::from_secs(60));
+                }
+            }
+        }
+        Ok(Duration::ZERO)
+    }
+
+    /// To be called last, when the daemon is told to stop: a reboot after this is no crash.
+    ///
+    /// # Errors
+    /// [`Refusal::State`].
+    pub fn mark_stop(state: &StateDir) -> Result<(), Refusal> {
+        if let Some(mut intent) = state.load::<Intent>()? {
+            intent.stopped_cleanly = true;
+            state.save(&intent)?;
+        }
+        Ok(())
+    }
+
+    /// The machine's status.
+    ///
+    /// # Errors
+    /// [`Refusal::State`], [`Refusal::Machine`].
+    pub fn status(&self) -> Result<Status, Refusal> {
+        Ok(status_of(&self.snapshot()?, &self.config))
+    }
+
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Refusal> {
+        Snapshot::take(&self.state, &self.environment.host)
+    }
+
+    fn facts<'a>(&'a self, snapshot: &'a Snapshot) -> Facts<'a> {
+        let now = self.environment.clock.now();
+        let interval = self.config.refresh_interval();
+        let facts = snapshot.facts(&self.config);
+        let state = patch_state(&facts, snapshot.check.as_ref());
+        let news = !snapshot.spool.events.is_empty() || self.reported != Some(state);
+        Facts {
+            stuck_modules: &self.stuck_modules,
+            refresh_due: snapshot
+                .schedule
+                .as_ref()
+                .is_none_or(|schedule| schedule.is_due(now, interval)),
+            report_due: news && snapshot.uptime >= self.report_not_before,
+            ..facts
+        }
+    }
+
+    fn rest(&self, snapshot: &Snapshot, limit: Option<Duration>) -> Duration {
+        let now = self.environment.clock.now();
+        let refresh = snapshot.identity.as_ref().and(snapshot.schedule.as_ref());
+        let until_refresh = refresh.map(|schedule| now.duration_until(schedule.next_refresh).unsigned_abs());
+        let until_report = (!snapshot.spool.events.is_empty() && snapshot.identity.is_some())
+            .then(|| self.report_not_before.saturating_sub(snapshot.uptime));
+        let waits = [limit, until_refresh, until_report];
+        let shortest = waits.into_iter().flatten().min().unwrap_or(Duration::MAX);
+        shortest.max(POLL_FIRST)
+    }
+
+    fn start_schedule(&self, phase: u32) -> Result<(), Refusal> {
+        let phase = self
+            .state
+            .load::<Schedule>()?
+            .map_or(phase, |schedule| schedule.phase);
+        let now = self.environment.clock.now();
+        self.state
+            .save(&Schedule::at_start(phase, now, self.config.refresh_interval()))?;
+        Ok(())
+    }
+
+    fn unmark_stop(&self) -> Result<(), Refusal> {
+        let boot_id = self.environment.host.boot_id()?;
+        let here = self
+            .state
+            .load::<Intent>()?
+            .filter(|intent| intent.boot_id == boot_id);
+        if let Some(mut intent) = here.filter(|intent| intent.stopped_cleanly) {
+            intent.stopped_cleanly = false;
+            self.state.save(&intent)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn identity(&self) -> Result<Identity, Refusal> {
+        self.state.load::<Identity>()?.ok_or(Refusal::NotEnabled)
+    }
+
+    /// Changes a record that has a default.
+    pub(crate) fn update<R: Record + Default>(&self, change: impl FnOnce(&mut R)) -> Result<(), Refusal> {
+        let mut record = self.state.load::<R>()?.unwrap_or_default();
+        change(&mut record);
+        Ok(self.state.save(&record)?)
+    }
+
+    pub(crate) fn event(&self, kind: EventKind, detail: String) -> Result<(), Refusal> {
+        tracing::info!(?kind, detail, "event");
+        let at = self.timestamp().to_string();
+        self.update(|spool: &mut Spool| spool.push(Event { at, kind, detail }))
+    }
+
+    /// Now, to the second.
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        let now = self.environment.clock.now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+}
+
+pub(crate) fn tell(progress: &mut dyn Progress, name: &'static str, text: impl Into<String>) {
+    let text = text.into();
+    tracing::info!(step = name, "{text}");
+    progress.step(Step { name, text });
+}
+
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

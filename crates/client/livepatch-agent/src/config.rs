@@ -1,0 +1,139 @@
+//! `/etc/livepatch/livepatchd.toml`.
+
+use serde::Deserialize;
+use std::{fs, io, path::Path, time::Duration};
+use url::Url;
+
+/// The daemon's configuration; every key may be left out.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The server for `livepatch enable` without `--server`.
+    pub server: Option<Url>,
+    /// Minutes between two looks at the repository, 1 to 10080 (a week).
+    pub refresh_minutes: u32,
+    /// Seconds for which a new livepatch is watched before it counts as good.
+    pub soak_seconds: u32,
+    /// Seconds after which a transition that does not end is reverted. The kernel itself nudges sleeping tasks after
+    /// 15 seconds, so less than 20 gives up too early.
+    pub transition_deadline_seconds: u32,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration")]
+    Read(#[source] io::Error),
+    /// It is not what it should be.
+    #[error("the configuration is wrong: {0}")]
+    Content(String),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: None,
+            refresh_minutes: 60,
+            soak_seconds: 600,
+            transition_deadline_seconds: 120,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file; when it does not exist, the defaults hold.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for an unreadable file, an unknown key or a value out of range.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(ConfigError::Read(error)),
+        }
+    }
+
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Content`] for an unknown key or a value out of range.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Content(error.to_string()))?;
+        let wrong = |text: &str| Err(ConfigError::Content(text.to_owned()));
+        if !(1..=10_080).contains(&config.refresh_minutes) {
+            return wrong("refresh_minutes is 1 to 10080");
+        }
+        if config.transition_deadline_seconds == 0 {
+            return wrong("transition_deadline_seconds is at least 1");
+        }
+        if config
+            .server
+            .as_ref()
+            .is_some_and(|server| !is_server_url(server))
+        {
+            return wrong("server is an http or https URL");
+        }
+        Ok(config)
+    }
+
+    /// [`Config::refresh_minutes`].
+    pub fn refresh_interval(&self) -> Duration {
+        Duration::from_secs(u64::from(self.refresh_minutes) * 60)
+    }
+
+    /// [`Config::soak_seconds`].
+    pub fn soak(&self) -> Duration {
+        Duration::from_secs(self.soak_seconds.into())
+    }
+
+    /// [`Config::transition_deadline_seconds`].
+    pub fn transition_deadline(&self) -> Duration {
+        Duration::from_secs(self.transition_deadline_seconds.into())
+    }
+}
+
+/// Whether the client can talk to a server at this URL.
+pub(crate) fn is_server_url(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_gives_the_defaults() {
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        assert_eq!(
+            Config::load(Path::new("/nonexistent/x.toml")).unwrap(),
+            Config::default()
+        );
+    }
+
+    #[test]
+    fn the_packaged_example_is_valid() {
+        let example = include_str!("../../../../packaging/livepatchd.toml");
+        assert_eq!(Config::parse(example).unwrap(), Config::default());
+        let uncommented: String = example
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")
+            .collect();
+        let config = Config::parse(&uncommented).unwrap();
+        assert!(config.server.is_some());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, part) in [
+            ("refresh_minute = 5", "refresh_minute"),
+            ("refresh_minutes = 0", "refresh_minutes"),
+            ("server = 'file:///srv'", "server"),
+            ("transition_deadline_seconds = 0", "transition_deadline"),
+        ] {
+            let error = Config::parse(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

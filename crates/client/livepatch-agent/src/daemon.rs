@@ -1,0 +1,307 @@
+//! `livepatchd`: one worker thread that owns the agent, and a listener whose connections ask for the status or hand
+//! jobs to the worker. The status is read from the kernel and the records, so it answers while the worker works.
+
+use crate::{
+    agent::Agent,
+    config::Config,
+    environment::{Environment, Step, SystemClock},
+    http::HttpService,
+    records::Failure,
+    refusal::Refusal,
+    state_dir::{StateDir, StateError},
+    status::read_status,
+    wire::{CallError, INTERFACE, INTERFACE_DESCRIPTION, Reply, Request, read_message, write_message},
+};
+use livepatch_host::{Host, ModuleLoader};
+use rustix::{net::sockopt::socket_peercred, process::geteuid};
+use sd_notify::NotifyState;
+use serde_json::json;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use std::{
+    fs,
+    io::{self, BufReader},
+    os::unix::{
+        fs::PermissionsExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Where the daemon lives.
+#[derive(Clone, Debug)]
+pub struct DaemonOptions {
+    /// The machine's root directory; anything else than `/` is a recorded tree that is never changed.
+    pub root: PathBuf,
+    /// The state directory.
+    pub state_dir: PathBuf,
+    /// The socket.
+    pub socket: PathBuf,
+    /// The configuration.
+    pub config: Config,
+}
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The state directory does not work.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Another daemon has it.
+    #[error("another livepatchd uses {0}")]
+    Running(PathBuf),
+    /// The machine or its records cannot be read.
+    #[error("this machine's livepatch state cannot be read: {0}")]
+    Start(#[source] Refusal),
+    /// The socket, a thread or the signals.
+    #[error("cannot {operation}")]
+    System {
+        /// What was tried.
+        operation: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Connections that may be open at once: status is cheap, but a local user must not exhaust the daemon's threads.
+const MOST_CONNECTIONS: usize = 32;
+/// A caller that neither asks nor takes its answer is cut off.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the worker may finish what it does when the daemon is told to stop.
+const FAREWELL: Duration = Duration::from_secs(15);
+/// After an error that could not be recorded.
+const AFTER_ERROR: Duration = Duration::from_secs(30);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`DaemonError`] when it cannot start.
+pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
+    let state = StateDir::open(&options.state_dir)?;
+    let _lock = state
+        .lock()?
+        .ok_or_else(|| DaemonError::Running(options.state_dir.clone()))?;
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(system("watch for signals"))?;
+    let agent = new_agent(options, state.clone())?;
+    let stop = agent.stop_flag();
+    let listener = listen(&options.socket).map_err(system("listen on the socket"))?;
+
+    let (jobs, queue) = mpsc::channel();
+    let worker = thread::Builder::new()
+        .name("worker".into())
+        .spawn(move || work(agent, &queue));
+    let worker = worker.map_err(system("start the worker"))?;
+    let desk = Arc::new(Desk {
+        state: state.clone(),
+        options: options.clone(),
+        jobs: jobs.clone(),
+        open: AtomicUsize::new(0),
+    });
+    let reception = thread::Builder::new()
+        .name("listener".into())
+        .spawn(move || receive(&listener, &desk));
+    reception.map_err(system("start the listener"))?;
+
+    notify(NotifyState::Ready);
+    tracing::info!(socket = %options.socket.display(), "livepatchd is ready");
+    signals.forever().next();
+    notify(NotifyState::Stopping);
+    stop.store(true, Ordering::Relaxed);
+    let _ = jobs.send(Job::Stop);
+    let asked = Instant::now();
+    while !worker.is_finished() && asked.elapsed() < FAREWELL {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = fs::remove_file(&options.socket);
+    Agent::mark_stop(&state).map_err(DaemonError::Start)
+}
+
+fn new_agent(options: &DaemonOptions, state: StateDir) -> Result<Agent, DaemonError> {
+    let host = Host::new(&options.root);
+    let environment = Environment {
+        host: host.clone(),
+        kernel: Box::new(ModuleLoader::new(host)),
+        service: Box::new(HttpService::new()),
+        clock: Box::new(SystemClock),
+    };
+    let phase = getrandom::u32().unwrap_or_else(|_| std::process::id().wrapping_mul(0x9E37_79B9));
+    Agent::new(state, environment, options.config.clone(), phase).map_err(DaemonError::Start)
+}
+
+/// What the worker is asked to do.
+enum Job {
+    Do {
+        request: Request,
+        replies: Sender<Reply>,
+    },
+    Stop,
+}
+
+fn work(mut agent: Agent, queue: &Receiver<Job>) {
+    loop {
+        let wait = agent.settle(&mut |_: Step| {}).unwrap_or_else(|refusal| {
+            tracing::error!(code = refusal.code(), "{refusal}");
+            AFTER_ERROR
+        });
+        match queue.recv_timeout(wait) {
+            Ok(Job::Do { request, replies }) => {
+                let reply = perform(&mut agent, request, &replies);
+                // The caller may be gone; the work is done all the same.
+                let _ = replies.send(reply);
+            }
+            Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>) -> Reply {
+    let mut progress = |step: Step| drop(replies.send(Reply::step(step.name, &step.text)));
+    let result = match request {
+        Request::Enable { token, server } => match server.map(|server| server.parse()).transpose() {
+            Ok(server) => agent.enable(&token, server, &mut progress),
+            Err(_) => Err(Refusal::NoServer),
+        },
+        Request::Disable => agent.disable(&mut progress).map(|()| None),
+        Request::Refresh { apply } => agent.refresh(apply, &mut progress),
+        Request::Undo => agent.undo(&mut progress).map(|()| None),
+        Request::ClearBlocked { digest } => agent.clear_blocked(&digest).map(|_| None),
+        Request::GetStatus | Request::GetInfo | Request::GetInterfaceDescription { .. } => Ok(None),
+    };
+    match result {
+        Ok(failure) => Reply::last(json!({"status": agent.status().ok(), "failure": failure})),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Reply {
+    Reply::refused(&refusal.to_failure())
+}
+
+/// What a connection needs.
+struct Desk {
+    state: StateDir,
+    options: DaemonOptions,
+    jobs: Sender<Job>,
+    open: AtomicUsize,
+}
+
+fn receive(listener: &UnixListener, desk: &Arc<Desk>) {
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else {
+            thread::sleep(Duration::from_millis(100));
+            continue;
+        };
+        if desk.open.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS {
+            desk.open.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        }
+        let at = Arc::clone(desk);
+        let spawned = thread::Builder::new().name("connection".into()).spawn(move || {
+            if let Err(error) = converse(&at, stream) {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            at.open.fetch_sub(1, Ordering::Relaxed);
+        });
+        if spawned.is_err() {
+            desk.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn converse(desk: &Desk, stream: UnixStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let uid = socket_peercred(&stream)?.uid;
+    let may_change = uid.is_root() || uid == geteuid();
+    let mut output = stream.try_clone()?;
+    let mut input = BufReader::new(stream);
+    while let Some(call) = read_message(&mut input)? {
+        match Request::from_call(&call) {
+            Err(error) => write_message(&mut output, &Reply::not_understood(&error))?,
+            Ok(request) if !request.changes() => write_message(&mut output, &answer(desk, &request))?,
+            Ok(_) if !may_change => write_message(&mut output, &Reply::permission_denied())?,
+            Ok(request) => pass_on(desk, request, call.more, &mut output)?,
+        }
+    }
+    Ok(())
+}
+
+fn answer(desk: &Desk, request: &Request) -> Reply {
+    match request {
+        Request::GetInfo => Reply::last(json!({
+            "vendor": "Open Livepatch",
+            "product": "livepatchd",
+            "version": env!("CARGO_PKG_VERSION"),
+            "url": env!("CARGO_PKG_REPOSITORY"),
+            "interfaces": ["org.varlink.service", INTERFACE],
+        })),
+        Request::GetInterfaceDescription { interface } if interface == INTERFACE => {
+            Reply::last(json!({"description": INTERFACE_DESCRIPTION}))
+        }
+        Request::GetInterfaceDescription { .. } => Reply::not_understood(&CallError::Parameter("interface")),
+        _ => match read_status(&desk.state, &Host::new(&desk.options.root), &desk.options.config) {
+            Ok(status) => Reply::last(json!({"status": status})),
+            Err(refusal) => refused(&refusal),
+        },
+    }
+}
+
+/// Hands a job to the worker and its replies to the caller.
+fn pass_on(desk: &Desk, request: Request, more: bool, output: &mut UnixStream) -> io::Result<()> {
+    let (replies, answers) = mpsc::channel();
+    if desk.jobs.send(Job::Do { request, replies }).is_err() {
+        return write_message(output, &stopping());
+    }
+    for reply in answers {
+        if more || !reply.continues {
+            write_message(output, &reply)?;
+        }
+        if !reply.continues {
+            return Ok(());
+        }
+    }
+    write_message(output, &stopping())
+}
+
+fn stopping() -> Reply {
+    Reply::refused(&Failure {
+        code: "stopping".into(),
+        message: "livepatchd is stopping: try again when it runs".into(),
+    })
+}
+
+/// Listens on a socket that anyone may connect to; who may change things is checked for each call.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    // The state directory's lock is held, so a socket that is there is a dead daemon's.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+fn system(operation: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
+    move |source| DaemonError::System { operation, source }
+}

@@ -1,0 +1,59 @@
+//! The client's agent: the state machine that keeps a machine livepatched, and the daemon `livepatchd` around it.
+//!
+//! [`decide`] is the pure core: the kernel's and the records' facts in, the next [`Action`] out. [`Agent`] does what it
+//! says, one action at a time, through an [`Environment`] that tests replace. Applying is provisional: the intent is
+//! durable before the kernel is touched, so a machine that goes down before confirmation blocks that digest on its next
+//! boot. The state is always derived from the kernel, never from what was once done.
+//!
+//! Nothing is handed to the kernel that was not verified here against the pinned trust anchor: TUF metadata, digest,
+//! module signature, and that the module was built for the build id that runs.
+//!
+//! Front door: [`run`] for the daemon, [`Client`] and [`Request`] for whoever talks to it, [`Status`] for what it says.
+
+mod advice;
+mod agent;
+mod client;
+mod commands;
+mod config;
+mod daemon;
+mod decide;
+mod effects;
+mod environment;
+mod facts;
+mod http;
+mod look;
+mod records;
+mod refusal;
+mod schedule;
+mod service;
+mod state_dir;
+mod status;
+mod verify;
+mod wire;
+
+pub use agent::Agent;
+pub use client::{Answer, Client, ClientError};
+pub use config::{Config, ConfigError};
+pub use daemon::{DaemonError, DaemonOptions, run};
+pub use decide::{Action, Facts, Forget, decide};
+pub use environment::{Clock, Environment, KernelControl, Progress, Step, SystemClock};
+pub use facts::Snapshot;
+pub use http::HttpService;
+pub use records::{
+    Attempt, Blocked, BlockedDigest, Catalogue, Check, Confirmed, Failure, Identity, Intent, MachineId,
+    Phase, Schedule, Spool, UndoReason, Undone,
+};
+pub use refusal::Refusal;
+pub use service::{Repository, Service};
+pub use state_dir::{Record, StateDir, StateError};
+pub use status::{
+    CheckStatus, FixStatus, FlagStatus, LivepatchStatus, STATUS_SCHEMA, Status, TaintStatus, patch_state,
+    read_status,
+};
+pub use verify::{Anchor, verify_module};
+pub use wire::{Call, CallError, INTERFACE, Reply, Request};
+
+/// Where the daemon listens unless told otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/livepatch/livepatchd.sock";
+/// Where the daemon keeps its state unless told otherwise.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/livepatch";

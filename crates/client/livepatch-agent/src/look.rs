@@ -1,0 +1,218 @@
+//! Looking at the repository and telling the server: the two conversations of a refresh. The second is loss-tolerant:
+//! what the server did not confirm is told again, and no answer from it is needed to be protected.
+
+use crate::{
+    agent::{Agent, milliseconds, tell},
+    environment::Progress,
+    records::{Attempt, Catalogue, Check, Failure, Identity, Schedule, Spool},
+    refusal::Refusal,
+    service::Repository,
+    status::{applied_livepatch, patch_state},
+    verify::Anchor,
+};
+use livepatch_api::{CheckInAnswer, CheckInRequest, EventKind, PatchState};
+use livepatch_manifest::Manifest;
+use std::time::Duration;
+
+/// The version that is reported.
+pub(crate) const CLIENT_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// After a report that was not taken, the next one waits this long, then twice as long, up to the interval.
+const REPORT_RETRY: Duration = Duration::from_secs(60);
+
+impl Agent {
+    /// Checks in, reads the repository, keeps what it offers to this machine. What fails is recorded, not returned.
+    pub(crate) fn look(&mut self, progress: &mut dyn Progress) -> Result<(), Refusal> {
+        let answer = self.check_in(progress)?;
+        let repository = self.read_repository(progress);
+        if let Err(refusal @ (Refusal::State(_) | Refusal::Machine(_))) = repository {
+            return Err(refusal);
+        }
+        let failure = repository.err().map(|refusal| refusal.to_failure());
+        if let Some(failure) = &failure {
+            tell(
+                progress,
+                "refused",
+                format!("{}: {}", failure.code, failure.message),
+            );
+        }
+        self.record_look(failure, answer)
+    }
+
+    fn record_look(
+        &mut self,
+        failure: Option<Failure>,
+        answer: Result<CheckInAnswer, Failure>,
+    ) -> Result<(), Refusal> {
+        let now = self.environment.clock.now();
+        let interval = self.config.refresh_interval();
+        let last = self.state.load::<Check>()?.and_then(|check| check.failure);
+        let news = failure
+            .as_ref()
+            .filter(|failure| last.as_ref().map(|last| &last.code) != Some(&failure.code));
+        if let Some(news) = news {
+            self.event(EventKind::Refused, format!("{}: {}", news.code, news.message))?;
+        }
+        if let Some(schedule) = self.state.load::<Schedule>()? {
+            let refresh_after = answer.as_ref().ok().and_then(|answer| answer.refresh_after);
+            let next = match &failure {
+                None => schedule.after_success(now, interval, refresh_after.map(Duration::from_secs)),
+                Some(_) => schedule.after_failure(now, interval),
+            };
+            self.state.save(&next)?;
+        }
+        if failure.is_none() {
+            self.allow_retry()?;
+        }
+        self.state.save(&Check {
+            at: self.timestamp(),
+            failure,
+            check_in: answer.err(),
+        })?;
+        Ok(())
+    }
+
+    fn allow_retry(&mut self) -> Result<(), Refusal> {
+        self.stuck_modules.clear();
+        if let Some(mut attempt) = self.state.load::<Attempt>()? {
+            attempt.retry = true;
+            self.state.save(&attempt)?;
+        }
+        Ok(())
+    }
+
+    fn read_repository(&self, progress: &mut dyn Progress) -> Result<(), Refusal> {
+        let identity = self.identity()?;
+        let repository = self.open_repository(&identity, &self.anchor()?)?;
+        let kernel = self.environment.host.kernel()?;
+        let offered = |tiers: &[String], manifest: &Manifest| {
+            tiers.contains(&identity.tier) && manifest.kernel.build_id == kernel.build_id
+        };
+        let mut livepatches: Vec<Manifest> = repository
+            .published()
+            .into_iter()
+            .filter(|published| offered(&published.tiers, &published.manifest))
+            .map(|published| published.manifest.clone())
+            .collect();
+        livepatches.sort_by_key(|manifest| std::cmp::Reverse(manifest.version));
+        let versions = repository.versions();
+        let offer = livepatches.first().map_or_else(
+            || format!("nothing for {} in tier {}", kernel.release, identity.tier),
+            |best| format!("{} for {}", best.name, kernel.release),
+        );
+        tell(
+            progress,
+            "check",
+            format!(
+                "the signed repository (targets {}) offers {offer}",
+                versions.targets
+            ),
+        );
+        self.state.save(&Catalogue {
+            at: self.timestamp(),
+            boot_id: self.environment.host.boot_id()?,
+            uptime_ms: milliseconds(self.environment.host.uptime()?),
+            build_id: kernel.build_id,
+            tier: identity.tier,
+            versions,
+            livepatches,
+        })?;
+        Ok(())
+    }
+
+    fn open_repository(&self, identity: &Identity, anchor: &Anchor) -> Result<Box<dyn Repository>, Refusal> {
+        let datastore = self.state.datastore();
+        self.environment
+            .service
+            .open_repository(&identity.server, anchor, &datastore)
+    }
+
+    pub(crate) fn fetch(
+        &self,
+        manifest: &Manifest,
+        anchor: &Anchor,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<u8>, Refusal> {
+        let repository = self.open_repository(&self.identity()?, anchor)?;
+        let published = repository.published();
+        let withdrawn = || livepatch_trust::TrustError::TargetMissing {
+            name: manifest.file_name(),
+        };
+        let published = published
+            .into_iter()
+            .find(|published| published.manifest == *manifest);
+        let bytes = repository.module(published.ok_or_else(withdrawn)?)?;
+        tell(
+            progress,
+            "fetch",
+            format!("{} is fetched, {} bytes", manifest.name, bytes.len()),
+        );
+        Ok(bytes)
+    }
+
+    /// Reports on its own, when there is news.
+    pub(crate) fn report(&mut self, progress: &mut dyn Progress) -> Result<(), Refusal> {
+        self.check_in(progress).map(|_| ())
+    }
+
+    /// Reports. The inner error is why the server did not take it.
+    fn check_in(&mut self, progress: &mut dyn Progress) -> Result<Result<CheckInAnswer, Failure>, Refusal> {
+        let snapshot = self.snapshot()?;
+        let state = patch_state(&snapshot.facts(&self.config), snapshot.check.as_ref());
+        let answer = self.send_report(state)?;
+        match &answer {
+            Ok(_) => {
+                self.reported = Some(state);
+                self.report_failures = 0;
+                self.report_not_before = Duration::ZERO;
+                tell(progress, "check-in", "the server has this machine's report");
+            }
+            Err(failure) => {
+                let wait = REPORT_RETRY.saturating_mul(1 << self.report_failures.min(16));
+                self.report_not_before = snapshot.uptime + wait.min(self.config.refresh_interval());
+                self.report_failures = self.report_failures.saturating_add(1);
+                tell(
+                    progress,
+                    "check-in",
+                    format!("not taken: {}: {}", failure.code, failure.message),
+                );
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Sends one report, numbered durably before it leaves, and drops the events that the server confirmed.
+    pub(crate) fn send_report(&self, state: PatchState) -> Result<Result<CheckInAnswer, Failure>, Refusal> {
+        let mut identity = self.identity()?;
+        let snapshot = self.snapshot()?;
+        let mut spool = snapshot.spool.clone();
+        spool.sequence += 1;
+        self.state.save(&spool)?;
+        let request = CheckInRequest {
+            sequence: spool.sequence,
+            boot_id: snapshot.boot_id.clone(),
+            kernel: snapshot.kernel.clone(),
+            state,
+            applied: applied_livepatch(&snapshot),
+            taint: snapshot.taint,
+            events: spool.events.clone(),
+            client_version: CLIENT_VERSION.to_owned(),
+        };
+        match self
+            .environment
+            .service
+            .check_in(&identity.server, &identity.credential, &request)
+        {
+            Ok(answer) => {
+                let told = request.events.len();
+                self.update(|spool: &mut Spool| drop(spool.events.drain(..told.min(spool.events.len()))))?;
+                if answer.tier != identity.tier {
+                    identity.tier.clone_from(&answer.tier);
+                    self.state.save(&identity)?;
+                }
+                Ok(Ok(answer))
+            }
+            Err(refusal) => Ok(Err(refusal.to_failure())),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What the agent needs of the server, as a trait, so that its tests need no network.
+
+use crate::{refusal::Refusal, verify::Anchor};
+use livepatch_api::{CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest};
+use livepatch_manifest::Digest;
+use livepatch_trust::{Published, Versions};
+use std::path::Path;
+use url::Url;
+
+/// The server, both planes.
+pub trait Service: Send {
+    /// The bytes that the server serves as the trust anchor of this digest; not checked yet.
+    ///
+    /// # Errors
+    /// [`Refusal::TrustAnchorMismatch`] when the server has none, [`Refusal::ServerUnreachable`].
+    fn trust_anchor(&self, server: &Url, sha256: &Digest) -> Result<Vec<u8>, Refusal>;
+
+    /// Makes the machine known.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownToken`], [`Refusal::Server`], [`Refusal::ServerUnreachable`].
+    fn enrol(&self, server: &Url, secret: &str, request: &EnrolRequest) -> Result<EnrolAnswer, Refusal>;
+
+    /// Reports.
+    ///
+    /// # Errors
+    /// [`Refusal::Server`], [`Refusal::ServerUnreachable`].
+    fn check_in(
+        &self,
+        server: &Url,
+        credential: &str,
+        request: &CheckInRequest,
+    ) -> Result<CheckInAnswer, Refusal>;
+
+    /// Reads the repository and checks it from the anchor's root on.
+    ///
+    /// # Errors
+    /// [`Refusal::Repository`].
+    fn open_repository(
+        &self,
+        server: &Url,
+        anchor: &Anchor,
+        datastore: &Path,
+    ) -> Result<Box<dyn Repository>, Refusal>;
+}
+
+/// A repository whose metadata are trusted.
+pub trait Repository {
+    /// What it offers, to every kernel and tier.
+    fn published(&self) -> Vec<&Published>;
+
+    /// Versions of its metadata.
+    fn versions(&self) -> Versions;
+
+    /// A module's bytes, of the length and digest that the metadata name.
+    ///
+    /// # Errors
+    /// [`Refusal::Repository`].
+    fn module(&self, published: &Published) -> Result<Vec<u8>, Refusal>;
+}
