@@ -1,1 +1,27 @@
-//! Placeholder front door.
+//! From a source fix to a livepatch module, for one prepared kernel.
+//!
+//! The road, a module of this crate each:
+//!
+//! 1. [`kernel`] fetches a distribution's kernel once and prepares its tree ([`packages`] knows the package index, [`cache`] the
+//!    place where it is kept).
+//! 2. [`scope`] applies the patch beside the tree and finds the translation units.
+//! 3. [`compile`] compiles each unit with the kernel's own command, original and patched.
+//! 4. `livepatch-diff` proves the base and takes the difference; [`link`] finds out where each needed symbol is, and has kbuild
+//!    link the module.
+//! 5. [`pipeline`] strings these together with a timing for each step and writes [`report`] and manifest.
+//! 6. [`sign`] makes keys and signs.
+//!
+//! [`fix`] takes a fix out of two versions of a source package.
+
+pub mod cache;
+pub mod compile;
+pub mod fix;
+pub mod kernel;
+pub mod link;
+pub mod narrate;
+pub mod packages;
+pub mod pipeline;
+pub mod report;
+pub mod run;
+pub mod scope;
+pub mod sign;

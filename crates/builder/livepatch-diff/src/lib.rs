@@ -22,7 +22,7 @@ pub mod reference;
 mod refusal;
 pub mod tables;
 
-pub use base::{Base, BaseError, Exports, Image, Proof, Unproven};
+pub use base::{Base, BaseError, Exports, Image, Proof, Unit, Unproven};
 pub use correlate::Correlation;
 pub use difference::{Difference, Piece, Role};
 pub use extract::{Extracted, ExtractError, extract, function_alias};

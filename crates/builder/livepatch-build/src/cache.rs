@@ -1,0 +1,58 @@
+//! Where downloads and prepared kernels are kept: `~/.cache/livepatch`, or `LIVEPATCH_CACHE`.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The cache folder.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    /// The cache that the environment names.
+    ///
+    /// # Errors
+    /// When neither `LIVEPATCH_CACHE`, `XDG_CACHE_HOME` nor `HOME` is set.
+    pub fn from_environment() -> io::Result<Self> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let root = set("LIVEPATCH_CACHE")
+            .or_else(|| set("XDG_CACHE_HOME").map(|home| home.join("livepatch")))
+            .or_else(|| set("HOME").map(|home| home.join(".cache/livepatch")));
+        let root = root.ok_or_else(|| io::Error::other("neither LIVEPATCH_CACHE nor HOME is set"))?;
+        Ok(Self::at(&std::path::absolute(root)?))
+    }
+
+    /// A cache at a folder of choice.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Downloaded packages.
+    pub fn downloads(&self) -> PathBuf {
+        self.root.join("downloads")
+    }
+
+    /// Files taken out of source packages, by version.
+    pub fn sources(&self) -> PathBuf {
+        self.root.join("sources")
+    }
+
+    /// Prepared kernels, a folder each, by release.
+    pub fn kernels(&self) -> PathBuf {
+        self.root.join("kernels")
+    }
+
+    /// Waits for, and then holds, the lock of a name: two processes must not prepare the same thing at once. Released
+    /// when the file is dropped, or when the process ends.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn lock(&self, name: &str) -> io::Result<File> {
+        std::fs::create_dir_all(self.root.join("locks"))?;
+        let file = File::create(self.root.join("locks").join(name))?;
+        file.lock()?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,165 @@
+//! Compiles single translation units with the kernel's own commands.
+//!
+//! kbuild notes the command of every object that it makes in a file beside it (`.NAME.o.cmd`; scripts/Kbuild.include,
+//! `cmd_and_fixdep`). The first time, make compiles the object once and so writes that note; from then on the
+//! command is run directly, with another input and output.
+
+use crate::kernel::Kernel;
+use crate::run::{self, RunError};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Flags that give every function and object a section of its own.
+pub const SECTION_FLAGS: [&str; 3] = ["-ffunction-sections", "-fdata-sections", "-g0"];
+
+/// Why a unit cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// kbuild left no usable note.
+    #[error("kbuild's note of how {object} is compiled is not understood: {reason}")]
+    Note {
+        /// Object path.
+        object: String,
+        /// Why.
+        reason: String,
+    },
+    /// make or the compiler failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// How kbuild compiles one object.
+#[derive(Clone, Debug)]
+pub struct SavedCommand {
+    compiler: String,
+    /// Input as the command names it.
+    input: String,
+    /// `-o` argument as the command names it.
+    output: String,
+    objtool: Option<String>,
+}
+
+/// The command of an object; make compiles it first when it never has.
+///
+/// # Errors
+/// [`CompileError`] when make fails or its note is not understood.
+pub fn command_of(kernel: &Kernel, object: &str, log: &Path) -> Result<SavedCommand, CompileError> {
+    let source = kernel.source();
+    if !source.join(object).exists() || !note_path(&source, object).exists() {
+        let mut make = Command::new("make");
+        make.arg("-s").arg("-C").arg(&source).args(kernel.make_variables()).arg(object);
+        run::logged(&mut make, log)?;
+    }
+    saved_command(&source, object)
+}
+
+/// The command that kbuild noted for an object.
+///
+/// # Errors
+/// [`CompileError::Note`] when there is no note or it is not understood.
+pub fn saved_command(source: &Path, object: &str) -> Result<SavedCommand, CompileError> {
+    let wrong = |reason: String| CompileError::Note { object: object.to_owned(), reason };
+    let text = std::fs::read_to_string(note_path(source, object)).map_err(|error| wrong(error.to_string()))?;
+    parse_note(&text, object).ok_or_else(|| wrong("its form is unknown".into()))
+}
+
+fn note_path(source: &Path, object: &str) -> PathBuf {
+    let path = Path::new(object);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    source.join(path.with_file_name(format!(".{name}.cmd")))
+}
+
+fn parse_note(text: &str, object: &str) -> Option<SavedCommand> {
+    let (key, command) = text.lines().next()?.split_once(" := ")?;
+    if key != format!("cmd_{object}") && key != format!("savedcmd_{object}") {
+        return None;
+    }
+    // As make writes it (scripts/Kbuild.include, `make-cmd`).
+    let command = command.replace("$$", "$").replace("$(pound)", "#").replace("\\#", "#");
+    let (compiler, after) = command.split_once(" ; ").unwrap_or((&command, ""));
+    let compiler = compiler.trim();
+    let objtool = after.trim().strip_suffix(object).map(|objtool| objtool.trim().to_owned());
+    let objtool = objtool.filter(|objtool| objtool.contains("objtool"));
+    let input = compiler.rsplit(' ').next()?.to_owned();
+    let output = format!(" -o {object} ");
+    let sound = input.ends_with(".c") && compiler.contains(&output);
+    sound.then(|| SavedCommand { compiler: compiler.to_owned(), input, output, objtool })
+}
+
+impl SavedCommand {
+    /// The module that the object belongs to, as the kernel names it; `None` when it is built into vmlinux.
+    pub fn module_name(&self) -> Option<String> {
+        let is_module = self.compiler.split(' ').any(|flag| flag == "-DMODULE");
+        is_module.then(|| self.definition("KBUILD_MODNAME")).flatten()
+    }
+
+    /// The module's path within the tree, without suffix.
+    pub fn module_path(&self) -> Option<String> {
+        self.definition("KBUILD_MODFILE")
+    }
+
+    fn definition(&self, name: &str) -> Option<String> {
+        let start = format!("-D{name}='\"");
+        let rest = &self.compiler[self.compiler.find(&start)? + start.len()..];
+        Some(rest[..rest.find('"')?].to_owned())
+    }
+
+    /// Compiles `input` to `output` with this command and further flags.
+    ///
+    /// # Errors
+    /// [`RunError`] with the compiler's last words.
+    pub fn compile(
+        &self,
+        source: &Path,
+        input: &Path,
+        output: &Path,
+        flags: &[String],
+        log: &Path,
+    ) -> Result<(), RunError> {
+        let words = self.compiler.strip_suffix(&self.input).unwrap_or(&self.compiler);
+        let words: Vec<&str> = words.split(' ').filter(|word| !word.starts_with("-Wp,-MMD,")).collect();
+        let words = words.join(" ").replace(&self.output, " ");
+        // Paths come as arguments of the shell, so that no character in them means anything.
+        let script = format!("{words} \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]).args(flags).arg("-o").arg(output).arg(input).current_dir(source);
+        run::logged(&mut command, log)
+    }
+
+    /// Runs the kernel's objtool on an object that goes into a module, as kbuild would.
+    ///
+    /// # Errors
+    /// [`RunError`] when it finds the object unsound.
+    pub fn objtool(&self, source: &Path, object: &Path, log: &Path) -> Result<(), RunError> {
+        let Some(objtool) = &self.objtool else { return Ok(()) };
+        let module = if objtool.split(' ').any(|flag| flag == "--module") { "" } else { " --module" };
+        let script = format!("{objtool}{module} \"$1\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]).arg(object).current_dir(source);
+        run::logged(&mut command, log)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+mod tests {
+    use super::*;
+
+    const NOTE: &str = "cmd_fs/x/y.o := gcc-12 -Wp,-MMD,fs/x/.y.o.d -DMODULE -DKBUILD_MODFILE='\"fs/x/y-z\"' \
+        -DKBUILD_MODNAME='\"y_z\"' -c -o fs/x/y.o fs/x/y.c   ; ./tools/objtool/objtool --orc --uaccess   fs/x/y.o\n";
+
+    #[test]
+    fn note_tells_module_and_objtool() {
+        let command = parse_note(NOTE, "fs/x/y.o").unwrap();
+        assert_eq!(command.module_name().as_deref(), Some("y_z"));
+        assert_eq!(command.module_path().as_deref(), Some("fs/x/y-z"));
+        assert_eq!(command.objtool.as_deref(), Some("./tools/objtool/objtool --orc --uaccess"));
+    }
+
+    #[test]
+    fn note_of_another_object_is_refused() {
+        assert!(parse_note(NOTE, "fs/x/z.o").is_none());
+        assert!(parse_note("", "fs/x/y.o").is_none());
+        assert!(parse_note("cmd_fs/x/y.o := as -o fs/x/y.o fs/x/y.S", "fs/x/y.o").is_none());
+    }
+}

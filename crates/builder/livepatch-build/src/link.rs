@@ -1,0 +1,179 @@
+//! Finds out where each needed symbol is, and has kbuild link the module.
+
+use crate::kernel::Kernel;
+use crate::run::{self, RunError};
+use livepatch_diff::{Base, Binding, Difference, Exports, Image, Owner, Refusal, Role, reference::Reference};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The frame of every livepatch module, in C.
+const GLUE: &str = include_str!("../glue/glue.c");
+/// The one symbol that the frame needs from the running kernel and that is not exported.
+pub const BUILD_ID_SYMBOL: &str = "vmlinux_build_id";
+
+/// Everything that knows where symbols are.
+pub struct Symbols<'a> {
+    /// vmlinux.
+    pub image: &'a Image<'a>,
+    /// `Module.symvers`.
+    pub exports: &'a Exports,
+    /// New global symbols that translation units of this livepatch define.
+    pub own: &'a BTreeSet<String>,
+}
+
+/// A replaced function, as the frame registers it.
+#[derive(Clone, Debug)]
+pub struct Replaced {
+    /// Name in the running kernel.
+    pub name: String,
+    /// Position among its namesakes: 0 when unique.
+    pub position: u32,
+    /// The alias of the new function.
+    pub alias: String,
+    /// Source file.
+    pub source: String,
+}
+
+impl Symbols<'_> {
+    /// Where a needed symbol is; `original` is the original object's symbol when it is one of the same translation unit.
+    pub fn owner(
+        &self,
+        base: &Base<'_>,
+        unit: livepatch_diff::Unit,
+        name: &str,
+        original: Option<&livepatch_diff::Symbol>,
+    ) -> Option<Owner> {
+        let running = |object: &str, position: u32| Owner::Running { object: object.to_owned(), position };
+        if let Some(symbol) = original {
+            let exported = symbol.binding != Binding::Local
+                && base.name() == "vmlinux"
+                && self.exports.exporter(name) == Some("vmlinux");
+            return if exported {
+                Some(Owner::Exported)
+            } else {
+                base.position(unit, symbol).map(|position| running(base.name(), position))
+            };
+        }
+        if base.name() != "vmlinux"
+            && let Some(position) = base.position_of_global(name)
+        {
+            return Some(running(base.name(), position));
+        }
+        match self.exports.exporter(name) {
+            Some("vmlinux") => return Some(Owner::Exported),
+            // An exported name is unique among the globals of its module; statics of that name elsewhere do not count.
+            Some(module) => return Some(running(module, 0)),
+            None => {}
+        }
+        if let Some(position) = Base::Image(self.image).position_of_global(name) {
+            return Some(running("vmlinux", position));
+        }
+        self.own.contains(name).then_some(Owner::Livepatch)
+    }
+
+    /// Static branches on keys of a module cannot be set up before that module is there.
+    pub fn refuse_static_keys(
+        &self,
+        base: &Base<'_>,
+        unit: livepatch_diff::Unit,
+        difference: &Difference<'_>,
+    ) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        for &function in &difference.included {
+            let entries = difference.tables.of(function).iter();
+            let branches = entries.filter(|entry| difference.patched.sections[entry.section].name == "__jump_table");
+            for resolved in branches.flat_map(|entry| &entry.references) {
+                let (name, original) = match resolved.reference {
+                    Reference::Symbol(target, _) => match difference.role(Some(function), resolved, target) {
+                        Role::Original(original) => {
+                            let symbol = &difference.original.symbols[original];
+                            (symbol.name.as_str(), Some(symbol))
+                        }
+                        Role::Copy(_) => continue,
+                    },
+                    Reference::External(target, _) => (difference.patched.symbols[target].name.as_str(), None),
+                    Reference::Section(..) => continue,
+                };
+                if let Some(Owner::Running { object, .. }) = self.owner(base, unit, name, original)
+                    && object != "vmlinux"
+                {
+                    refusals.push(Refusal::StaticKeyInModule {
+                        function: difference.patched.symbols[function].name.clone(),
+                        key: name.to_owned(),
+                        module: object,
+                    });
+                }
+            }
+        }
+        refusals
+    }
+}
+
+/// Has kbuild link frame and units into `NAME.ko`; answers its path. `folder` holds the units' objects already.
+///
+/// # Errors
+/// [`RunError`] when a file cannot be written or make fails.
+pub fn kbuild(
+    kernel: &Kernel,
+    name: &str,
+    folder: &Path,
+    units: &[String],
+    objects: &BTreeMap<String, Vec<Replaced>>,
+    log: &Path,
+) -> Result<PathBuf, RunError> {
+    let write = |file: &str, text: &str| {
+        let path = folder.join(file);
+        std::fs::write(&path, text).map_err(|source| RunError::File { path, source })
+    };
+    write("glue.c", GLUE)?;
+    write("livepatch_table.h", &table(kernel, objects))?;
+    let list = units.join(" ");
+    // The folder's path must not get into the module: the same input gives the same bytes wherever it is built.
+    let makefile = format!(
+        "obj-m := {name}.o\n{name}-y := glue.o {list}\nccflags-y := -g0 -fmacro-prefix-map=$(src)/=\n"
+    );
+    write("Kbuild", &makefile)?;
+    for unit in units {
+        // kbuild expects a note beside every object, also beside one that it did not make.
+        write(&format!(".{unit}.cmd"), "")?;
+    }
+    let mut make = Command::new("make");
+    make.arg("-s").arg("-C").arg(kernel.source()).arg(format!("M={}", folder.display()));
+    make.args(kernel.make_variables()).arg("modules");
+    run::logged(&mut make, log)?;
+    Ok(folder.join(format!("{name}.ko")))
+}
+
+/// The frame's header: what is replaced by what.
+fn table(kernel: &Kernel, objects: &BTreeMap<String, Vec<Replaced>>) -> String {
+    let mut text = String::new();
+    let bytes: Vec<String> =
+        kernel.identity.build_id.as_bytes().iter().map(|byte| format!("{byte:#04x}")).collect();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "#define LIVEPATCH_BUILD_ID {{ {} }}", bytes.join(", "));
+    let _ = writeln!(text, "#define LIVEPATCH_BUILD_ID_TEXT \"{}\"", kernel.identity.build_id);
+    let _ = writeln!(text, "#define LIVEPATCH_RELEASE \"{}\"\n", kernel.identity.release);
+    for (index, functions) in objects.values().enumerate() {
+        for function in functions {
+            let _ = writeln!(text, "void {}(void);", function.alias);
+        }
+        let _ = writeln!(text, "static struct klp_func functions_{index}[] = {{");
+        for function in functions {
+            let _ = writeln!(
+                text,
+                "\t{{ .old_name = \"{}\", .new_func = {}, .old_sympos = {} }},",
+                function.name, function.alias, function.position
+            );
+        }
+        text.push_str("\t{ }\n};\n\n");
+    }
+    text.push_str("static struct klp_object objects[] = {\n");
+    for (index, object) in objects.keys().enumerate() {
+        let name = if object == "vmlinux" { "NULL".to_owned() } else { format!("\"{object}\"") };
+        let _ = writeln!(text, "\t{{ .name = {name}, .funcs = functions_{index} }},");
+    }
+    text.push_str("\t{ }\n};\n");
+    text
+}

@@ -1,0 +1,40 @@
+//! What the person sees while it works: a line a step on standard error, a spinner for what takes long on a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::{Duration, Instant};
+
+/// A running step. Ends with a line when it is dropped or [`Step::done`].
+pub struct Step {
+    bar: ProgressBar,
+    text: String,
+    start: Instant,
+}
+
+/// Starts a step; `text` says what happens.
+pub fn step(text: impl Into<String>) -> Step {
+    let text = text.into();
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.set_message(text.clone());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    Step { bar, text, start: Instant::now() }
+}
+
+/// A line of its own.
+pub fn say(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
+impl Step {
+    /// Ends the step with what came of it.
+    pub fn done(self, result: impl AsRef<str>) -> Duration {
+        let took = self.start.elapsed();
+        self.bar.finish_and_clear();
+        let result = result.as_ref();
+        let gap = if result.is_empty() { "" } else { ": " };
+        eprintln!("{}{gap}{result} [{:.1} s]", self.text, took.as_secs_f64());
+        took
+    }
+}

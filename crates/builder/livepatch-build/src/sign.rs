@@ -1,0 +1,92 @@
+//! Makes module-signing keys and signs built livepatches.
+
+use crate::pipeline::{MANIFEST, module_path};
+use livepatch_manifest::{Digest, Manifest, ManifestError};
+use livepatch_module::{KeyError, SignError, SigningKey};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Why a key cannot be made or a module not be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningError {
+    /// The key is unusable.
+    #[error("the signing key cannot be used")]
+    Key(#[from] KeyError),
+    /// The module cannot be signed.
+    #[error("the module cannot be signed")]
+    Sign(#[from] SignError),
+    /// The manifest cannot be read or written.
+    #[error("the manifest beside the module cannot be used")]
+    Manifest(#[from] ManifestError),
+    /// The module is not the one that the manifest speaks of.
+    #[error("{} is not the module that its manifest describes: build it again", .0.display())]
+    OtherModule(PathBuf),
+    /// A file cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Makes a key pair and its certificate: `key.pem` (readable by its owner only) and `cert.pem` in a folder. An existing
+/// key is not overwritten.
+///
+/// # Errors
+/// [`SigningError`] when a file exists or cannot be written.
+pub fn generate(common_name: &str, folder: &Path) -> Result<(PathBuf, PathBuf), SigningError> {
+    let key = SigningKey::generate(common_name, SystemTime::now())?;
+    std::fs::create_dir_all(folder).map_err(file_error(folder))?;
+    let (key_path, certificate_path) = (folder.join("key.pem"), folder.join("cert.pem"));
+    let write = |path: &Path, mode: u32, text: &str| {
+        let mut file = std::fs::File::options().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(text.as_bytes())
+    };
+    write(&key_path, 0o600, &key.key_pem()?).map_err(file_error(&key_path))?;
+    write(&certificate_path, 0o644, key.certificate().to_pem()).map_err(file_error(&certificate_path))?;
+    Ok((key_path, certificate_path))
+}
+
+/// Signs the module of a build folder in place and notes it in the manifest beside it.
+///
+/// # Errors
+/// [`SigningError`]; the files are then as they were.
+pub fn sign(folder: &Path, key: &Path, certificate: &Path) -> Result<Manifest, SigningError> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(file_error(path));
+    let key = SigningKey::from_pem(&read(key)?, &read(certificate)?)?;
+    let manifest_path = folder.join(MANIFEST);
+    let bytes = std::fs::read(&manifest_path).map_err(file_error(&manifest_path))?;
+    let mut manifest = Manifest::parse(&bytes)?;
+    let module_path = module_path(folder, &manifest.name);
+    let module = std::fs::read(&module_path).map_err(file_error(&module_path))?;
+    if Digest::of(&module) != manifest.module.sha256 {
+        return Err(SigningError::OtherModule(module_path));
+    }
+    let signed = livepatch_module::sign(&module, &key)?;
+    manifest.module.sha256 = Digest::of(&signed);
+    manifest.module.size = signed.len() as u64;
+    manifest.module.signer = Some(Digest::of(key.certificate().to_der()));
+    replace(&module_path, &signed).map_err(file_error(&module_path))?;
+    replace(&manifest_path, &manifest.to_canonical_bytes()?).map_err(file_error(&manifest_path))?;
+    Ok(manifest)
+}
+
+/// Writes a file so that it is whole or the old one.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644)).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> SigningError + use<> {
+    let path = path.to_owned();
+    move |source| SigningError::File { path, source }
+}
