@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/buildid.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
 #include <linux/string.h>
@@ -15,7 +16,7 @@
  * The running kernel's own build id (lib/buildid.c). It is not exported: a livepatch relocation leads here. Weak, so
  * that the module links before that relocation exists.
  */
-extern const unsigned char vmlinux_build_id[] __weak;
+#pragma weak vmlinux_build_id
 
 static const unsigned char wanted_build_id[] = LIVEPATCH_BUILD_ID;
 

@@ -101,12 +101,13 @@ const FORBIDDEN: [(&str, &str); 4] = [
 ];
 
 /// Structures that special sections consist of, with the header that declares each (x86-64).
-const STRUCTURES: [(&str, &str); 5] = [
+const STRUCTURES: [(&str, &str); 6] = [
     ("bug_entry", "linux/bug.h"),
-    ("exception_table_entry", "asm/extable.h"),
+    ("exception_table_entry", "linux/uaccess.h"),
     ("jump_entry", "linux/jump_label.h"),
     ("alt_instr", "asm/alternative.h"),
     ("paravirt_patch_site", "asm/paravirt_types.h"),
+    ("unwind_hint", "linux/objtool.h"),
 ];
 
 impl Kernel {
