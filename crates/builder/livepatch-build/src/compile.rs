@@ -23,6 +23,14 @@ pub enum CompileError {
         /// Why.
         reason: String,
     },
+    /// objtool does not understand the code that goes into the module.
+    #[error("the kernel's objtool objects to the extracted code of {}:\n{words}", object.display())]
+    Objtool {
+        /// The object.
+        object: PathBuf,
+        /// What it says.
+        words: String,
+    },
     /// make or the compiler failed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -126,17 +134,22 @@ impl SavedCommand {
         run::logged(&mut command, log)
     }
 
-    /// Runs the kernel's objtool on an object that goes into a module, as kbuild would.
+    /// Runs the kernel's objtool on an object that goes into a module, as kbuild would. It reports what it does not
+    /// understand as a warning and then leaves its tables out, so any word of it is an error here.
     ///
     /// # Errors
-    /// [`RunError`] when it finds the object unsound.
-    pub fn objtool(&self, source: &Path, object: &Path, log: &Path) -> Result<(), RunError> {
+    /// [`CompileError::Objtool`] when it has anything to say.
+    pub fn objtool(&self, source: &Path, object: &Path) -> Result<(), CompileError> {
         let Some(objtool) = &self.objtool else { return Ok(()) };
         let module = if objtool.split(' ').any(|flag| flag == "--module") { "" } else { " --module" };
-        let script = format!("{objtool}{module} \"$1\"");
+        let script = format!("{objtool}{module} \"$1\" 2>&1");
         let mut command = Command::new("sh");
         command.args(["-c", &script, "sh"]).arg(object).current_dir(source);
-        run::logged(&mut command, log)
+        let (succeeded, words) = run::output(&mut command)?;
+        if succeeded && words.trim().is_empty() {
+            return Ok(());
+        }
+        Err(CompileError::Objtool { object: object.to_owned(), words })
     }
 }
 

@@ -339,7 +339,7 @@ impl Build<'_> {
         let file = format!("unit{number}.o");
         let path = folder.join(&file);
         std::fs::write(&path, &extracted.bytes).map_err(file_error(&path))?;
-        unit.command.objtool(&self.kernel.source(), &path, &self.log)?;
+        unit.command.objtool(&self.kernel.source(), &path)?;
         let bytes = std::fs::read(&path).map_err(file_error(&path))?;
         let named = name_symbols(&bytes, base.name(), |name| owners.get(name).cloned())?;
         std::fs::write(&path, named).map_err(file_error(&path))?;

@@ -283,7 +283,7 @@ impl<'a> Writer<'a> {
     ) -> Result<(), ExtractError> {
         let (symbol, offset) = match resolved.reference {
             Reference::Symbol(target, into) => match self.difference.role(from, resolved, target) {
-                Role::Copy(target) => (self.copy(target)?, into),
+                Role::Copy(target) => self.copy(target, into)?,
                 Role::Original(original) => {
                     let name = self.difference.original.symbols[original].name.clone();
                     (self.undefined(name, Some(original), from), into)
@@ -304,9 +304,16 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn copy(&self, target: SymbolIndex) -> Result<SymbolId, ExtractError> {
-        let name = || self.difference.patched.symbols[target].name.clone();
-        self.defined.get(&target).copied().ok_or_else(|| ExtractError::NotSelected(name()))
+    /// A carried symbol: by section and offset, as the assembler does it for local ones and as objtool expects it.
+    fn copy(&self, target: SymbolIndex, into: i64) -> Result<(SymbolId, i64), ExtractError> {
+        let missing = || ExtractError::NotSelected(self.difference.patched.symbols[target].name.clone());
+        let &(out, offset) = self.symbols.get(&target).ok_or_else(missing)?;
+        let is_global = self.builder.symbols.get(self.defined[&target]).st_bind() == elf::STB_GLOBAL;
+        if is_global {
+            return Ok((self.defined[&target], into));
+        }
+        let section = self.sections[out].symbol.ok_or_else(missing)?;
+        Ok((section, (offset as i64).wrapping_add(into)))
     }
 
     fn anonymous(&self, section: SectionIndex, at: i64) -> Result<(SymbolId, i64), ExtractError> {

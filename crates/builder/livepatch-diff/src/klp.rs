@@ -109,13 +109,18 @@ fn rename_also(builder: &mut Builder<'_>, also: &BTreeMap<String, Owner>) {
     }
 }
 
-/// BTF of a livepatch module describes nothing that anyone looks up, and the compiler's notes end here.
+/// BTF of a livepatch module describes nothing that anyone looks up, and debug information and the compiler's notes do not
+/// concern the kernel.
 fn drop_useless(builder: &mut Builder<'_>) {
     for section in &mut builder.sections {
         let name: &[u8] = &section.name;
-        section.delete |= name == b".BTF" || name == b".comment" || name == b".note.GNU-stack";
+        section.delete |= name == b".BTF" || is_debug(name) || name == b".comment" || name == b".note.GNU-stack";
     }
     builder.delete_orphans();
+}
+
+fn is_debug(name: &[u8]) -> bool {
+    name.starts_with(b".debug_") || name.starts_with(b".rela.debug_")
 }
 
 /// Relocations to an alias go to the function itself, and the alias goes.
