@@ -36,4 +36,22 @@ pub enum ErrorCode {
     ModuleRefused,
     /// 500: the server's fault; its log says more.
     Internal,
+    /// 503: the server's database does not answer; what is published can still be fetched. Try again later.
+    Unavailable,
+}
+
+impl ErrorCode {
+    /// The HTTP status that goes with the code.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Unauthorized | Self::UnknownToken => 401,
+            Self::TokenExpired | Self::TokenExhausted => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::TooLarge => 413,
+            Self::Invalid | Self::ModuleRefused => 422,
+            Self::Internal => 500,
+            Self::Unavailable => 503,
+        }
+    }
 }

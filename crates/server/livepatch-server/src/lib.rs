@@ -1,0 +1,33 @@
+//! The server: enrolment, check-ins, publishing and the static repository, in one program with one data directory.
+//!
+//! Two planes share a listener and nothing else. The *static plane* ([`paths::METADATA`], [`paths::TARGETS`],
+//! [`paths::TRUST`]) are files: signed TUF metadata, modules, trust anchors. It answers whatever the state of the
+//! database, and a mirror of the directory serves as well. The *dynamic plane* is everything else; without a database it
+//! answers 503 and the machines try again later.
+//!
+//! [`paths::METADATA`]: livepatch_api::paths::METADATA
+//! [`paths::TARGETS`]: livepatch_api::paths::TARGETS
+//! [`paths::TRUST`]: livepatch_api::paths::TRUST
+//!
+//! ```text
+//! DATA/livepatch.db         tokens, machines, reports, certificates (SQLite)
+//! DATA/repository/metadata  TUF metadata        DATA/repository/targets  modules
+//! DATA/keys/*.pem           TUF keys, 0600      DATA/admin.key           the operator's secret, 0600
+//! DATA/trust/SHA256.json    trust anchors, by digest
+//! ```
+
+mod anchor;
+mod clock;
+mod database;
+mod publish;
+mod refusal;
+mod routes;
+mod secret;
+mod serve;
+mod settings;
+mod site;
+mod worker;
+
+pub use serve::{ServeError, Server};
+pub use settings::{Settings, SettingsError, Tiers};
+pub use site::SiteError;

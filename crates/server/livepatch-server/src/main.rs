@@ -1,0 +1,104 @@
+//! `livepatch-server`: the program.
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use livepatch_server::{Server, Settings, Tiers};
+use livepatch_trust::Lifetimes;
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Serves livepatches to machines: enrolment, check-ins, and the signed repository.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 stopped by a signal, 1 failed, 2 usage.\n\
+    The log goes to standard error; LIVEPATCH_LOG sets its level, such as 'debug'."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server. Prints 'listening on URL' when it is ready.
+    Serve(Serve),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Directory for database, repository and keys; made at the first start. Back it up.
+    #[arg(long, value_name = "DIR", env = "LIVEPATCH_DATA")]
+    data: PathBuf,
+    /// Address to listen on; port 0 takes a free one. TLS is the business of a proxy in front.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080",
+        env = "LIVEPATCH_LISTEN"
+    )]
+    listen: SocketAddr,
+    /// Tiers, first to get a livepatch first.
+    #[arg(
+        long,
+        value_name = "NAMES",
+        default_value = "edge,beta,candidate,stable",
+        env = "LIVEPATCH_TIERS"
+    )]
+    tiers: Tiers,
+    /// How often to look whether metadata must be signed again, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
+    refresh_every: u64,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter =
+        EnvFilter::try_from_env("LIVEPATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info,tough=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let Command::Serve(serve) = arguments.command;
+    match run(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Serve) -> anyhow::Result<()> {
+    let settings = Settings {
+        data: arguments.data,
+        listen: arguments.listen,
+        tiers: arguments.tiers,
+        lifetimes: Lifetimes::default(),
+        refresh_every: Duration::from_secs(arguments.refresh_every),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let server = Server::start(settings).await?;
+        announce(server.address())?;
+        let stop = async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tracing::info!("stopping");
+        };
+        Ok(server.run(stop).await?)
+    })
+}
+
+fn announce(address: SocketAddr) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on http://{address}")
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")
+}

@@ -1,0 +1,61 @@
+//! A machine reports.
+
+use super::extract::{Bearer, Document, text};
+use crate::{clock, refusal::Refusal, site::Site};
+use axum::{Json, extract::State};
+use livepatch_api::{CheckInAnswer, CheckInRequest, ErrorCode};
+use std::sync::Arc;
+
+/// More events come in several reports.
+const MOST_EVENTS: usize = 1000;
+
+pub(crate) async fn check_in(
+    State(site): State<Arc<Site>>,
+    Bearer(credential): Bearer,
+    Document(report): Document<CheckInRequest>,
+) -> Result<Json<CheckInAnswer>, Refusal> {
+    let store = site.database.store().await?;
+    let machine = store.machine_by_credential(&credential.digest()).await?;
+    let machine = machine
+        .filter(|machine| credential.matches(&machine.credential))
+        .ok_or_else(|| {
+            Refusal::new(
+                ErrorCode::Unauthorized,
+                "this machine is not known here; enable livepatching with a new token",
+            )
+        })?;
+    check(&report)?;
+    let reported = store
+        .record_check_in(&machine.id, &report, clock::seconds())
+        .await?;
+    tracing::debug!(machine = %machine.id, sequence = report.sequence, ?reported, "check-in");
+    Ok(Json(CheckInAnswer {
+        tier: machine.tier,
+        refresh_after: None,
+    }))
+}
+
+fn check(report: &CheckInRequest) -> Result<(), Refusal> {
+    if report.sequence == 0 || i64::try_from(report.sequence).is_err() {
+        return Err(Refusal::invalid("sequence must be from 1 to 2^63-1"));
+    }
+    if report.events.len() > MOST_EVENTS {
+        return Err(Refusal::invalid(format!(
+            "a report may bring {MOST_EVENTS} events at most; send the rest in the next"
+        )));
+    }
+    text("boot_id", &report.boot_id, 64)?;
+    text("client_version", &report.client_version, 64)?;
+    text("kernel.arch", &report.kernel.arch, 32)?;
+    if let Some(applied) = &report.applied {
+        text("applied.name", &applied.name, 64)?;
+    }
+    for event in &report.events {
+        text("events.at", &event.at, 40)?;
+        // Kernel messages may come in several lines.
+        if event.detail.len() > 4096 {
+            return Err(Refusal::invalid("events.detail must be at most 4096 bytes"));
+        }
+    }
+    Ok(())
+}

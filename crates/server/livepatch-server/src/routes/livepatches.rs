@@ -1,0 +1,148 @@
+//! Publishing, promoting, listing.
+
+use super::{
+    certificates,
+    extract::{Document, Operator},
+};
+use crate::{
+    clock,
+    publish::{self, Plan},
+    refusal::Refusal,
+    site::Site,
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest as _, Request, State},
+    http::StatusCode,
+};
+use livepatch_api::{LivepatchSummary, PromoteRequest, PublishAnswer};
+use livepatch_trust::{PublishError, Publisher};
+use std::sync::Arc;
+
+/// Publishes a module to a tier and those before it.
+pub(crate) async fn publish(
+    State(site): State<Arc<Site>>,
+    _: Operator,
+    request: Request,
+) -> Result<(StatusCode, Json<PublishAnswer>), Refusal> {
+    let body = Bytes::from_request(request, &()).await?;
+    let store = site.database.store().await?;
+    let trusted = certificates::trusted(store).await?;
+    let working = Arc::clone(&site);
+    let (answer, is_new) = site
+        .with_publisher(move |publisher| {
+            let (manifest, tier, module) = publish::split_body(&body)?;
+            publish::known_tier(&working.settings.tiers, &tier)?;
+            publish::check_module(module, &manifest, &trusted)?;
+            let published: Vec<_> = publisher.published().cloned().collect();
+            let is_new = match publish::plan(&manifest, &tier, &working.settings.tiers, published.iter())? {
+                Plan::Repeated => false,
+                Plan::Publish(tiers) => {
+                    publisher.stage(module, &manifest, &tiers)?;
+                    publisher.commit(clock::now())?;
+                    true
+                }
+            };
+            Ok((answer(publisher, &manifest.name)?, is_new))
+        })
+        .await?;
+    if !is_new {
+        return Ok((StatusCode::OK, Json(answer)));
+    }
+    note(&site, "publish", &answer).await;
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// Makes a published livepatch available to a tier and those before it. Again is allowed, and changes nothing.
+pub(crate) async fn promote(
+    State(site): State<Arc<Site>>,
+    _: Operator,
+    Document(request): Document<PromoteRequest>,
+) -> Result<Json<PublishAnswer>, Refusal> {
+    let PromoteRequest { name, tier } = request;
+    let wanted = publish::known_tier(&site.settings.tiers, &tier)?.to_vec();
+    let working = Arc::clone(&site);
+    let (answer, is_new) = site
+        .with_publisher(move |publisher| {
+            let current = current_tiers(publisher, &name)?;
+            let is_new = !wanted.iter().all(|tier| current.contains(tier));
+            if is_new {
+                publisher.set_tiers(&name, &union(&working, &current, &wanted))?;
+                publisher.commit(clock::now())?;
+            }
+            Ok((answer(publisher, &name)?, is_new))
+        })
+        .await?;
+    if is_new {
+        note(&site, "promote", &answer).await;
+    }
+    Ok(Json(answer))
+}
+
+/// What is published, by kernel and version.
+pub(crate) async fn list(
+    State(site): State<Arc<Site>>,
+    _: Operator,
+) -> Result<Json<Vec<LivepatchSummary>>, Refusal> {
+    let published = site
+        .with_publisher(|publisher| Ok(publisher.published().cloned().collect::<Vec<_>>()))
+        .await?;
+    let mut list: Vec<_> = published
+        .into_iter()
+        .map(|entry| LivepatchSummary {
+            manifest: entry.manifest,
+            tiers: entry.tiers,
+        })
+        .collect();
+    list.sort_by(|one, other| {
+        let key = |entry: &LivepatchSummary| (entry.manifest.kernel.release.clone(), entry.manifest.version);
+        key(one).cmp(&key(other))
+    });
+    Ok(Json(list))
+}
+
+fn current_tiers(publisher: &Publisher, name: &str) -> Result<Vec<String>, PublishError> {
+    let entry = publisher.published().find(|entry| entry.manifest.name == name);
+    entry
+        .map(|entry| entry.tiers.clone())
+        .ok_or_else(|| PublishError::UnknownName(name.to_owned()))
+}
+
+/// Both sets in the operator's order. Tiers that are not configured any more stay at the end: machines may be in them.
+fn union(site: &Site, current: &[String], wanted: &[String]) -> Vec<String> {
+    let configured = site.settings.tiers.names();
+    let known = configured
+        .iter()
+        .filter(|tier| current.contains(tier) || wanted.contains(tier));
+    let former = current.iter().filter(|tier| !configured.contains(tier));
+    known.chain(former).cloned().collect()
+}
+
+fn answer(publisher: &Publisher, name: &str) -> Result<PublishAnswer, PublishError> {
+    let entry = publisher.published().find(|entry| entry.manifest.name == name);
+    let entry = entry.ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
+    let versions = publisher.versions();
+    Ok(PublishAnswer {
+        name: entry.manifest.name.clone(),
+        version: entry.manifest.version,
+        tiers: entry.tiers.clone(),
+        targets_version: versions.targets,
+        snapshot_version: versions.snapshot,
+        timestamp_version: versions.timestamp,
+    })
+}
+
+/// The act is done and signed; a database that fails now must not make it look undone.
+async fn note(site: &Site, action: &str, answer: &PublishAnswer) {
+    let tiers = answer.tiers.join(", ");
+    tracing::info!(name = %answer.name, %tiers, targets_version = answer.targets_version, "{action}");
+    if let Ok(store) = site.database.store().await {
+        let noted = store
+            .record_act(action, &answer.name, &tiers, clock::seconds())
+            .await;
+        if let Err(error) = noted {
+            let _ = Refusal::from(error); // logs it
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The addresses, and what every request passes through.
+
+mod certificates;
+mod check_in;
+mod enrol;
+mod extract;
+mod health;
+mod livepatches;
+mod machines;
+mod statics;
+mod tokens;
+
+use crate::{refusal::Refusal, site::Site};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, Uri},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use livepatch_api::{ErrorCode, paths};
+use livepatch_trust::LARGEST_MODULE;
+use std::{any::Any, sync::Arc};
+use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+
+/// A report with its events stays far below this; so does everything but a module.
+const LARGEST_DOCUMENT: usize = 256 << 10;
+
+/// A module, its manifest and the line end between them.
+const LARGEST_PUBLISH: usize = LARGEST_MODULE as usize + livepatch_manifest::LARGEST + 4096;
+
+/// All routes of both planes.
+pub(crate) fn router(site: &Arc<Site>) -> Router {
+    let documents = Router::new()
+        .route(paths::ENROL, post(enrol::enrol))
+        .route(paths::CHECK_IN, post(check_in::check_in))
+        .route(paths::ADMIN_TOKENS, post(tokens::create).get(tokens::list))
+        .route(paths::ADMIN_CERTIFICATES, post(certificates::add))
+        .route(paths::ADMIN_PROMOTE, post(livepatches::promote))
+        .route(paths::ADMIN_MACHINES, get(machines::list))
+        .layer(DefaultBodyLimit::max(LARGEST_DOCUMENT));
+    let modules = Router::new()
+        .route(
+            paths::ADMIN_LIVEPATCHES,
+            post(livepatches::publish).get(livepatches::list),
+        )
+        .layer(DefaultBodyLimit::max(LARGEST_PUBLISH));
+    documents
+        .merge(modules)
+        .route(paths::HEALTH, get(health::health))
+        .merge(statics::router(site))
+        .fallback(no_such_address)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        // Method, path and status; never headers, which carry the secrets.
+        .layer(TraceLayer::new_for_http())
+        .with_state(Arc::clone(site))
+}
+
+async fn no_such_address(uri: Uri) -> Refusal {
+    Refusal::new(ErrorCode::NotFound, format!("there is nothing at {}", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let refusal = Refusal::invalid(format!("{} does not take {method}", uri.path()));
+    let mut response = refusal.into_response();
+    *response.status_mut() = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+/// The panic itself was printed to the log by the panic hook.
+fn panicked(_panic: Box<dyn Any + Send>) -> Response {
+    Refusal::new(ErrorCode::Internal, "the server failed; its log says why").into_response()
+}

@@ -1,0 +1,60 @@
+//! The static plane: files, and how long caches may keep them. No database, no lock.
+
+use crate::{refusal::Refusal, site::Site};
+use axum::{
+    Router,
+    extract::{Path, State},
+    handler::HandlerWithoutStateExt as _,
+    http::{HeaderValue, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use livepatch_api::{ErrorCode, paths};
+use livepatch_manifest::Digest;
+use std::sync::Arc;
+use tower_http::services::ServeDir;
+
+/// For files whose name holds their version or digest.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// For `timestamp.json`: a cache that answers from memory would hold news back.
+const ASK_EVERY_TIME: HeaderValue = HeaderValue::from_static("no-cache");
+
+pub(crate) fn router(site: &Site) -> Router<Arc<Site>> {
+    let directory = |name: &str| {
+        ServeDir::new(site.repository().join(name)).not_found_service(no_such_file.into_service())
+    };
+    Router::new()
+        .nest_service(paths::METADATA, directory("metadata"))
+        .nest_service(paths::TARGETS, directory("targets"))
+        .route(&format!("{}/{{digest}}", paths::TRUST), get(anchor))
+        .layer(middleware::from_fn(set_cache_policy))
+}
+
+/// The trust anchor with this digest.
+async fn anchor(State(site): State<Arc<Site>>, Path(digest): Path<String>) -> Result<Response, Refusal> {
+    // Parsed before it becomes part of a path.
+    let missing = || Refusal::new(ErrorCode::NotFound, "there is no such trust anchor");
+    let digest: Digest = digest.parse().map_err(|_| missing())?;
+    match tokio::fs::read(site.anchors.path(&digest)).await {
+        Ok(bytes) => Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
+        Err(error) => Err(Refusal::internal(&error)),
+    }
+}
+
+async fn no_such_file(uri: Uri) -> Refusal {
+    Refusal::new(ErrorCode::NotFound, format!("there is no file {}", uri.path()))
+}
+
+async fn set_cache_policy(request: axum::extract::Request, next: Next) -> Response {
+    let changes = request.uri().path().ends_with("/timestamp.json");
+    let mut response = next.run(request).await;
+    let policy = if changes || !response.status().is_success() {
+        ASK_EVERY_TIME
+    } else {
+        FOR_EVER
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, policy);
+    response
+}

@@ -1,0 +1,73 @@
+//! Enrolment tokens.
+
+use super::extract::{Document, Operator, text};
+use crate::{clock, publish::known_tier, refusal::Refusal, secret::Secret, site::Site};
+use axum::{Json, extract::State, http::StatusCode};
+use livepatch_api::{EnrolmentToken, TokenCreated, TokenRequest, TokenSummary};
+use livepatch_store::{NewToken, Seconds};
+use std::sync::Arc;
+
+/// Ten years; a longer life is a typing error.
+const LONGEST_LIFE: u64 = 10 * 366 * 86_400;
+
+/// Makes a token. It pins the trust anchor as it is now: TUF root and module certificates.
+pub(crate) async fn create(
+    State(site): State<Arc<Site>>,
+    _: Operator,
+    Document(request): Document<TokenRequest>,
+) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
+    known_tier(&site.settings.tiers, &request.tier)?;
+    text("note", &request.note, 255)?;
+    if request.uses == Some(0) {
+        return Err(Refusal::invalid("uses must be at least 1"));
+    }
+    let now = clock::seconds();
+    let expires = request.expires_after.map(|life| expiry(now, life)).transpose()?;
+    let store = site.database.store().await?;
+    let certificates = store.certificates().await?;
+    if certificates.is_empty() {
+        return Err(Refusal::conflict(
+            "no module-signing certificate is registered, so machines could trust no module; \
+             run livepatch-admin certificate add FILE.pem first",
+        ));
+    }
+    let trust_anchor = super::certificates::current_anchor(&site, certificates).await?;
+    let secret = Secret::generate()?;
+    let id = uuid::Uuid::now_v7().to_string();
+    let TokenRequest { tier, uses, note, .. } = request;
+    let token = NewToken {
+        id: id.clone(),
+        secret: secret.digest(),
+        tier: tier.clone(),
+        uses,
+        expires,
+        note,
+    };
+    store.add_token(&token, now).await?;
+    store
+        .record_act("token-create", &id, &format!("tier {tier}"), now)
+        .await?;
+    tracing::info!(%id, %tier, "made an enrolment token");
+    let token = EnrolmentToken {
+        secret: secret.reveal().to_owned(),
+        trust_anchor,
+    }
+    .to_string();
+    Ok((StatusCode::CREATED, Json(TokenCreated { id, token, tier })))
+}
+
+pub(crate) async fn list(
+    State(site): State<Arc<Site>>,
+    _: Operator,
+) -> Result<Json<Vec<TokenSummary>>, Refusal> {
+    Ok(Json(site.database.store().await?.tokens().await?))
+}
+
+fn expiry(now: Seconds, life: u64) -> Result<Seconds, Refusal> {
+    match Seconds::try_from(life) {
+        Ok(seconds) if (1..=LONGEST_LIFE).contains(&life) => Ok(now.saturating_add(seconds)),
+        _ => Err(Refusal::invalid(
+            "expires_after must be from one second to ten years",
+        )),
+    }
+}

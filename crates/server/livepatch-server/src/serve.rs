@@ -1,0 +1,90 @@
+//! The running server.
+
+use crate::{Settings, SiteError, routes, site::Site, worker};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+
+/// Requests that are under way get this long to end when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    site: Arc<Site>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Why a server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data directory.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// The address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The network, while serving.
+    #[error("serving failed")]
+    Serve(#[source] io::Error),
+}
+
+impl Server {
+    /// Opens the data directory, making what is missing, and listens. A database that cannot be opened does not stop
+    /// it: the static plane serves without one.
+    ///
+    /// # Errors
+    /// [`ServeError::Site`], [`ServeError::Listen`].
+    pub async fn start(settings: Settings) -> Result<Self, ServeError> {
+        let address = settings.listen;
+        let site = tokio::task::spawn_blocking(|| Site::open(settings)).await;
+        let site = Arc::new(site.map_err(|error| ServeError::Serve(io::Error::other(error)))??);
+        let failed = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        // Opened early so that a fault is in the log from the start; it was logged where it arose.
+        let _ = site.database.store().await;
+        Ok(Self {
+            site,
+            listener,
+            address,
+        })
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is ready; then lets requests that are under way end, for a while.
+    ///
+    /// # Errors
+    /// [`ServeError::Serve`].
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+        let fresh = tokio::spawn(worker::keep_metadata_fresh(Arc::clone(&self.site)));
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let serving = axum::serve(self.listener, routes::router(&self.site)).with_graceful_shutdown(async {
+            stop.await;
+            let _ = stopping.send(()); // nobody listens any more when serving has failed
+        });
+        let too_slow = async {
+            match stopped.await {
+                Ok(()) => tokio::time::sleep(DRAIN).await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let outcome = tokio::select! {
+            outcome = async { serving.await } => outcome.map_err(ServeError::Serve),
+            () = too_slow => Ok(()),
+        };
+        fresh.abort();
+        self.site.database.close().await;
+        outcome
+    }
+}

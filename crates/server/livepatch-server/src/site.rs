@@ -1,0 +1,167 @@
+//! The data directory and what is opened in it.
+
+use crate::{Settings, anchor::Anchors, clock, database::Database, refusal::Refusal, secret::Secret};
+use livepatch_manifest::Digest;
+use livepatch_trust::{PublishError, Publisher};
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// An operator's key of fewer characters could be guessed.
+const SHORTEST_KEY: usize = 32;
+
+/// Everything that the routes work on.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) settings: Settings,
+    pub(crate) database: Database,
+    pub(crate) anchors: Anchors,
+    pub(crate) admin: Digest,
+    publisher: Arc<Mutex<Publisher>>,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// A file operation failed.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The operator's key is no key.
+    #[error("{} holds no usable key: remove it, and the server makes a new one", .0.display())]
+    AdminKey(PathBuf),
+    /// The repository cannot be opened or made.
+    #[error("the repository cannot be used")]
+    Repository(#[from] PublishError),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    Random(#[from] getrandom::Error),
+}
+
+impl Site {
+    /// Opens a data directory, and makes what is missing in it.
+    pub(crate) fn open(settings: Settings) -> Result<Self, SiteError> {
+        let data = settings.data.clone();
+        make_directory(&data)?;
+        make_directory(&data.join("trust"))?;
+        let admin = admin_key(&data.join("admin.key"))?.digest();
+        let (repository, keys) = (repository(&data), data.join("keys"));
+        let publisher = if Publisher::exists(&repository) {
+            Publisher::open(&repository, &keys, settings.lifetimes)?
+        } else {
+            tracing::info!(repository = %repository.display(), "making a repository with fresh keys");
+            Publisher::create(&repository, &keys, settings.lifetimes, clock::now())?
+        };
+        Ok(Self {
+            database: Database::new(data.join("livepatch.db")),
+            anchors: Anchors::new(data.join("trust")),
+            admin,
+            publisher: Arc::new(Mutex::new(publisher)),
+            settings,
+        })
+    }
+
+    /// Where the static plane's files are.
+    pub(crate) fn repository(&self) -> PathBuf {
+        repository(&self.settings.data)
+    }
+
+    /// Runs `work` with the publisher on a thread where it may block. What it staged and did not commit is forgotten.
+    pub(crate) async fn with_publisher<T, F>(&self, work: F) -> Result<T, Refusal>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Publisher) -> Result<T, Refusal> + Send + 'static,
+    {
+        let publisher = Arc::clone(&self.publisher);
+        let outcome = tokio::task::spawn_blocking(move || {
+            // A panic in an earlier turn leaves at worst something staged, which is forgotten here too.
+            let mut publisher = publisher.lock().unwrap_or_else(PoisonError::into_inner);
+            publisher.discard();
+            let outcome = work(&mut publisher);
+            publisher.discard();
+            outcome
+        });
+        outcome.await.map_err(|error| Refusal::internal(&error))?
+    }
+}
+
+fn repository(data: &Path) -> PathBuf {
+    data.join("repository")
+}
+
+/// For the server's own user only: keys and the database are below.
+fn make_directory(path: &Path) -> Result<(), SiteError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| SiteError::File {
+        action: "create",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The operator's key, made when it is missing.
+fn admin_key(path: &Path) -> Result<Secret, SiteError> {
+    let failed = |action| {
+        move |source| SiteError::File {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    };
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let key = text.trim();
+            let sound = key.len() >= SHORTEST_KEY && key.bytes().all(|byte| byte.is_ascii_graphic());
+            if sound {
+                Ok(Secret::received(key))
+            } else {
+                Err(SiteError::AdminKey(path.to_owned()))
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = Secret::generate()?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(failed("create"))?;
+            writeln!(file, "{}", key.reveal())
+                .and_then(|()| file.sync_all())
+                .map_err(failed("write"))?;
+            Ok(key)
+        }
+        Err(error) => Err(failed("read")(error)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn operator_key_is_made_once_and_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.key");
+        let key = admin_key(&path).unwrap();
+        assert_eq!(admin_key(&path).unwrap().reveal(), key.reveal());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        for text in ["", "short", "a b c d e f g h i j k l m n o p q r s t u v"] {
+            fs::write(&path, text).unwrap();
+            assert!(matches!(admin_key(&path), Err(SiteError::AdminKey(_))), "{text}");
+        }
+    }
+}
