@@ -88,9 +88,7 @@ const AFTER_ERROR: Duration = Duration::from_secs(30);
 /// [`DaemonError`] when it cannot start.
 pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let state = StateDir::open(&options.state_dir)?;
-    let _lock = state
-        .lock()?
-        .ok_or_else(|| DaemonError::Running(options.state_dir.clone()))?;
+    let _lock = take(&state)?.ok_or_else(|| DaemonError::Running(options.state_dir.clone()))?;
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(system("watch for signals"))?;
     let agent = new_agent(options, state.clone())?;
     let stop = agent.stop_flag();
@@ -124,6 +122,18 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     }
     let _ = fs::remove_file(&options.socket);
     Agent::mark_stop(&state).map_err(DaemonError::Start)
+}
+
+/// The state directory's lock; a daemon that is just stopping may hold it for a moment.
+fn take(state: &StateDir) -> Result<Option<fs::File>, StateError> {
+    let asked = Instant::now();
+    loop {
+        let lock = state.lock()?;
+        if lock.is_some() || asked.elapsed() > FAREWELL {
+            return Ok(lock);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn new_agent(options: &DaemonOptions, state: StateDir) -> Result<Agent, DaemonError> {

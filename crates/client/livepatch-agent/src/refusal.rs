@@ -178,7 +178,7 @@ fn server_code(code: ErrorCode) -> &'static str {
         ErrorCode::TokenExpired => "token-expired",
         ErrorCode::TokenExhausted => "token-exhausted",
         ErrorCode::NotFound => "server-not-found",
-        ErrorCode::Internal => "server-error",
+        ErrorCode::Internal | ErrorCode::Unavailable => "server-error",
         ErrorCode::Conflict | ErrorCode::TooLarge | ErrorCode::Invalid | ErrorCode::ModuleRefused => {
             "server-refused"
         }

@@ -1,0 +1,188 @@
+//! The good roads: apply, soak, confirm, replace, undo, and what comes back after a reboot.
+
+use crate::{
+    module::{build, manifest, name, running, signed},
+    rig::{Rig, SOAK},
+};
+use livepatch_agent::Refusal;
+use livepatch_api::PatchState;
+use livepatch_kernel::Taint;
+use std::time::Duration;
+
+#[test]
+fn enable_applies_soaks_and_confirms() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.status().state, PatchState::Disabled);
+    let published = rig.site.publish(1, &signed(1));
+    assert_eq!(rig.enable().unwrap(), None);
+    assert_eq!(rig.kernel.active(), [name(1)]);
+    let status = rig.status();
+    assert_eq!(status.state, PatchState::Soaking);
+    let livepatch = status.livepatch.unwrap();
+    assert_eq!(livepatch.sha256, Some(published.module.sha256));
+    assert_eq!(livepatch.fixes[0].id, "CVE-2026-1");
+    assert_eq!(livepatch.functions, ["vmlinux:ext4_mb_load_buddy_gfp"]);
+    assert_eq!(status.taint.value, Taint(45056));
+    assert!(status.tuf.unwrap().targets > 1);
+    rig.pass(SOAK);
+    assert_eq!(rig.status().state, PatchState::Applied);
+    assert_eq!(rig.events(), ["applied", "confirmed"]);
+    let last = rig.site.reports().pop().unwrap();
+    assert_eq!(last.state, PatchState::Applied);
+    assert_eq!(last.applied.unwrap().name, name(1));
+}
+
+#[test]
+fn a_newer_version_replaces_and_the_old_module_goes() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    assert_eq!(rig.refresh(), None);
+    rig.site.publish(2, &signed(2));
+    assert_eq!(rig.refresh(), None);
+    assert_eq!(rig.kernel.active(), [name(2)]);
+    assert_eq!(rig.kernel.modules(), [name(2)]);
+    assert_eq!(rig.status().livepatch.unwrap().version, Some(2));
+}
+
+#[test]
+fn other_tiers_and_other_kernels_get_nothing() {
+    let mut rig = Rig::enabled();
+    let module = signed(1);
+    rig.site.publish_as(manifest(1, &module), &module, "stable");
+    let (module, mut elsewhere) = (signed(2), running());
+    elsewhere.build_id = "cd".repeat(20).parse().unwrap();
+    let mut other = manifest(2, &module);
+    other.kernel = elsewhere;
+    rig.site.publish_as(other, &module, "edge");
+    assert_eq!(rig.refresh(), None);
+    assert_eq!(rig.status().state, PatchState::NothingToApply);
+    assert!(rig.kernel.is_untouched());
+}
+
+#[test]
+fn undo_stays_undone_until_told_or_newer() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.undo().unwrap();
+    assert_eq!((rig.kernel.active(), rig.kernel.modules()), (vec![], vec![]));
+    assert_eq!(rig.refresh(), None);
+    assert_eq!(rig.status().state, PatchState::Unapplied);
+    assert!(rig.status().next_step.contains("--apply"));
+    assert!(matches!(rig.undo(), Err(Refusal::NothingToUndo)));
+    assert_eq!(rig.refresh_and_apply(), None);
+    assert_eq!(rig.kernel.active(), [name(1)]);
+    rig.undo().unwrap();
+    rig.site.publish(2, &signed(2));
+    rig.refresh();
+    assert_eq!(rig.kernel.active(), [name(2)]);
+}
+
+#[test]
+fn an_undo_outlives_a_reboot() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.pass(SOAK);
+    rig.undo().unwrap();
+    rig.reboot();
+    rig.refresh();
+    assert_eq!(rig.kernel.active(), [""; 0]);
+}
+
+#[test]
+fn what_was_confirmed_comes_back_after_a_reboot_without_the_network() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.pass(SOAK);
+    rig.site.set_down(true);
+    rig.reboot();
+    assert_eq!(rig.kernel.active(), [name(1)]);
+    assert_eq!(rig.status().state, PatchState::Soaking);
+}
+
+#[test]
+fn what_was_not_confirmed_waits_for_the_repository_after_a_reboot() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.reboot();
+    assert_eq!(rig.kernel.active(), [""; 0]);
+    assert!(rig.status().blocked.is_empty(), "a proper reboot is no crash");
+    rig.pass(Duration::from_secs(300));
+    assert_eq!(rig.kernel.active(), [name(1)]);
+}
+
+#[test]
+fn a_withdrawn_livepatch_is_not_applied_again() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.pass(SOAK);
+    rig.site.withdraw(&name(1));
+    rig.refresh();
+    assert_eq!(rig.kernel.active(), [name(1)], "what runs stays");
+    rig.reboot();
+    rig.refresh();
+    assert_eq!(rig.kernel.active(), [""; 0]);
+}
+
+#[test]
+fn a_cached_module_that_was_altered_is_fetched_again() {
+    let mut rig = Rig::enabled();
+    let module = signed(1);
+    let published = rig.site.publish(1, &module);
+    rig.refresh();
+    rig.pass(SOAK);
+    rig.state()
+        .cache_module(&published.module.sha256, &build(1, &[]))
+        .unwrap();
+    rig.reboot();
+    assert_eq!(rig.kernel.active(), [name(1)]);
+    assert_eq!(
+        rig.state().cached_module(&published.module.sha256).unwrap(),
+        Some(module)
+    );
+}
+
+#[test]
+fn the_daemon_looks_by_itself() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.pass(Duration::from_secs(3600));
+    assert_eq!(rig.kernel.active(), [name(1)]);
+}
+
+#[test]
+fn disable_leaves_the_kernel_alone_and_forgets_the_server() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.disable();
+    assert_eq!(rig.kernel.active(), [name(1)]);
+    assert_eq!(rig.status().state, PatchState::Disabled);
+    let requests = rig.site.requests().len();
+    rig.pass(Duration::from_secs(86_400));
+    assert_eq!(
+        rig.site.requests().len(),
+        requests,
+        "a disabled machine is silent"
+    );
+    rig.undo().unwrap();
+    assert_eq!(rig.kernel.active(), [""; 0]);
+    rig.reboot();
+    assert!(rig.kernel.active().is_empty());
+}
+
+#[test]
+fn a_taken_out_livepatch_is_not_forced_back() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    livepatch_agent::KernelControl::disable(&rig.kernel, &name(1)).unwrap();
+    rig.settle();
+    rig.refresh();
+    assert_eq!(rig.kernel.active(), [""; 0]);
+    assert_eq!(rig.status().state, PatchState::Unapplied);
+}

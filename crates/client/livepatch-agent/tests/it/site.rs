@@ -1,0 +1,228 @@
+//! A server: a real repository as static files, and just enough of the API.
+
+use crate::module::{KEY, manifest};
+use livepatch_api::{ApiError, CheckInRequest, EnrolmentToken, ErrorCode, TrustAnchor, paths};
+use livepatch_manifest::{Digest, Manifest};
+use livepatch_trust::{Lifetimes, Publisher};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, SystemTime},
+};
+use url::Url;
+
+const SECRET: &str = "abcdefghijklmnopqrstuvwxyz012345";
+const CREDENTIAL: &str = "credentialcredentialcredential01";
+
+pub(crate) struct Site {
+    directory: tempfile::TempDir,
+    url: Url,
+    anchor: Vec<u8>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    anchor: Vec<u8>,
+    reports: Vec<CheckInRequest>,
+    tier: String,
+    down: bool,
+    api_down: bool,
+    requests: Vec<String>,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (repository, keys) = (directory.path().join("repository"), directory.path().join("keys"));
+        let now = SystemTime::now();
+        let mut publisher = Publisher::create(&repository, &keys, Lifetimes::default(), now).unwrap();
+        publisher.commit(now).unwrap();
+        let anchor = TrustAnchor {
+            schema: 1,
+            tuf_root: publisher.root_document().to_owned(),
+            module_certificates: vec![KEY.certificate().to_pem().to_owned()],
+        };
+        let anchor = anchor.to_bytes().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let shared = Arc::new(Mutex::new(Shared {
+            anchor: anchor.clone(),
+            reports: Vec::new(),
+            tier: "edge".into(),
+            down: false,
+            api_down: false,
+            requests: Vec::new(),
+        }));
+        let (files, for_thread) = (directory.path().to_owned(), Arc::clone(&shared));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (files, shared) = (files.clone(), Arc::clone(&for_thread));
+                thread::spawn(move || serve(stream, &files, &shared));
+            }
+        });
+        Self {
+            directory,
+            url,
+            anchor,
+            shared,
+        }
+    }
+
+    pub(crate) fn url(&self) -> Url {
+        self.url.clone()
+    }
+
+    /// A token that the server knows.
+    pub(crate) fn token(&self) -> EnrolmentToken {
+        EnrolmentToken {
+            secret: SECRET.into(),
+            trust_anchor: Digest::of(&self.anchor),
+        }
+    }
+
+    pub(crate) fn publish(&self, version: u32, module: &[u8]) -> Manifest {
+        self.publish_as(manifest(version, module), module, "edge")
+    }
+
+    pub(crate) fn publish_as(&self, manifest: Manifest, module: &[u8], tier: &str) -> Manifest {
+        let mut publisher = self.publisher(Lifetimes::default());
+        publisher.stage(module, &manifest, &[tier.to_owned()]).unwrap();
+        publisher.commit(SystemTime::now()).unwrap();
+        manifest
+    }
+
+    pub(crate) fn withdraw(&self, name: &str) {
+        let mut publisher = self.publisher(Lifetimes::default());
+        publisher.remove(name).unwrap();
+        publisher.commit(SystemTime::now()).unwrap();
+    }
+
+    /// Signs metadata that are out of date already.
+    pub(crate) fn expire(&self) {
+        let day = Duration::from_secs(86_400);
+        let mut publisher = self.publisher(Lifetimes {
+            timestamp: day,
+            ..Lifetimes::default()
+        });
+        publisher.commit(SystemTime::now() - 10 * day).unwrap();
+    }
+
+    pub(crate) fn metadata(&self) -> PathBuf {
+        self.directory.path().join("repository/metadata")
+    }
+
+    /// Changes a byte of every published module's file.
+    pub(crate) fn alter_modules(&self) {
+        let targets = self
+            .directory
+            .path()
+            .join("repository/targets")
+            .join(crate::kernel::RELEASE);
+        for entry in fs::read_dir(targets).unwrap() {
+            let path = entry.unwrap().path();
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[100] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }
+    }
+
+    /// Serves something else as the trust anchor of every token.
+    pub(crate) fn replace_anchor(&self) {
+        self.shared.lock().unwrap().anchor.push(b' ');
+    }
+
+    /// Whether every request is dropped.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.shared.lock().unwrap().down = down;
+    }
+
+    /// Whether the dynamic plane alone is broken.
+    pub(crate) fn set_api_down(&self, down: bool) {
+        self.shared.lock().unwrap().api_down = down;
+    }
+
+    pub(crate) fn reports(&self) -> Vec<CheckInRequest> {
+        self.shared.lock().unwrap().reports.clone()
+    }
+
+    /// The request lines so far.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.shared.lock().unwrap().requests.clone()
+    }
+
+    fn publisher(&self, lifetimes: Lifetimes) -> Publisher {
+        let directory = self.directory.path();
+        Publisher::open(&directory.join("repository"), &directory.join("keys"), lifetimes).unwrap()
+    }
+}
+
+fn serve(stream: TcpStream, files: &Path, shared: &Mutex<Shared>) {
+    let mut output = stream.try_clone().unwrap();
+    let mut input = BufReader::new(stream);
+    while let Some((request, bearer, body)) = read_request(&mut input) {
+        let mut shared = shared.lock().unwrap();
+        if shared.down {
+            return;
+        }
+        shared.requests.push(request.clone());
+        let (status, answer) = respond(&request, &bearer, &body, files, &mut shared);
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", answer.len());
+        if output.write_all(&[head.as_bytes(), &answer].concat()).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_request(input: &mut impl std::io::BufRead) -> Option<(String, String, Vec<u8>)> {
+    let (mut request, mut bearer, mut length) = (String::new(), String::new(), 0);
+    input.read_line(&mut request).ok().filter(|read| *read > 0)?;
+    for line in input.by_ref().lines() {
+        let line = line.ok()?.to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("authorization: bearer ") {
+            bearer = value.to_owned();
+        }
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().ok()?;
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    input.read_exact(&mut body).ok()?;
+    let mut words = request.split(' ');
+    Some((format!("{} {}", words.next()?, words.next()?), bearer, body))
+}
+
+fn respond(request: &str, bearer: &str, body: &[u8], files: &Path, shared: &mut Shared) -> (u16, Vec<u8>) {
+    let (method, path) = request.split_once(' ').unwrap();
+    let json = |value: serde_json::Value| (200, value.to_string().into_bytes());
+    match (method, path) {
+        ("POST", _) if shared.api_down => (503, b"no database".to_vec()),
+        ("POST", paths::ENROL) if bearer == SECRET => {
+            json(serde_json::json!({"credential": CREDENTIAL, "tier": shared.tier}))
+        }
+        ("POST", paths::ENROL) => error(ErrorCode::UnknownToken),
+        ("POST", paths::CHECK_IN) if bearer == CREDENTIAL => {
+            shared.reports.push(serde_json::from_slice(body).unwrap());
+            json(serde_json::json!({"tier": shared.tier}))
+        }
+        ("POST", _) => error(ErrorCode::Unauthorized),
+        _ if path.starts_with(paths::TRUST) => (200, shared.anchor.clone()),
+        _ => fs::read(files.join(path.trim_start_matches('/'))).map_or((404, vec![]), |bytes| (200, bytes)),
+    }
+}
+
+fn error(code: ErrorCode) -> (u16, Vec<u8>) {
+    let error = ApiError {
+        code,
+        message: "no".into(),
+    };
+    (401, serde_json::to_vec(&error).unwrap())
+}
