@@ -101,11 +101,6 @@ impl SavedCommand {
         is_module.then(|| self.definition("KBUILD_MODNAME")).flatten()
     }
 
-    /// The module's path within the tree, without suffix.
-    pub fn module_path(&self) -> Option<String> {
-        self.definition("KBUILD_MODFILE")
-    }
-
     fn definition(&self, name: &str) -> Option<String> {
         let start = format!("-D{name}='\"");
         let rest = &self.compiler[self.compiler.find(&start)? + start.len()..];
@@ -158,14 +153,12 @@ impl SavedCommand {
 mod tests {
     use super::*;
 
-    const NOTE: &str = "cmd_fs/x/y.o := gcc-12 -Wp,-MMD,fs/x/.y.o.d -DMODULE -DKBUILD_MODFILE='\"fs/x/y-z\"' \
-        -DKBUILD_MODNAME='\"y_z\"' -c -o fs/x/y.o fs/x/y.c   ; ./tools/objtool/objtool --orc --uaccess   fs/x/y.o\n";
+    const NOTE: &str = "cmd_fs/x/y.o := gcc-12 -Wp,-MMD,fs/x/.y.o.d -DMODULE -DKBUILD_MODNAME='\"y_z\"' -c -o fs/x/y.o fs/x/y.c   ; ./tools/objtool/objtool --orc --uaccess   fs/x/y.o\n";
 
     #[test]
     fn note_tells_module_and_objtool() {
         let command = parse_note(NOTE, "fs/x/y.o").unwrap();
         assert_eq!(command.module_name().as_deref(), Some("y_z"));
-        assert_eq!(command.module_path().as_deref(), Some("fs/x/y-z"));
         assert_eq!(command.objtool.as_deref(), Some("./tools/objtool/objtool --orc --uaccess"));
     }
 

@@ -164,22 +164,31 @@ impl Kernel {
         self.folder.join("debug/vmlinux")
     }
 
-    /// A module of the image, by its path within the tree and without suffix (`net/netfilter/nf_tables`); unpacked.
+    /// A module of the image, unpacked, by its name as the kernel knows it (underscores); `None` when this kernel has no
+    /// such module.
     ///
     /// # Errors
-    /// [`KernelError::File`] when the kernel does not have it.
-    pub fn module(&self, path: &str) -> Result<Vec<u8>, KernelError> {
-        let folder = self.folder.join("image/lib/modules").join(self.identity.release.as_str()).join("kernel");
-        let plain = folder.join(format!("{path}.ko"));
-        let packed = folder.join(format!("{path}.ko.xz"));
-        if packed.exists() {
-            let file = std::fs::File::open(&packed).map_err(|source| KernelError::File { path: packed.clone(), source })?;
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut liblzma::read::XzDecoder::new(file), &mut bytes)
-                .map_err(|source| KernelError::File { path: packed, source })?;
-            return Ok(bytes);
+    /// [`KernelError::File`] when the image cannot be read.
+    pub fn module(&self, name: &str) -> Result<Option<Vec<u8>>, KernelError> {
+        let folder = self.folder.join("image/lib/modules").join(self.identity.release.as_str());
+        // depmod's list names every module file of the image (modules.dep(5)).
+        let list = read_text(&folder.join("modules.dep"))?;
+        let is_wanted = |path: &&str| {
+            let file = path.rsplit('/').next().unwrap_or_default();
+            file.split('.').next().unwrap_or_default().replace('-', "_") == name
+        };
+        let Some(path) = list.lines().filter_map(|line| line.split(':').next()).find(is_wanted) else {
+            return Ok(None);
+        };
+        let path = folder.join(path);
+        let bytes = std::fs::read(&path).map_err(|source| KernelError::File { path: path.clone(), source })?;
+        if path.extension().is_none_or(|extension| extension != "xz") {
+            return Ok(Some(bytes));
         }
-        std::fs::read(&plain).map_err(|source| KernelError::File { path: plain, source })
+        let mut plain = Vec::new();
+        std::io::Read::read_to_end(&mut liblzma::read::XzDecoder::new(bytes.as_slice()), &mut plain)
+            .map_err(|source| KernelError::File { path, source })?;
+        Ok(Some(plain))
     }
 
     /// The variables that every call of the kernel's make must carry: without the distribution's release name, strings

@@ -229,7 +229,12 @@ impl Build<'_> {
             let difference = Difference::new(&unit.original, &unit.patched, &self.kernel.entry_sizes)?;
             timings.difference += start.elapsed().as_secs_f64();
             let start = Instant::now();
-            let base = self.base(image, unit)?;
+            let Some(base) = self.base(image, unit)? else {
+                let source_file = unit.touched.source.clone();
+                let module = unit.command.module_name().unwrap_or_default();
+                parts.refusals.push(Refusal::NotBuilt { source_file, detail: format!("it has no module {module}") });
+                continue;
+            };
             let found = match base.unit(&unit.original) {
                 Ok(found) => found,
                 Err(BaseError::NoUnit { detail, .. }) => {
@@ -261,10 +266,12 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn base<'b>(&self, image: &'b Image<'b>, unit: &Compiled) -> Result<Base<'b>, BuildError> {
-        match (unit.command.module_name(), unit.command.module_path()) {
-            (Some(name), Some(path)) => Ok(Base::module(&name, &self.kernel.module(&path)?)?),
-            _ => Ok(Base::Image(image)),
+    /// The binary that a unit is linked into; `None` when it is a module that this kernel does not have.
+    fn base<'b>(&self, image: &'b Image<'b>, unit: &Compiled) -> Result<Option<Base<'b>>, BuildError> {
+        let Some(name) = unit.command.module_name() else { return Ok(Some(Base::Image(image))) };
+        match self.kernel.module(&name)? {
+            Some(bytes) => Ok(Some(Base::module(&name, &bytes)?)),
+            None => Ok(None),
         }
     }
 

@@ -142,7 +142,7 @@ impl<'a> Image<'a> {
     pub fn meant<'b>(&'b self, unit: Unit, name: &str) -> impl Iterator<Item = &'b ImageSymbol<'a>> + use<'a, 'b> {
         let all: Vec<&ImageSymbol<'a>> = self.named(name).collect();
         let local = |symbol: &&ImageSymbol<'a>| {
-            symbol.binding == Binding::Local && unit.block() == Some(symbol.block)
+            symbol.binding == Binding::Local && unit == Unit::File(symbol.block)
         };
         let own: Vec<_> = all.iter().copied().filter(local).collect();
         let chosen = if own.is_empty() {
@@ -157,7 +157,7 @@ impl<'a> Image<'a> {
     pub fn find(&self, unit: Unit, name: &str, binding: Binding) -> Option<&ImageSymbol<'a>> {
         match binding {
             Binding::Local => {
-                self.named(name).find(|symbol| symbol.binding == Binding::Local && unit.block() == Some(symbol.block))
+                self.named(name).find(|symbol| symbol.binding == Binding::Local && unit == Unit::File(symbol.block))
             }
             _ => self.named(name).find(|symbol| symbol.binding != Binding::Local),
         }

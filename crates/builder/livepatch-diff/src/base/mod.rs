@@ -49,9 +49,16 @@ pub enum Base<'a> {
     Module(ModuleBase),
 }
 
-/// A translation unit within the binary: the local symbols between two `STT_FILE` symbols.
+/// A translation unit within the binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unit(Option<usize>);
+pub enum Unit {
+    /// It has no local symbols.
+    NoLocals,
+    /// The local symbols behind the numbered `STT_FILE` symbol.
+    File(usize),
+    /// A run of local symbols, by first and last index: for a module that was stripped of its file names.
+    Run(usize, usize),
+}
 
 impl<'a> Base<'a> {
     /// A module, by its bytes and its name as the kernel knows it (underscores).
@@ -77,6 +84,15 @@ impl<'a> Base<'a> {
     pub fn unit(&self, original: &Object) -> Result<Unit, BaseError> {
         let file = original.file_name().unwrap_or_default();
         let wanted = local_names(original);
+        if let Self::Module(module) = self
+            && !module.has_file_names()
+        {
+            return module.run(&wanted).map_err(|detail| BaseError::NoUnit {
+                file: file.to_owned(),
+                binary: self.name().to_owned(),
+                detail,
+            });
+        }
         let blocks: Vec<(usize, BTreeSet<&str>)> = match self {
             Self::Image(image) => image.blocks_named(file),
             Self::Module(module) => module.blocks_named(file),
@@ -89,14 +105,14 @@ impl<'a> Base<'a> {
         match best {
             None => none("no file of that name is in it".into()),
             Some(0) if !wanted.is_empty() => none("files of that name have other symbols".into()),
-            Some(0) => Ok(Unit(None)),
+            Some(0) => Ok(Unit::NoLocals),
             Some(best) if best * 2 < wanted.len() => {
                 none(format!("the closest has {best} of {} local symbols", wanted.len()))
             }
             Some(best) => {
                 let mut equal = blocks.iter().filter(|(_, names)| overlap(names) == best);
                 match (equal.next(), equal.next()) {
-                    (Some((block, _)), None) => Ok(Unit(Some(*block))),
+                    (Some((block, _)), None) => Ok(Unit::File(*block)),
                     _ => none(format!("several have {best} of {} local symbols", wanted.len())),
                 }
             }
@@ -140,15 +156,9 @@ impl<'a> Base<'a> {
     /// The position of a global symbol by name.
     pub fn position_of_global(&self, name: &str) -> Option<u32> {
         match self {
-            Self::Image(image) => image.position(image.find(Unit(None), name, Binding::Global)?),
-            Self::Module(module) => module.position(module.find(Unit(None), name, Binding::Global)?),
+            Self::Image(image) => image.position(image.find(Unit::NoLocals, name, Binding::Global)?),
+            Self::Module(module) => module.position(module.find(Unit::NoLocals, name, Binding::Global)?),
         }
-    }
-}
-
-impl Unit {
-    pub(crate) fn block(self) -> Option<usize> {
-        self.0
     }
 }
 

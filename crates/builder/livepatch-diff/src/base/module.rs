@@ -47,6 +47,52 @@ impl ModuleBase {
         wanted.map(|block| (block, names(block))).collect()
     }
 
+    /// Debian strips modules with `--strip-debug`, which takes the file names too.
+    pub(super) fn has_file_names(&self) -> bool {
+        self.files.len() > 1
+    }
+
+    /// The run of local symbols that a translation unit's names make up: the linker keeps each unit's locals together.
+    /// Names that occur once anchor it; then nearly all of what lies between must be wanted too.
+    pub(super) fn run(&self, wanted: &BTreeSet<&str>) -> Result<Unit, String> {
+        let local = |index: &usize| {
+            let symbol = &self.object.symbols[*index];
+            symbol.binding == Binding::Local
+                && matches!(symbol.kind, SymbolKind::Function | SymbolKind::Object)
+                && !symbol.name.starts_with("__UNIQUE_ID_")
+        };
+        let locals: Vec<usize> = (0..self.object.symbols.len()).filter(local).collect();
+        let name = |index: usize| self.object.symbols[index].name.as_str();
+        let once = |found: &usize| locals.iter().filter(|&&other| name(other) == name(*found)).count() == 1;
+        let anchors: Vec<usize> =
+            locals.iter().copied().filter(|&index| wanted.contains(name(index))).filter(once).collect();
+        let (Some(&first), Some(&last)) = (anchors.first(), anchors.last()) else {
+            return if wanted.is_empty() { Ok(Unit::NoLocals) } else { Err("it has none of the local symbols".into()) };
+        };
+        let within: Vec<usize> = locals.iter().copied().filter(|index| (first..=last).contains(index)).collect();
+        let fitting = within.iter().filter(|&&index| wanted.contains(name(index))).count();
+        if fitting * 10 < within.len() * 9 || fitting * 2 < wanted.len() {
+            return Err(format!(
+                "{fitting} of {} wanted local symbols lie among {} in a row",
+                wanted.len(),
+                within.len()
+            ));
+        }
+        // Namesakes of other units at either end are no anchors: the run may go on a little.
+        let fits = |index: usize| wanted.contains(name(index));
+        let before = locals.iter().rev().skip_while(|&&index| index >= first).take_while(|&&index| fits(index)).last();
+        let after = locals.iter().skip_while(|&&index| index <= last).take_while(|&&index| fits(index)).last();
+        Ok(Unit::Run(before.copied().unwrap_or(first), after.copied().unwrap_or(last)))
+    }
+
+    fn is_in(&self, unit: Unit, index: SymbolIndex) -> bool {
+        match unit {
+            Unit::NoLocals => false,
+            Unit::File(block) => self.block[index] == block,
+            Unit::Run(first, last) => (first..=last).contains(&index),
+        }
+    }
+
     pub(super) fn find(&self, unit: Unit, name: &str, binding: Binding) -> Option<SymbolIndex> {
         let defined = |index: &SymbolIndex| {
             let symbol = &self.object.symbols[*index];
@@ -56,7 +102,7 @@ impl ModuleBase {
         };
         let own = |index: &SymbolIndex| match binding {
             Binding::Local => {
-                self.object.symbols[*index].binding == Binding::Local && unit.block() == Some(self.block[*index])
+                self.object.symbols[*index].binding == Binding::Local && self.is_in(unit, *index)
             }
             _ => self.object.symbols[*index].binding != Binding::Local,
         };
