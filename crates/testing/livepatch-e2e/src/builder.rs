@@ -2,7 +2,7 @@
 
 use crate::{Programs, programs::run_logged};
 use anyhow::{Context as _, Result};
-use livepatch_manifest::Manifest;
+use livepatch_manifest::{FixSource, Manifest};
 use serde_json::Value;
 use std::{
     fs,
@@ -15,6 +15,21 @@ pub struct Builder<'a> {
     programs: &'a Programs,
     log: PathBuf,
     hear: &'a dyn Fn(&str),
+}
+
+/// What is to be built.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildRequest<'a> {
+    /// The kernel, prepared.
+    pub release: &'a str,
+    /// The patch.
+    pub patch: &'a Path,
+    /// `ID=SUMMARY` of what it mends.
+    pub fix: &'a str,
+    /// Where the patch was taken from, when it is a distribution's.
+    pub source: Option<&'a FixSource>,
+    /// Cumulative version.
+    pub version: u32,
 }
 
 /// Where a fix is to be taken from: the difference of some files between two source packages.
@@ -73,19 +88,25 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// The command's own.
-    pub fn build(&self, release: &str, patch: &Path, fix: &str, version: u32, output: &Path) -> Result<()> {
+    pub fn build(&self, request: &BuildRequest<'_>, output: &Path) -> Result<()> {
         let mut command = self.command();
-        command.args([
-            "build",
-            "--kernel",
-            release,
-            "--fix",
-            fix,
-            "--livepatch-version",
-            &version.to_string(),
-        ]);
-        self.run(command.arg("--patch").arg(patch).arg("--output").arg(output))
-            .map(drop)
+        command.args(["build", "--kernel", request.release, "--fix", request.fix]);
+        if let Some(source) = request.source {
+            command
+                .arg("--fix-source")
+                .arg(format!("{}:{}:{}", source.package, source.from, source.to));
+        }
+        command
+            .arg("--livepatch-version")
+            .arg(request.version.to_string());
+        self.run(
+            command
+                .arg("--patch")
+                .arg(request.patch)
+                .arg("--output")
+                .arg(output),
+        )
+        .map(drop)
     }
 
     /// Makes a module-signing key: `key.pem` and `cert.pem` in `output`.

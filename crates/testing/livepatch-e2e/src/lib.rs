@@ -11,7 +11,7 @@ mod prepared;
 mod programs;
 mod site;
 
-pub use builder::{Builder, FixRequest};
+pub use builder::{BuildRequest, Builder, FixRequest};
 pub use kernel_state::{KernelState, LivepatchState};
 pub use machine::{Client, Machine};
 pub use prepared::{KERNEL_VARIABLE, Prepared};

@@ -1,6 +1,6 @@
 //! The livepatch that the scenarios share: our smallest example, built and signed once a kernel and builder.
 
-use crate::{Builder, Programs, workspace_root};
+use crate::{BuildRequest, Builder, Programs, workspace_root};
 use anyhow::{Context as _, Result};
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_vm::{CachedKernel, cache_directory};
@@ -25,13 +25,22 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Takes the livepatch from the cache, or builds it; concurrent callers wait for one another.
+    /// The livepatch for the kernel that [`KERNEL_VARIABLE`] names, or for the newest prepared one.
+    ///
+    /// # Errors
+    /// As [`Prepared::for_kernel`].
+    pub fn get(programs: &Programs) -> Result<Self> {
+        let named = env::var(KERNEL_VARIABLE).ok().filter(|value| !value.is_empty());
+        Self::for_kernel(programs, named.as_deref())
+    }
+
+    /// Takes the livepatch for this kernel (the newest prepared one for none) from the cache, or builds it; concurrent
+    /// callers wait for one another.
     ///
     /// # Errors
     /// When no kernel is prepared, or the build fails.
-    pub fn get(programs: &Programs) -> Result<Self> {
-        let wanted = env::var(KERNEL_VARIABLE).ok().filter(|value| !value.is_empty());
-        let kernel = CachedKernel::find(wanted.as_deref())?;
+    pub fn for_kernel(programs: &Programs, release: Option<&str>) -> Result<Self> {
+        let kernel = CachedKernel::find(release)?;
         let patch = workspace_root().join(PATCH);
         let key = cache_key(&kernel, &patch, &programs.path("livepatch-build"))?;
         let parent = cache_directory().join("e2e");
@@ -87,13 +96,15 @@ fn make(programs: &Programs, release: &str, patch: &Path, directory: &Path) -> R
     let builder = Builder::new(programs, &log, &|_| {});
     let (keys, build) = (directory.join(KEYS), directory.join(BUILD));
     builder.generate_key("Livepatch tests", &keys)?;
-    builder.build(
+    let fix = "example-proc-cmdline=/proc/cmdline says that it is livepatched";
+    let request = BuildRequest {
         release,
         patch,
-        "example-proc-cmdline=/proc/cmdline says that it is livepatched",
-        1,
-        &build,
-    )?;
+        fix,
+        source: None,
+        version: 1,
+    };
+    builder.build(&request, &build)?;
     builder.sign(&build, &keys)
 }
 

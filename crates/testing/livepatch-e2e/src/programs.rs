@@ -103,6 +103,17 @@ pub fn run_logged(command: &mut Command, log: &Path, hear: &dyn Fn(&str)) -> Res
     file.write_all(output.as_bytes())?;
     let status = child.wait()?;
     if !status.success() {
+        // Some programs give their reasons on standard output.
+        last.extend(
+            output
+                .lines()
+                .rev()
+                .take(LAST_LINES)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .map(str::to_owned),
+        );
         bail!(
             "{shown}\nended with {status}:\n{}\nlog: {}",
             Vec::from(last).join("\n"),

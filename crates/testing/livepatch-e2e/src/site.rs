@@ -120,6 +120,14 @@ impl Site {
         self.json(&mut command)
     }
 
+    /// Makes a published livepatch available to another tier.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn promote(&self, name: &str, tier: &str) -> Result<PublishAnswer> {
+        self.json(self.admin().args(["promote", name, "--to", tier]))
+    }
+
     /// The machines as the server knows them.
     ///
     /// # Errors
@@ -139,6 +147,13 @@ impl Site {
     /// Ends the server as an init system would.
     pub fn stop(mut self) {
         self.end();
+    }
+
+    /// Leaves the server running when this program ends, and gives its process id.
+    pub fn leave_running(self) -> u32 {
+        let id = self.server.id();
+        std::mem::forget(self); // its end would be the server's
+        id
     }
 
     fn admin(&self) -> Command {

@@ -1,0 +1,191 @@
+//! Debian packages: what is installed, what the index offers, and how to get the rest. The only place that knows apt.
+
+use crate::narrator::Step;
+use anyhow::{Context as _, Result, bail};
+use livepatch_e2e::run_logged;
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// Boots guests: QEMU, the guest's programs, and depmod for unpacked kernels.
+const VM: [&str; 4] = ["qemu-system-x86", "busybox-static", "kmod", "e2fsprogs"];
+/// Compiles parts of kernels: what Debian's kernel packages build with, and objtool's library.
+const BUILDER: [&str; 9] = [
+    "gcc-12",
+    "make",
+    "binutils",
+    "bc",
+    "bison",
+    "flex",
+    "libelf-dev",
+    "libssl-dev",
+    "xz-utils",
+];
+
+/// What the demo and the tests need.
+pub(crate) fn needed() -> Vec<&'static str> {
+    [VM.as_slice(), BUILDER.as_slice()].concat()
+}
+
+/// Installs those of the packages that are missing; says which.
+///
+/// # Errors
+/// When apt fails, with its log's path.
+pub(crate) fn ensure(packages: &[&'static str], log: &Path, step: &Step) -> Result<()> {
+    let missing = missing(packages)?;
+    if missing.is_empty() {
+        step.note(format!("all {} are installed", packages.len()));
+        return Ok(());
+    }
+    step.note(format!("installing {}", missing.join(" ")));
+    if !has_index() {
+        update(log, step)?;
+    }
+    if install(&missing, log, step).is_err() {
+        // The index may be older than what the mirrors still have.
+        update(log, step)?;
+        install(&missing, log, step)?;
+    }
+    Ok(())
+}
+
+/// Fetches the package index.
+///
+/// # Errors
+/// When apt fails, with its log's path.
+pub(crate) fn update(log: &Path, step: &Step) -> Result<()> {
+    step.progress("apt-get update");
+    run_logged(as_root("apt-get")?.args(["update", "-q"]), log, &|line| {
+        step.progress(line)
+    })
+    .map(drop)
+}
+
+/// Fetches the package index when there is none.
+///
+/// # Errors
+/// When apt fails.
+pub(crate) fn ensure_index(log: &Path, step: &Step) -> Result<()> {
+    if has_index() { Ok(()) } else { update(log, step) }
+}
+
+/// The versions of a package that the index offers, newest first; none when it does not know the package.
+///
+/// # Errors
+/// When apt-cache cannot be run.
+pub(crate) fn versions(package: &str) -> Result<Vec<String>> {
+    Ok(parse_madison(&query("apt-cache", &["madison", package])?))
+}
+
+/// Names of packages that begin with `prefix`.
+///
+/// # Errors
+/// When apt-cache cannot be run.
+pub(crate) fn names(prefix: &str) -> Result<Vec<String>> {
+    Ok(query("apt-cache", &["pkgnames", prefix])?
+        .lines()
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Lines are `package | version | source`.
+fn parse_madison(text: &str) -> Vec<String> {
+    let mut versions: Vec<String> = Vec::new();
+    for version in text.lines().filter_map(|line| line.split('|').nth(1)) {
+        let version = version.trim().to_owned();
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    versions
+}
+
+fn missing(packages: &[&'static str]) -> Result<Vec<&'static str>> {
+    let known = query(
+        "dpkg-query",
+        &[&["-W", "-f", "${Package} ${db:Status-Status}\n"], packages].concat(),
+    )?;
+    Ok(packages
+        .iter()
+        .copied()
+        .filter(|package| !is_installed(&known, package))
+        .collect())
+}
+
+fn is_installed(known: &str, package: &str) -> bool {
+    known
+        .lines()
+        .any(|line| line.split_once(' ') == Some((package, "installed")))
+}
+
+/// Whether `apt-get update` was ever run here; images of containers come without.
+fn has_index() -> bool {
+    fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+    })
+}
+
+fn install(packages: &[&'static str], log: &Path, step: &Step) -> Result<()> {
+    let mut command = as_root("apt-get")?;
+    command
+        .args(["install", "-y", "-q", "--no-install-recommends"])
+        .args(packages);
+    run_logged(&mut command, log, &|line| step.progress(line)).map(drop)
+}
+
+/// The command itself for root, else through sudo.
+fn as_root(program: &str) -> Result<Command> {
+    let uid = query("id", &["-u"])?;
+    let mut command = if uid.trim() == "0" {
+        Command::new(program)
+    } else if Command::new("sudo")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
+    {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["env", "DEBIAN_FRONTEND=noninteractive", program]);
+        sudo
+    } else {
+        bail!("{program} needs root: run as root, or install sudo");
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    Ok(command)
+}
+
+/// Standard output; the status is not judged, since dpkg-query and apt-cache use it for "not known".
+fn query(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {program}: is this Debian?"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn madison_lists_each_version_once_in_order() {
+        let text = " linux-source-6.1 |  6.1.192-2 | http://x bookworm-security/main amd64 Packages\n\
+                     linux-source-6.1 |  6.1.192-1 | http://x bookworm-security/main amd64 Packages\n\
+                     linux-source-6.1 |  6.1.192-1 | http://y bookworm/main amd64 Packages\n";
+        assert_eq!(parse_madison(text), ["6.1.192-2", "6.1.192-1"]);
+        assert!(parse_madison("N: Unable to locate package x\n").is_empty());
+    }
+
+    #[test]
+    fn removed_packages_are_not_installed() {
+        assert!(is_installed("kmod installed\n", "kmod"));
+        assert!(!is_installed("kmod config-files\nkmod-x installed\n", "kmod"));
+    }
+}

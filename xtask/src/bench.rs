@@ -1,0 +1,147 @@
+//! `cargo xtask bench`: measures against the budgets of the design, as ratios within one run.
+
+use crate::{narrator::Narrator, workspace};
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+use livepatch_e2e::{BuildRequest, Builder, workspace_root};
+use livepatch_vm::CachedKernel;
+use serde::Serialize;
+use serde_json::Value;
+use std::{fs, io::ErrorKind};
+
+/// What to measure and how to print it.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// What to measure; everything when nothing is named
+    what: Vec<Subject>,
+    /// How to print the results
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+/// Something with a budget.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// Building a livepatch from a one-file patch
+    Build,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// One measurement against its budget.
+#[derive(Debug, Serialize)]
+struct Measurement {
+    name: String,
+    value: f64,
+    unit: &'static str,
+    /// Measured in the same run; what the value is compared with.
+    reference: f64,
+    ratio: f64,
+    /// The bound on the ratio.
+    budget: f64,
+    ok: bool,
+}
+
+/// `cargo xtask bench`.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let all = options.what.is_empty();
+    let mut results = Vec::new();
+    if all || options.what.contains(&Subject::Build) {
+        results.push(build()?);
+    }
+    match options.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&results)?),
+        Format::Text => print(&results),
+    }
+    if results.iter().any(|result| !result.ok) {
+        bail!("a budget is exceeded");
+    }
+    Ok(())
+}
+
+fn print(results: &[Measurement]) {
+    println!(
+        "{:<28} {:>10} {:>10} {:>7} {:>7}",
+        "what", "value", "reference", "ratio", "budget"
+    );
+    for result in results {
+        println!(
+            "{:<28} {:>8.2} {} {:>8.2} {} {:>7.2} {:>7.2} {}",
+            result.name,
+            result.value,
+            result.unit,
+            result.reference,
+            result.unit,
+            result.ratio,
+            result.budget,
+            if result.ok { "ok" } else { "EXCEEDED" }
+        );
+    }
+}
+
+/// Of `livepatch-build build` against the work that nothing can spare it: both compilations of the file, and kbuild.
+const BUILD_BUDGET: f64 = 1.5;
+const BUILD_PATCH: &str = "examples/patches/proc-cmdline.patch";
+/// What kbuild keeps of the patched unit; without it the builder starts as on the first day.
+const BUILD_TRACES: [&str; 2] = ["fs/proc/cmdline.o", "fs/proc/.cmdline.o.cmd"];
+
+/// The whole of a build of a one-file patch for the newest prepared kernel, with nothing of that file compiled before.
+fn build() -> Result<Measurement> {
+    let directory = workspace::fresh_directory("bench")?;
+    let log = directory.join("bench.log");
+    let mut narrator = Narrator::new();
+    let programs = narrator.step("build the programs", |step| workspace::build_programs(&log, step))?;
+    let kernel = CachedKernel::find(None)?;
+    for trace in BUILD_TRACES {
+        match fs::remove_file(kernel.directory.join("source").join(trace)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context(trace),
+            _ => {}
+        }
+    }
+    let output = directory.join("build");
+    narrator.step(&format!("build a livepatch for {}", kernel.release), |_| {
+        let patch = workspace_root().join(BUILD_PATCH);
+        let request = BuildRequest {
+            release: &kernel.release,
+            patch: &patch,
+            fix: "bench=bench",
+            source: None,
+            version: 1,
+        };
+        Builder::new(&programs, &log, &|_| {}).build(&request, &output)
+    })?;
+    let report = Builder::report(&output)?;
+    let seconds = |name: &str| {
+        report
+            .pointer(&format!("/timings/{name}"))
+            .and_then(Value::as_f64)
+            .with_context(|| format!("report.json lacks timings.{name}"))
+    };
+    let reference = seconds("compile_original")? + seconds("compile_patched")? + seconds("kbuild")?;
+    Ok(Measurement::new(
+        "build-one-file",
+        seconds("total")?,
+        "s",
+        reference,
+        BUILD_BUDGET,
+    ))
+}
+
+impl Measurement {
+    fn new(name: &str, value: f64, unit: &'static str, reference: f64, budget: f64) -> Self {
+        let ratio = value / reference;
+        Self {
+            name: name.to_owned(),
+            value,
+            unit,
+            reference,
+            ratio,
+            budget,
+            ok: ratio <= budget,
+        }
+    }
+}
