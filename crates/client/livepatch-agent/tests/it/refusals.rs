@@ -1,10 +1,10 @@
 //! What must never reach the kernel: each has its own code, and the kernel stays untouched.
 
 use crate::{
-    module::{FOREIGN_KEY, KEY, build, manifest, signed},
+    module::{FOREIGN_KEY, KEY, build, manifest, running, signed},
     rig::Rig,
 };
-use livepatch_agent::Refusal;
+use livepatch_agent::{Refusal, verify_module};
 use livepatch_api::{EnrolmentToken, PatchState};
 use livepatch_module::sign;
 use std::fs;
@@ -66,6 +66,17 @@ fn manifests_that_are_right_in_build_id_and_wrong_in_the_rest() {
     rig.site.publish_as(manifest, &module, "edge");
     assert_eq!(rig.refused(), "wrong-kernel");
     assert!(rig.kernel.is_untouched());
+}
+
+/// TUF refuses other bytes before this check sees them; it must hold by itself, for what comes from the cache.
+#[test]
+fn bytes_that_are_not_those_of_the_manifest() {
+    let (published, other) = (manifest(1, &signed(1)), signed(2));
+    let trusted = [KEY.certificate().clone()];
+    let refusal = verify_module(&other, &published, &trusted, &running()).unwrap_err();
+    assert_eq!(refusal.code(), "target-altered");
+    let published = manifest(1, &signed(1));
+    verify_module(&signed(1), &published, &trusted, &running()).unwrap();
 }
 
 #[test]
