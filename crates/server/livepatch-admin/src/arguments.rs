@@ -1,0 +1,145 @@
+//! The command line.
+
+use crate::period::Period;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use url::Url;
+
+/// Steers a livepatch server: tokens, certificates, publishing, machines.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 done, 1 failed, 2 usage.\n\n\
+    First steps:\n  \
+    livepatch-admin certificate add cert.pem\n  \
+    livepatch-admin token create --tier edge\n  \
+    livepatch-admin publish out/NAME.ko --manifest out/manifest.json --tier edge"
+)]
+pub(crate) struct Arguments {
+    /// The server's URL.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LIVEPATCH_SERVER",
+        default_value = "http://127.0.0.1:8080",
+        global = true
+    )]
+    pub(crate) server: Url,
+    /// File with the operator's key: admin.key of the server's data directory.
+    #[arg(long, value_name = "FILE", env = "LIVEPATCH_ADMIN_KEY", global = true)]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Form of the answer.
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    pub(crate) format: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs: the API's own documents.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Certificates whose keys may sign modules.
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
+    /// Enrolment tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Publish a signed module to a tier and those before it.
+    Publish(Publish),
+    /// Make a published livepatch available to a tier and those before it.
+    Promote(Promote),
+    /// Published livepatches.
+    #[command(subcommand)]
+    Livepatch(LivepatchCommand),
+    /// Machines.
+    #[command(subcommand)]
+    Machine(MachineCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertificateCommand {
+    /// Let machines that enrol from now on accept modules signed with this certificate's key.
+    Add {
+        /// The certificate, PEM.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token; it is shown this once. It pins the keys that machines will trust.
+    Create(TokenCreate),
+    /// Show the tokens, without their secrets.
+    List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenCreate {
+    /// Machines that enrol with it get this tier.
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: String,
+    /// How many machines may use it; any number by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) uses: Option<u32>,
+    /// When it expires, such as 45m, 12h, 30d or 8w; never by default.
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) expires: Option<Period>,
+    /// A note for the list.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) note: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Publish {
+    /// The signed module, as livepatch-build sign left it.
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: PathBuf,
+    /// Its manifest.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: PathBuf,
+    /// The last tier to publish to.
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    /// Name of the livepatch.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The last tier that it shall be available to.
+    #[arg(long, value_name = "TIER")]
+    pub(crate) to: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LivepatchCommand {
+    /// Show what is published, and where.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MachineCommand {
+    /// Show the machines and their state.
+    List,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,238 @@
+//! What each command does.
+
+use crate::{
+    arguments::{
+        Arguments, CertificateCommand, Command, Format, LivepatchCommand, MachineCommand, Promote, Publish,
+        TokenCommand, TokenCreate,
+    },
+    output,
+    server::Server,
+};
+use anyhow::{Context as _, Result, bail};
+use livepatch_api::{
+    CertificateAdded, CertificateRequest, LivepatchSummary, MachineSummary, PatchState, PromoteRequest,
+    PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary, paths,
+};
+use livepatch_manifest::{Digest, Manifest};
+use std::{fs, path::Path};
+
+/// A PEM certificate is a few KiB.
+const LARGEST_CERTIFICATE: u64 = 1 << 20;
+
+/// A larger module is refused by every server.
+const LARGEST_MODULE: u64 = 64 << 20;
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let server = Server::new(&arguments.server, arguments.key_file.as_deref())?;
+    let format = arguments.format;
+    match &arguments.command {
+        Command::Certificate(CertificateCommand::Add { file }) => add_certificate(&server, format, file),
+        Command::Token(TokenCommand::Create(token)) => create_token(&server, format, token, arguments),
+        Command::Token(TokenCommand::List) => list_tokens(&server, format),
+        Command::Publish(request) => publish(&server, format, request),
+        Command::Promote(request) => promote(&server, format, request),
+        Command::Livepatch(LivepatchCommand::List) => list_livepatches(&server, format),
+        Command::Machine(MachineCommand::List) => list_machines(&server, format),
+    }
+}
+
+fn add_certificate(server: &Server, format: Format, file: &Path) -> Result<()> {
+    let pem = String::from_utf8(read(file, LARGEST_CERTIFICATE)?)
+        .with_context(|| format!("{} is no PEM file", file.display()))?;
+    let added: CertificateAdded = server.post(paths::ADMIN_CERTIFICATES, &CertificateRequest { pem })?;
+    match format {
+        Format::Json => output::json(&added),
+        Format::Text => output::line(&format!(
+            "registered certificate {}; tokens made from now on carry it (trust anchor {})",
+            added.fingerprint.short(),
+            added.trust_anchor.short()
+        )),
+    }
+}
+
+fn create_token(server: &Server, format: Format, token: &TokenCreate, arguments: &Arguments) -> Result<()> {
+    let request = TokenRequest {
+        tier: token.tier.clone(),
+        uses: token.uses,
+        expires_after: token.expires.map(|period| period.0),
+        note: token.note.clone(),
+    };
+    let created: TokenCreated = server.post(paths::ADMIN_TOKENS, &request)?;
+    match format {
+        Format::Json => output::json(&created),
+        Format::Text => {
+            // The token alone, so that TOKEN=$(livepatch-admin token create ...) works.
+            output::line(&created.token)?;
+            output::note(&format!(
+                "token {} for tier {}, shown this once; on a machine: livepatch enable TOKEN --server {}",
+                created.id, created.tier, arguments.server
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn list_tokens(server: &Server, format: Format) -> Result<()> {
+    let tokens: Vec<TokenSummary> = server.get(paths::ADMIN_TOKENS)?;
+    if format == Format::Json {
+        return output::json(&tokens);
+    }
+    let rows = tokens.into_iter().map(|token| {
+        let limit = token
+            .uses
+            .map_or_else(|| "any".to_owned(), |uses| uses.to_string());
+        let used = format!("{} of {limit}", token.used);
+        vec![
+            token.id,
+            token.tier,
+            used,
+            token.expires.unwrap_or_else(|| "never".into()),
+            token.note,
+        ]
+    });
+    output::table(
+        &["id", "tier", "used", "expires", "note"],
+        rows.collect(),
+        "There are no tokens.",
+    )
+}
+
+fn publish(server: &Server, format: Format, request: &Publish) -> Result<()> {
+    let manifest = read(&request.manifest, livepatch_manifest::LARGEST as u64)?;
+    let manifest = Manifest::parse(&manifest).with_context(|| request.manifest.display().to_string())?;
+    let module = read(&request.module, LARGEST_MODULE)?;
+    check_locally(&module, &manifest, request)?;
+    if format == Format::Text {
+        output::note(&format!(
+            "publishing {} ({} KiB) to {} ...",
+            manifest.name,
+            module.len() >> 10,
+            request.tier
+        ));
+    }
+    let mut body = serde_json::to_vec(&PublishHeader {
+        manifest,
+        tier: request.tier.clone(),
+    })?;
+    body.push(b'\n');
+    body.extend_from_slice(&module);
+    let answer: PublishAnswer = server.send(paths::ADMIN_LIVEPATCHES, "application/octet-stream", &body)?;
+    show(format, "published", &answer)
+}
+
+/// What the server would say as well, before a module travels for nothing.
+fn check_locally(module: &[u8], manifest: &Manifest, request: &Publish) -> Result<()> {
+    if manifest.module.signer.is_none() {
+        bail!(
+            "{} is not signed: run livepatch-build sign first",
+            request.manifest.display()
+        );
+    }
+    if Digest::of(module) != manifest.module.sha256 {
+        bail!(
+            "{} is not the module that {} describes: build or sign again",
+            request.module.display(),
+            request.manifest.display()
+        );
+    }
+    Ok(())
+}
+
+fn promote(server: &Server, format: Format, request: &Promote) -> Result<()> {
+    let wanted = PromoteRequest {
+        name: request.name.clone(),
+        tier: request.to.clone(),
+    };
+    let answer: PublishAnswer = server.post(paths::ADMIN_PROMOTE, &wanted)?;
+    show(format, "promoted", &answer)
+}
+
+fn show(format: Format, done: &str, answer: &PublishAnswer) -> Result<()> {
+    match format {
+        Format::Json => output::json(answer),
+        Format::Text => output::line(&format!(
+            "{done} {} version {}: available to {} (targets version {})",
+            answer.name,
+            answer.version,
+            answer.tiers.join(", "),
+            answer.targets_version
+        )),
+    }
+}
+
+fn list_livepatches(server: &Server, format: Format) -> Result<()> {
+    let livepatches: Vec<LivepatchSummary> = server.get(paths::ADMIN_LIVEPATCHES)?;
+    if format == Format::Json {
+        return output::json(&livepatches);
+    }
+    let rows = livepatches.into_iter().map(|livepatch| {
+        let manifest = livepatch.manifest;
+        let fixes: Vec<_> = manifest.fixes.into_iter().map(|fix| fix.id).collect();
+        vec![
+            manifest.name,
+            manifest.version.to_string(),
+            manifest.kernel.release.to_string(),
+            livepatch.tiers.join(", "),
+            fixes.join(", "),
+            manifest.module.sha256.short().to_owned(),
+        ]
+    });
+    let header = ["name", "version", "kernel", "tiers", "fixes", "sha256"];
+    output::table(&header, rows.collect(), "Nothing is published.")
+}
+
+fn list_machines(server: &Server, format: Format) -> Result<()> {
+    let machines: Vec<MachineSummary> = server.get(paths::ADMIN_MACHINES)?;
+    if format == Format::Json {
+        return output::json(&machines);
+    }
+    let rows = machines.into_iter().map(|machine| {
+        let applied = machine
+            .applied
+            .map_or_else(|| "-".to_owned(), |applied| applied.name);
+        vec![
+            machine.machine_id,
+            machine.hostname,
+            machine.tier,
+            machine.kernel.release.to_string(),
+            word(&machine.state),
+            applied,
+            machine.taint.0.to_string(),
+            machine.last_seen,
+            machine.last_event.unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    let header = [
+        "id",
+        "host",
+        "tier",
+        "kernel",
+        "state",
+        "livepatch",
+        "taint",
+        "last seen",
+        "last event",
+    ];
+    output::table(&header, rows.collect(), "No machine has enrolled.")
+}
+
+fn read(path: &Path, largest: u64) -> Result<Vec<u8>> {
+    let size = fs::metadata(path)
+        .with_context(|| format!("{} cannot be read", path.display()))?
+        .len();
+    if size > largest {
+        bail!(
+            "{} has {size} bytes, more than the {largest} allowed",
+            path.display()
+        );
+    }
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// A state as the API writes it.
+fn word(state: &PatchState) -> String {
+    match serde_json::to_value(state) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}

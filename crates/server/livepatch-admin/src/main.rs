@@ -1,0 +1,26 @@
+//! `livepatch-admin`: the operator's command. Talks to one server, with the key that the server keeps in `admin.key`.
+//!
+//! Answers go to standard output, as text or JSON; everything else to standard error. Exit status: 0 done, 1 failed,
+//! 2 usage.
+
+mod arguments;
+mod commands;
+mod output;
+mod period;
+mod server;
+
+use arguments::Arguments;
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match commands::run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("livepatch-admin: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
