@@ -53,7 +53,11 @@ pub fn extract(cache: &Cache, request: &FixRequest) -> Result<String, FixError> 
         if old != new {
             let diff = TextDiff::from_lines(&old, &new);
             patch.push_str(
-                &diff.unified_diff().context_radius(3).header(&format!("a/{file}"), &format!("b/{file}")).to_string(),
+                &diff
+                    .unified_diff()
+                    .context_radius(3)
+                    .header(&format!("a/{file}"), &format!("b/{file}"))
+                    .to_string(),
             );
         }
     }
@@ -61,12 +65,21 @@ pub fn extract(cache: &Cache, request: &FixRequest) -> Result<String, FixError> 
 }
 
 fn text_of(cache: &Cache, request: &FixRequest, version: &str, file: &str) -> Result<String, FixError> {
-    let series = request.package.strip_prefix("linux-source-").ok_or_else(|| FixError::Name(request.package.clone()))?;
+    let series = request
+        .package
+        .strip_prefix("linux-source-")
+        .ok_or_else(|| FixError::Name(request.package.clone()))?;
     let folder = cache.sources().join(format!("{}_{version}", request.package));
     let path = folder.join(file);
     if !path.is_file() {
         let package = packages::fetch(cache, &request.package, Some(version))?;
-        packages::unpack_source(&package, series, Some(file), &folder, &cache.downloads().join("source.log"))?;
+        packages::unpack_source(
+            &package,
+            series,
+            Some(file),
+            &folder,
+            &cache.downloads().join("source.log"),
+        )?;
     }
     let bytes = std::fs::read(&path).map_err(|source| FixError::File { path, source })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -64,7 +64,9 @@ pub enum KernelError {
         reason: String,
     },
     /// The compiler is not the one that built the kernel.
-    #[error("the kernel was built by '{wanted}', but {program} says '{found}': install the distribution's compiler of that version")]
+    #[error(
+        "the kernel was built by '{wanted}', but {program} says '{found}': install the distribution's compiler of that version"
+    )]
     Compiler {
         /// Program.
         program: String,
@@ -181,7 +183,8 @@ impl Kernel {
             return Ok(None);
         };
         let path = folder.join(path);
-        let bytes = std::fs::read(&path).map_err(|source| KernelError::File { path: path.clone(), source })?;
+        let bytes =
+            std::fs::read(&path).map_err(|source| KernelError::File { path: path.clone(), source })?;
         if path.extension().is_none_or(|extension| extension != "xz") {
             return Ok(Some(bytes));
         }
@@ -324,11 +327,14 @@ impl Preparation<'_> {
             .map_err(|error| unsupported(self.release, format!("no compiler command: {error}")))?;
         let mut sizes = EntrySizes::new();
         for (structure, header) in STRUCTURES {
-            let text = format!("#include <{header}>\nconst char size_of_it[sizeof(struct {structure})] = {{ 1 }};\n");
+            let text = format!(
+                "#include <{header}>\nconst char size_of_it[sizeof(struct {structure})] = {{ 1 }};\n"
+            );
             let (file, object) = (self.folder.join("probe.c"), self.folder.join("probe.o"));
             std::fs::write(&file, text).map_err(|source| KernelError::File { path: file.clone(), source })?;
             if command.compile(&source, &file, &object, &[], &self.log).is_ok() {
-                let bytes = std::fs::read(&object).map_err(|source| KernelError::File { path: object, source })?;
+                let bytes =
+                    std::fs::read(&object).map_err(|source| KernelError::File { path: object, source })?;
                 let object = Object::read(&bytes)?;
                 let found = object.symbols.iter().find(|symbol| symbol.name == "size_of_it");
                 sizes.extend(found.map(|symbol| (structure.to_owned(), symbol.size)));

@@ -83,7 +83,8 @@ impl Symbols<'_> {
         let mut refusals = Vec::new();
         for &function in &difference.included {
             let entries = difference.tables.of(function).iter();
-            let branches = entries.filter(|entry| difference.patched.sections[entry.section].name == "__jump_table");
+            let branches =
+                entries.filter(|entry| difference.patched.sections[entry.section].name == "__jump_table");
             for resolved in branches.flat_map(|entry| &entry.references) {
                 let (name, original) = match resolved.reference {
                     Reference::Symbol(target, _) => match difference.role(Some(function), resolved, target) {
@@ -93,7 +94,9 @@ impl Symbols<'_> {
                         }
                         Role::Copy(_) => continue,
                     },
-                    Reference::External(target, _) => (difference.patched.symbols[target].name.as_str(), None),
+                    Reference::External(target, _) => {
+                        (difference.patched.symbols[target].name.as_str(), None)
+                    }
                     Reference::Section(..) => continue,
                 };
                 if let Some(Owner::Running { object, .. }) = self.owner(base, unit, name, original)

@@ -246,7 +246,12 @@ fn summary(report: &Report) -> String {
     for unit in &report.units {
         text += &format!("{} ({}): ", unit.source, unit.object);
         text += &format!("changed {}; ", list(&unit.changed));
-        text += &format!("new {}; gone {}; carries {}\n", list(&unit.added), list(&unit.removed), list(&unit.data));
+        text += &format!(
+            "new {}; gone {}; carries {}\n",
+            list(&unit.added),
+            list(&unit.removed),
+            list(&unit.data)
+        );
         let proof = &unit.proof;
         text += &format!(
             "  base: {} of {} functions are the code that runs, {} of {} references compared\n",

@@ -60,7 +60,9 @@ pub fn versions(name: &str) -> Result<Vec<String>, RunError> {
     let mut found: Vec<String> = Vec::new();
     for line in text.lines() {
         let mut fields = line.split('|').map(str::trim);
-        let (Some(_), Some(version), Some(origin)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(_), Some(version), Some(origin)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         if !origin.ends_with("Sources") && !found.iter().any(|known| known == version) {
             found.push(version.to_owned());
         }
@@ -84,7 +86,11 @@ pub fn fetch(cache: &Cache, name: &str, version: Option<&str>) -> Result<PathBuf
         None => offered.first(),
     };
     let Some(chosen) = chosen else {
-        return Err(PackageError::NotOffered { name: name.into(), version: version.map(Into::into), offered });
+        return Err(PackageError::NotOffered {
+            name: name.into(),
+            version: version.map(Into::into),
+            offered,
+        });
     };
     if let Some(found) = downloaded(&folder, name, chosen) {
         return Ok(found);
@@ -95,8 +101,7 @@ pub fn fetch(cache: &Cache, name: &str, version: Option<&str>) -> Result<PathBuf
     command.args(["-q", "-o", "APT::Sandbox::User=root", "download", &wanted]).current_dir(&folder);
     run::logged(&mut command, &folder.join("apt.log"))
         .map_err(|source| PackageError::Download { name: wanted.clone(), source })?;
-    downloaded(&folder, name, chosen)
-        .ok_or_else(|| PackageError::Lacks { package: folder, wanted })
+    downloaded(&folder, name, chosen).ok_or_else(|| PackageError::Lacks { package: folder, wanted })
 }
 
 fn downloaded(folder: &Path, name: &str, version: &str) -> Option<PathBuf> {
@@ -160,7 +165,10 @@ pub fn unpack_source(
     command.args(["-c", script, "bash"]).arg(package).arg(archive).arg(folder).args(member);
     match run::logged(&mut command, log) {
         Err(RunError::Failed { .. }) if only.is_some_and(|file| !folder.join(file).exists()) => {
-            Err(PackageError::Lacks { package: package.to_owned(), wanted: only.unwrap_or_default().to_owned() })
+            Err(PackageError::Lacks {
+                package: package.to_owned(),
+                wanted: only.unwrap_or_default().to_owned(),
+            })
         }
         other => Ok(other?),
     }

@@ -8,8 +8,8 @@ use crate::report::{Outcome, ProofReport, RefusalReport, Report, Timings, UnitRe
 use crate::run::RunError;
 use crate::scope::{self, ScopeError, Touched};
 use livepatch_diff::{
-    Base, BaseError, Difference, Exports, ExtractError, Extracted, Image, KlpError, Object, ObjectError, Owner, Proof,
-    Refusal, SymbolIndex, SymbolKind, TableError, Unit, extract, finish_module, name_symbols,
+    Base, BaseError, Difference, Exports, ExtractError, Extracted, Image, KlpError, Object, ObjectError,
+    Owner, Proof, Refusal, SymbolIndex, SymbolKind, TableError, Unit, extract, finish_module, name_symbols,
 };
 use livepatch_manifest::{
     Digest, Fix, Manifest, ManifestError, ModuleRecord, PatchedFunction, PatchedObject, Provenance, SCHEMA,
@@ -94,7 +94,8 @@ pub fn build(kernel: &Kernel, request: &Request) -> Result<Report, BuildError> {
     let work = output.join("work");
     remove_tree(&work)?;
     std::fs::create_dir_all(&work).map_err(file_error(&work))?;
-    let report = Build { kernel, request, log: output.join("build.log"), work: work.clone(), output }.run()?;
+    let report =
+        Build { kernel, request, log: output.join("build.log"), work: work.clone(), output }.run()?;
     remove_tree(&work)?;
     Ok(report)
 }
@@ -112,7 +113,8 @@ impl Build<'_> {
         let start = Instant::now();
         let mut timings = Timings::default();
         let _ = std::fs::remove_file(&self.log);
-        let patched = scope::apply(&self.kernel.source(), &self.request.patch, &self.work.join("overlay"), &self.log)?;
+        let patched =
+            scope::apply(&self.kernel.source(), &self.request.patch, &self.work.join("overlay"), &self.log)?;
         let units = self.compile(patched, &mut timings)?;
 
         let reading = Instant::now();
@@ -120,7 +122,8 @@ impl Build<'_> {
         let map = map_file(&vmlinux).map_err(file_error(&vmlinux))?;
         let image = Image::read(&map)?;
         let exports_path = self.kernel.source().join("Module.symvers");
-        let exports = Exports::parse(&std::fs::read_to_string(&exports_path).map_err(file_error(&exports_path))?);
+        let exports =
+            Exports::parse(&std::fs::read_to_string(&exports_path).map_err(file_error(&exports_path))?);
         timings.proof += reading.elapsed().as_secs_f64();
 
         let mut parts = Parts::default();
@@ -167,8 +170,12 @@ impl Build<'_> {
         }
         timings.commands = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let pairs: Vec<(usize, Touched, SavedCommand)> =
-            touched.into_iter().zip(commands).enumerate().map(|(index, (unit, command))| (index, unit, command)).collect();
+        let pairs: Vec<(usize, Touched, SavedCommand)> = touched
+            .into_iter()
+            .zip(commands)
+            .enumerate()
+            .map(|(index, (unit, command))| (index, unit, command))
+            .collect();
         let compiled: Result<Vec<Compiled>, BuildError> = pairs
             .into_par_iter()
             .map(|(index, unit, command)| {
@@ -200,7 +207,8 @@ impl Build<'_> {
         more: &[String],
     ) -> Result<f64, BuildError> {
         let start = Instant::now();
-        let flags: Vec<String> = SECTION_FLAGS.iter().map(|flag| (*flag).to_owned()).chain(more.iter().cloned()).collect();
+        let flags: Vec<String> =
+            SECTION_FLAGS.iter().map(|flag| (*flag).to_owned()).chain(more.iter().cloned()).collect();
         // A log each: compilers run side by side.
         let log = output.with_extension("log");
         command.compile(&self.kernel.source(), input, output, &flags, &log)?;
@@ -210,7 +218,11 @@ impl Build<'_> {
     /// What makes a file on the overlay look to the compiler as if it were in the tree.
     fn overlay_flags(&self, source: &str) -> Vec<String> {
         let folder = Path::new(source).parent().unwrap_or(Path::new(".")).display().to_string();
-        vec![format!("-fmacro-prefix-map={}/=", self.work.join("overlay").display()), "-iquote".into(), folder]
+        vec![
+            format!("-fmacro-prefix-map={}/=", self.work.join("overlay").display()),
+            "-iquote".into(),
+            folder,
+        ]
     }
 
     /// Proves the base, takes the differences, and writes the objects.
@@ -232,7 +244,9 @@ impl Build<'_> {
             let Some(base) = self.base(image, unit)? else {
                 let source_file = unit.touched.source.clone();
                 let module = unit.command.module_name().unwrap_or_default();
-                parts.refusals.push(Refusal::NotBuilt { source_file, detail: format!("it has no module {module}") });
+                parts
+                    .refusals
+                    .push(Refusal::NotBuilt { source_file, detail: format!("it has no module {module}") });
                 continue;
             };
             let found = match base.unit(&unit.original) {
@@ -289,7 +303,8 @@ impl Build<'_> {
         let proofs = prove_all(base, found, &unit.original, sizes)?;
         let mut exact: Option<BTreeMap<String, Proof>> = None;
         let mut report = ProofReport { functions: proofs.len(), ..ProofReport::default() };
-        let replaced: BTreeSet<SymbolIndex> = difference.changed.iter().map(|&(original, _)| original).collect();
+        let replaced: BTreeSet<SymbolIndex> =
+            difference.changed.iter().map(|&(original, _)| original).collect();
         for (index, proof) in proofs {
             let name = &unit.original.symbols[index].name;
             let proof = match proof {
@@ -298,7 +313,11 @@ impl Build<'_> {
                         Some(exact) => exact,
                         empty => empty.insert(self.exact_proofs(base, found, unit)?),
                     };
-                    exact.get(name).filter(|proof| matches!(proof, Proof::Identical { .. })).cloned().unwrap_or(proof)
+                    exact
+                        .get(name)
+                        .filter(|proof| matches!(proof, Proof::Identical { .. }))
+                        .cloned()
+                        .unwrap_or(proof)
                 }
                 identical => identical,
             };
@@ -316,7 +335,12 @@ impl Build<'_> {
         Ok(report)
     }
 
-    fn exact_proofs(&self, base: &Base<'_>, found: Unit, unit: &Compiled) -> Result<BTreeMap<String, Proof>, BuildError> {
+    fn exact_proofs(
+        &self,
+        base: &Base<'_>,
+        found: Unit,
+        unit: &Compiled,
+    ) -> Result<BTreeMap<String, Proof>, BuildError> {
         let path = self.kernel.source().join(&unit.touched.object);
         let exact = Object::read(&std::fs::read(&path).map_err(file_error(&path))?)?;
         let proofs = prove_all(base, found, &exact, &self.kernel.entry_sizes)?;

@@ -90,11 +90,7 @@ pub struct RefusalReport {
 
 impl From<&Refusal> for RefusalReport {
     fn from(refusal: &Refusal) -> Self {
-        Self {
-            code: refusal.code().into(),
-            message: refusal.to_string(),
-            advice: refusal.advice().into(),
-        }
+        Self { code: refusal.code().into(), message: refusal.to_string(), advice: refusal.advice().into() }
     }
 }
 

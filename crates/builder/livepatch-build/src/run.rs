@@ -60,7 +60,8 @@ pub fn logged(command: &mut Command, log: &Path) -> Result<(), RunError> {
         return Ok(());
     }
     let text = std::fs::read(log).map_err(file_error)?;
-    let output = String::from_utf8_lossy(text.get(usize::try_from(start).unwrap_or(0)..).unwrap_or_default()).into_owned();
+    let output = String::from_utf8_lossy(text.get(usize::try_from(start).unwrap_or(0)..).unwrap_or_default())
+        .into_owned();
     let lines: Vec<&str> = output.lines().collect();
     let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n");
     Err(RunError::Failed { program: name(command), status, tail, log: log.to_owned() })

@@ -114,7 +114,9 @@ fn check_file(source: &Path, file: &str) -> Result<(), ScopeError> {
     }
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("c") if source.join(file).is_file() => Ok(()),
-        Some("c") => refuse("no-such-file", "this kernel's source has no such file; new files are not supported yet"),
+        Some("c") => {
+            refuse("no-such-file", "this kernel's source has no such file; new files are not supported yet")
+        }
         Some("h") => refuse("header-patch", "patches to headers are not supported yet"),
         Some("S") => refuse("assembly-patch", "assembly cannot be livepatched"),
         _ => refuse("not-code", "only C files can be livepatched; leave documentation and build files out"),
@@ -209,7 +211,10 @@ mod tests {
         let old = "/* a\n b */\nc\n";
         assert_eq!(keep_lines(old, "/* new\n a\n b */\nc\n"), "/* new\n a\n b */\n#line 3\nc\n");
         let old = "#define M \\\n 1\nc\n";
-        assert_eq!(keep_lines(old, "#define M \\\n 0 + \\\n 1\nc\n"), "#define M \\\n 0 + \\\n 1\n#line 3\nc\n");
+        assert_eq!(
+            keep_lines(old, "#define M \\\n 0 + \\\n 1\nc\n"),
+            "#define M \\\n 0 + \\\n 1\n#line 3\nc\n"
+        );
     }
 
     #[test]
@@ -221,7 +226,10 @@ mod tests {
     #[test]
     fn paths_out_of_the_tree_are_refused() {
         for file in ["../etc/x.c", "/etc/x.c", "a/../../x.c"] {
-            assert!(matches!(check_file(Path::new("/"), file), Err(ScopeError::File { code: "bad-path", .. })));
+            assert!(matches!(
+                check_file(Path::new("/"), file),
+                Err(ScopeError::File { code: "bad-path", .. })
+            ));
         }
     }
 }

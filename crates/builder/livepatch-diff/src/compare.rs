@@ -2,7 +2,7 @@
 
 use crate::correlate::Correlation;
 use crate::names::{is_never_shared, without_numbers};
-use crate::object::{Object, Section, SectionIndex, SymbolIndex};
+use crate::object::{Object, Section, SectionIndex, SymbolIndex, SymbolKind};
 use crate::reference::{Reference, Resolved, references, stretch};
 use crate::tables::{Entry, Tables};
 
@@ -51,7 +51,13 @@ impl Sides<'_> {
             && self.same_stretch((old_section, old.value), (new_section, new.value), old.size, depth)
     }
 
-    fn same_stretch(&self, old: (SectionIndex, u64), new: (SectionIndex, u64), size: u64, depth: u32) -> bool {
+    fn same_stretch(
+        &self,
+        old: (SectionIndex, u64),
+        new: (SectionIndex, u64),
+        size: u64,
+        depth: u32,
+    ) -> bool {
         let old_bytes = stretch(&self.original.0.sections[old.0].data, old.1, size);
         let new_bytes = stretch(&self.patched.0.sections[new.0].data, new.1, size);
         let old_references = references(self.original.0, old.0, old.1, size);
@@ -89,10 +95,22 @@ impl Sides<'_> {
             return true;
         }
         let (old, new) = (&self.original.0.symbols[original].name, &self.patched.0.symbols[patched].name);
-        // Statics without identity are the same when they say the same.
-        is_never_shared(old)
+        // Statics without identity, and constants that cannot be told apart by name, are the same when they say the same.
+        (is_never_shared(old) || self.is_loose_constant(original, patched))
             && without_numbers(old) == without_numbers(new)
             && self.same_symbol(original, patched, depth)
+    }
+
+    /// Read-only on both sides, and paired with nothing.
+    fn is_loose_constant(&self, original: SymbolIndex, patched: SymbolIndex) -> bool {
+        let constant = |object: &Object, index: SymbolIndex| {
+            object.symbols[index].kind == SymbolKind::Object
+                && object.section_of(index).is_some_and(|section| !object.sections[section].is_writable())
+        };
+        self.correlation.original_of(patched).is_none()
+            && self.correlation.patched_of(original).is_none()
+            && constant(self.original.0, original)
+            && constant(self.patched.0, patched)
     }
 
     fn same_anonymous(&self, old: (SectionIndex, i64), new: (SectionIndex, i64), depth: u32) -> bool {
@@ -173,7 +191,8 @@ fn code_piece(object: &Object, section: SectionIndex, at: u64) -> Option<(u64, u
 fn entries_into(object: &Object, wanted: SectionIndex) -> Vec<u64> {
     let mut entries = Vec::new();
     for (index, section) in object.sections.iter().enumerate() {
-        let refers = section.relocations.iter().any(|relocation| object.section_of(relocation.symbol) == Some(wanted));
+        let refers =
+            section.relocations.iter().any(|relocation| object.section_of(relocation.symbol) == Some(wanted));
         if index == wanted || !refers {
             continue;
         }

@@ -103,10 +103,7 @@ fn candidates(object: &Object) -> impl Iterator<Item = SymbolIndex> + '_ {
     })
 }
 
-fn groups(
-    object: &Object,
-    done: impl Fn(SymbolIndex) -> bool,
-) -> BTreeMap<(String, bool), Vec<SymbolIndex>> {
+fn groups(object: &Object, done: impl Fn(SymbolIndex) -> bool) -> BTreeMap<(String, bool), Vec<SymbolIndex>> {
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for index in candidates(object).filter(|&index| !done(index)) {
         let symbol = &object.symbols[index];

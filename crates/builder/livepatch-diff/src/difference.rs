@@ -144,7 +144,9 @@ impl<'a> Difference<'a> {
     }
 
     fn in_noted_section(&self, index: SymbolIndex) -> bool {
-        self.patched.section_of(index).is_some_and(|section| self.patched.sections[section].name.starts_with(".discard."))
+        self.patched
+            .section_of(index)
+            .is_some_and(|section| self.patched.sections[section].name.starts_with(".discard."))
     }
 
     /// All references of a function or object, those of its table entries included.
@@ -159,7 +161,8 @@ impl<'a> Difference<'a> {
     }
 
     fn follow(&mut self, from: Option<SymbolIndex>, resolved: &Resolved, queue: &mut Vec<SymbolIndex>) {
-        let name = from.map_or_else(|| "unnamed data".to_owned(), |from| self.patched.symbols[from].name.clone());
+        let name =
+            from.map_or_else(|| "unnamed data".to_owned(), |from| self.patched.symbols[from].name.clone());
         if field_size(resolved.relocation.kind).is_none() {
             self.refusals.push(Refusal::UnknownRelocation { from: name, kind: resolved.relocation.kind });
             return;
@@ -180,7 +183,10 @@ impl<'a> Difference<'a> {
             return;
         }
         let symbol = &self.patched.symbols[target];
-        let writable = self.patched.section_of(target).is_some_and(|section| self.patched.sections[section].is_writable());
+        let writable = self
+            .patched
+            .section_of(target)
+            .is_some_and(|section| self.patched.sections[section].is_writable());
         if writable && self.correlation.is_ambiguous(target) {
             self.refusals.push(Refusal::AmbiguousStatic { object: symbol.name.clone() });
         }
@@ -213,7 +219,10 @@ pub(crate) fn piece_or_end(object: &Object, section: SectionIndex, at: u64) -> O
 }
 
 fn functions<'a>(sides: &'a Sides<'_>) -> impl Iterator<Item = (SymbolIndex, SymbolIndex)> + 'a {
-    sides.correlation.pairs().filter(|&(original, _)| sides.original.0.symbols[original].kind == SymbolKind::Function)
+    sides
+        .correlation
+        .pairs()
+        .filter(|&(original, _)| sides.original.0.symbols[original].kind == SymbolKind::Function)
 }
 
 /// Functions that changed; a cold part that changed makes its parent a changed function.
@@ -260,9 +269,9 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
         object.section_of(index).map(|section| object.sections[section].name.clone()).unwrap_or_default()
     };
     let mut refusals = Vec::new();
-    for &(original, patched) in changed {
+    for &(original, _) in changed {
         let name = sides.original.0.symbols[original].name.clone();
-        let (from, to) = (section(sides.original.0, original), section(sides.patched.0, patched));
+        let from = section(sides.original.0, original);
         let traced = sides
             .original
             .1
@@ -273,8 +282,14 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
             refusals.push(Refusal::InitCode { name, section: from });
         } else if !traced {
             refusals.push(Refusal::Untraceable { function: name, section: from });
-        } else if code_class(&from) != code_class(&to) {
-            refusals.push(Refusal::SectionMoved { function: name, from, to });
+        }
+    }
+    // A function that moves to a section with rules of its own has changed even when its bytes have not.
+    for (original, patched) in functions(sides) {
+        let (from, to) = (section(sides.original.0, original), section(sides.patched.0, patched));
+        if code_class(&from) != code_class(&to) {
+            let function = sides.original.0.symbols[original].name.clone();
+            refusals.push(Refusal::SectionMoved { function, from, to });
         }
     }
     refusals
@@ -282,7 +297,8 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
 
 fn refuse_data(sides: &Sides<'_>) -> Vec<Refusal> {
     let original = sides.original.0;
-    let data = sides.correlation.pairs().filter(|&(old, _)| original.symbols[old].kind != SymbolKind::Function);
+    let data =
+        sides.correlation.pairs().filter(|&(old, _)| original.symbols[old].kind != SymbolKind::Function);
     let mut refusals = Vec::new();
     for (old, _) in data.filter(|&(old, new)| !sides.same_data(old, new)) {
         let object = original.symbols[old].name.clone();
@@ -298,7 +314,8 @@ fn refuse_data(sides: &Sides<'_>) -> Vec<Refusal> {
 
 /// Sections whose content is compared symbol by symbol, piece by piece or entry by entry.
 fn is_ordinary(name: &str) -> bool {
-    let prefixed = [".text", ".data", ".bss", ".rodata", ".init.text", ".init.data", ".init.rodata", ".altinstr_"];
+    let prefixed =
+        [".text", ".data", ".bss", ".rodata", ".init.text", ".init.data", ".init.rodata", ".altinstr_"];
     let exact = ["__dyndbg", ".exit.text", ".exit.data", ".static_call.text"];
     is_table(name)
         || name.starts_with(".discard.")
@@ -312,7 +329,8 @@ fn refuse_sections(sides: &Sides<'_>) -> Vec<Refusal> {
     let special = |object: &Object| -> BTreeMap<String, Vec<SectionIndex>> {
         let mut by_name: BTreeMap<String, Vec<SectionIndex>> = BTreeMap::new();
         for (index, section) in object.sections.iter().enumerate() {
-            let content = section.is_allocated() && section.kind != SectionKind::Structure && section.size > 0;
+            let content =
+                section.is_allocated() && section.kind != SectionKind::Structure && section.size > 0;
             if content && !is_ordinary(&section.name) && !section.is_strings() && !section.is_constants() {
                 by_name.entry(without_numbers(&section.name)).or_default().push(index);
             }
@@ -323,7 +341,8 @@ fn refuse_sections(sides: &Sides<'_>) -> Vec<Refusal> {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let same = |name: &String| match (old.get(name), new.get(name)) {
         (Some(one), Some(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(&one, &other)| sides.same_section(one, other))
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(&one, &other)| sides.same_section(one, other))
         }
         _ => false,
     };

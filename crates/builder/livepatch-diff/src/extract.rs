@@ -219,7 +219,8 @@ impl<'a> Writer<'a> {
     fn define(&mut self, index: SymbolIndex, section: usize, offset: u64) -> SymbolId {
         let patched = &self.difference.patched.symbols[index];
         let original = self.difference.correlation.original_of(index);
-        let name = original.map_or(&patched.name, |original| &self.difference.original.symbols[original].name);
+        let name =
+            original.map_or(&patched.name, |original| &self.difference.original.symbols[original].name);
         let binding = match (original, patched.binding) {
             (None, Binding::Global | Binding::Weak) => elf::STB_GLOBAL,
             _ => elf::STB_LOCAL,
@@ -330,7 +331,12 @@ impl<'a> Writer<'a> {
         Ok((symbol, (offset as i64).wrapping_add(at.wrapping_sub(start as i64))))
     }
 
-    fn undefined(&mut self, name: String, original: Option<SymbolIndex>, from: Option<SymbolIndex>) -> SymbolId {
+    fn undefined(
+        &mut self,
+        name: String,
+        original: Option<SymbolIndex>,
+        from: Option<SymbolIndex>,
+    ) -> SymbolId {
         if let Some(&id) = self.undefined.get(&name) {
             return id;
         }

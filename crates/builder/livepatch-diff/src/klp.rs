@@ -9,8 +9,8 @@
 //! modpost lets weak symbols pass.
 
 use crate::extract::is_alias;
-use object::build::{ByteString, Id};
 use object::build::elf::{Builder, Relocation, SectionData, SectionId, SymbolId};
+use object::build::{ByteString, Id};
 use object::elf;
 use std::collections::{BTreeMap, HashMap};
 
@@ -114,7 +114,8 @@ fn rename_also(builder: &mut Builder<'_>, also: &BTreeMap<String, Owner>) {
 fn drop_useless(builder: &mut Builder<'_>) {
     for section in &mut builder.sections {
         let name: &[u8] = &section.name;
-        section.delete |= name == b".BTF" || is_debug(name) || name == b".comment" || name == b".note.GNU-stack";
+        section.delete |=
+            name == b".BTF" || is_debug(name) || name == b".comment" || name == b".note.GNU-stack";
     }
     builder.delete_orphans();
 }
@@ -134,7 +135,9 @@ fn resolve_aliases(builder: &mut Builder<'_>) {
     let mut replacement = HashMap::new();
     for symbol in &mut builder.symbols {
         let place = symbol.section.map(|section| (section.index(), symbol.st_value));
-        if let (true, Some(function)) = (is_alias(&symbol.name), place.and_then(|place| functions.get(&place))) {
+        if let (true, Some(function)) =
+            (is_alias(&symbol.name), place.and_then(|place| functions.get(&place)))
+        {
             replacement.insert(symbol.id().index(), *function);
             symbol.delete = true;
         }
@@ -169,13 +172,17 @@ fn move_relocations(builder: &mut Builder<'_>, pending: &HashMap<usize, String>)
     let symtab = symtab.ok_or(KlpError::Missing("symbol table"))?.id();
     let mut moved: BTreeMap<(String, Vec<u8>), (SectionId, Vec<Relocation>)> = BTreeMap::new();
     for section in &mut builder.sections {
-        let (Some(target), SectionData::Relocation(relocations)) = (section.sh_info_section, &mut section.data) else {
+        let (Some(target), SectionData::Relocation(relocations)) =
+            (section.sh_info_section, &mut section.data)
+        else {
             continue;
         };
         let base: &[u8] = &section.name;
         let base = base.strip_prefix(b".rela").unwrap_or(base).to_vec();
         relocations.retain(|relocation| {
-            let Some(when) = relocation.symbol.and_then(|symbol| pending.get(&symbol.index())) else { return true };
+            let Some(when) = relocation.symbol.and_then(|symbol| pending.get(&symbol.index())) else {
+                return true;
+            };
             let entry = moved.entry((when.clone(), base.clone())).or_insert_with(|| (target, Vec::new()));
             entry.1.push(*relocation);
             false

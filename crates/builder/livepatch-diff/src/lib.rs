@@ -25,11 +25,11 @@ pub mod tables;
 pub use base::{Base, BaseError, Exports, Image, Proof, Unit, Unproven};
 pub use correlate::Correlation;
 pub use difference::{Difference, Piece, Role};
-pub use extract::{Extracted, ExtractError, extract, function_alias};
+pub use extract::{ExtractError, Extracted, extract, function_alias};
 pub use klp::{KlpError, Owner, finish_module, name_symbols};
 pub use object::{
-    Binding, Definition, Object, ObjectError, Relocation, Section, SectionIndex, SectionKind, Symbol, SymbolIndex,
-    SymbolKind,
+    Binding, Definition, Object, ObjectError, Relocation, Section, SectionIndex, SectionKind, Symbol,
+    SymbolIndex, SymbolKind,
 };
 pub use refusal::Refusal;
 pub use tables::{EntrySizes, TableError};

@@ -28,11 +28,14 @@ const NEVER_SHARED: [&str; 14] = [
 pub fn without_numbers(name: &str) -> String {
     let mut parts = name.split('.');
     let first = without_unique_number(parts.next().unwrap_or_default());
-    parts.filter(|part| part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit())).fold(first, |mut all, part| {
-        all.push('.');
-        all.push_str(part);
-        all
-    })
+    parts.filter(|part| part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit())).fold(
+        first,
+        |mut all, part| {
+            all.push('.');
+            all.push_str(part);
+            all
+        },
+    )
 }
 
 /// The function's name in the source: what stands before the first dot.
@@ -95,7 +98,9 @@ mod tests {
 
     #[test]
     fn macro_statics_are_never_shared() {
-        assert!(is_never_shared("__func__.3") && is_never_shared("_rs.10") && is_never_shared("__UNIQUE_ID_x9"));
+        assert!(
+            is_never_shared("__func__.3") && is_never_shared("_rs.10") && is_never_shared("__UNIQUE_ID_x9")
+        );
         assert!(!is_never_shared("cache.4") && !is_never_shared("rs"));
     }
 }

@@ -41,13 +41,17 @@ pub enum Refusal {
         to: String,
     },
     /// A section that registers something at start (parameters, exports, init calls) changes.
-    #[error("section {section} changes: it takes effect when the kernel or module starts, which is long past")]
+    #[error(
+        "section {section} changes: it takes effect when the kernel or module starts, which is long past"
+    )]
     SectionChanged {
         /// Section.
         section: String,
     },
     /// Several statics share a name and it cannot be told which is which.
-    #[error("the static variable '{object}' has namesakes, and it cannot be told which of the running kernel's it is")]
+    #[error(
+        "the static variable '{object}' has namesakes, and it cannot be told which of the running kernel's it is"
+    )]
     AmbiguousStatic {
         /// Symbol.
         object: String,
@@ -93,7 +97,9 @@ pub enum Refusal {
         from: String,
     },
     /// A static branch whose key belongs to a module that may load later.
-    #[error("'{function}' has a static branch on '{key}' of module {module}, which cannot be set up before that module loads")]
+    #[error(
+        "'{function}' has a static branch on '{key}' of module {module}, which cannot be set up before that module loads"
+    )]
     StaticKeyInModule {
         /// The function with the branch.
         function: String,
@@ -132,17 +138,29 @@ impl Refusal {
             Self::InitCode { .. } | Self::SectionChanged { .. } => {
                 "leave this part out if the rest stands alone; else reboot into the fixed kernel"
             }
-            Self::Untraceable { .. } => "change its traceable callers instead; else reboot into the fixed kernel",
-            Self::SectionMoved { .. } => "drop the section attribute if the fix allows; else reboot into the fixed kernel",
-            Self::AmbiguousStatic { .. } => "keep the order of the statics of that name in the source, or rename the new one",
+            Self::Untraceable { .. } => {
+                "change its traceable callers instead; else reboot into the fixed kernel"
+            }
+            Self::SectionMoved { .. } => {
+                "drop the section attribute if the fix allows; else reboot into the fixed kernel"
+            }
+            Self::AmbiguousStatic { .. } => {
+                "keep the order of the statics of that name in the source, or rename the new one"
+            }
             Self::UnnamedData { .. } => "give the data a name in the source",
-            Self::UnknownRelocation { .. } => "report this with the translation unit's name: the builder must learn it",
+            Self::UnknownRelocation { .. } => {
+                "report this with the translation unit's name: the builder must learn it"
+            }
             Self::BaseMismatch { .. } => {
                 "check that compiler, source package and configuration are those of the running kernel"
             }
             Self::NotBuilt { .. } => "nothing to do: a kernel without this file is not affected through it",
-            Self::UnknownSymbol { .. } => "include the part of the fix that defines it, or use what the running kernel has",
-            Self::StaticKeyInModule { .. } => "test the key with static_key_enabled() in the patch instead of branching on it",
+            Self::UnknownSymbol { .. } => {
+                "include the part of the fix that defines it, or use what the running kernel has"
+            }
+            Self::StaticKeyInModule { .. } => {
+                "test the key with static_key_enabled() in the patch instead of branching on it"
+            }
         }
     }
 }

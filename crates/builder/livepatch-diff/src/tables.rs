@@ -98,7 +98,9 @@ impl Tables {
     pub fn read(object: &Object, sizes: &EntrySizes) -> Result<Self, TableError> {
         let mut tables = Self::default();
         for (index, section) in object.sections.iter().enumerate() {
-            let Some(definition) = TABLES.iter().find(|table| table.section == section.name) else { continue };
+            let Some(definition) = TABLES.iter().find(|table| table.section == section.name) else {
+                continue;
+            };
             let size = match definition.size {
                 Size::Fixed(size) => size,
                 Size::Structure(structure) => *sizes

@@ -10,8 +10,8 @@ pub mod paths;
 mod trust_anchor;
 
 pub use admin::{
-    CertificateAdded, CertificateRequest, LivepatchSummary, MachineSummary, PromoteRequest, PublishAnswer, PublishHeader,
-    TokenCreated, TokenRequest, TokenSummary,
+    CertificateAdded, CertificateRequest, LivepatchSummary, MachineSummary, PromoteRequest, PublishAnswer,
+    PublishHeader, TokenCreated, TokenRequest, TokenSummary,
 };
 pub use client::{
     AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, PatchState,

@@ -50,7 +50,8 @@ impl FromStr for EnrolmentToken {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.trim().split('.');
-        let (Some("lp1"), Some(secret), Some(digest), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some("lp1"), Some(secret), Some(digest), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(TokenError::Malformed);
         };
@@ -88,7 +89,9 @@ mod tests {
 
     #[test]
     fn broken_tokens_are_refused() {
-        for text in ["", "lp1", "lp1.short.aa", &format!("lp2.{}.{}", "s".repeat(32), "a".repeat(64)), "lp1....."] {
+        for text in
+            ["", "lp1", "lp1.short.aa", &format!("lp2.{}.{}", "s".repeat(32), "a".repeat(64)), "lp1....."]
+        {
             assert_eq!(text.parse::<EnrolmentToken>(), Err(TokenError::Malformed));
         }
     }

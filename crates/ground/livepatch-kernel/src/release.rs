@@ -27,7 +27,8 @@ impl KernelRelease {
 
     /// `6.1` of `6.1.0-55-cloud-amd64`.
     pub fn series(&self) -> &str {
-        let end = self.0.match_indices(|c: char| !c.is_ascii_digit()).nth(1).map_or(self.0.len(), |(at, _)| at);
+        let end =
+            self.0.match_indices(|c: char| !c.is_ascii_digit()).nth(1).map_or(self.0.len(), |(at, _)| at);
         &self.0[..end]
     }
 

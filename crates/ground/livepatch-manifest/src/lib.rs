@@ -170,7 +170,8 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), ManifestError> {
-        let wrong = |field, value: &dyn fmt::Display| Err(ManifestError::Field { field, value: value.to_string() });
+        let wrong =
+            |field, value: &dyn fmt::Display| Err(ManifestError::Field { field, value: value.to_string() });
         if !is_module_name(&self.name) {
             return wrong("name", &self.name);
         }
@@ -212,8 +213,13 @@ impl FromStr for Digest {
     type Err = ManifestError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let sound = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if sound { Ok(Self(text.to_owned())) } else { Err(ManifestError::Digest(text.chars().take(80).collect())) }
+        let sound =
+            text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if sound {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ManifestError::Digest(text.chars().take(80).collect()))
+        }
     }
 }
 
@@ -258,7 +264,12 @@ mod tests {
                 build_id: "ab".repeat(20).parse().unwrap(),
                 arch: "x86_64".into(),
             },
-            module: ModuleRecord { sha256: Digest::of(b"ko"), size: 2, vermagic: "6.1.0".into(), signer: None },
+            module: ModuleRecord {
+                sha256: Digest::of(b"ko"),
+                size: 2,
+                vermagic: "6.1.0".into(),
+                signer: None,
+            },
             fixes: vec![Fix { id: "CVE-2026-93146".into(), summary: "offsets".into(), source: None }],
             objects: vec![],
             provenance: Provenance {
@@ -288,7 +299,10 @@ mod tests {
         for name in ["", "a.b", "../x", "a b", &"x".repeat(56)] {
             let manifest = Manifest { name: name.into(), ..sample() };
             let bytes = manifest.to_canonical_bytes().unwrap();
-            assert!(matches!(Manifest::parse(&bytes), Err(ManifestError::Field { field: "name", .. })), "{name}");
+            assert!(
+                matches!(Manifest::parse(&bytes), Err(ManifestError::Field { field: "name", .. })),
+                "{name}"
+            );
         }
     }
 }

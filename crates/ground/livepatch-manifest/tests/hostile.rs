@@ -32,10 +32,7 @@ fn the_sample_is_a_manifest() {
 #[test]
 fn depth_and_size_are_limited() {
     let deep = "[".repeat(LARGEST);
-    assert!(matches!(
-        Manifest::parse(deep.as_bytes()),
-        Err(ManifestError::Shape(_))
-    ));
+    assert!(matches!(Manifest::parse(deep.as_bytes()), Err(ManifestError::Shape(_))));
     let large = vec![b' '; LARGEST + 1];
     assert!(matches!(Manifest::parse(&large), Err(ManifestError::TooLarge(_))));
 }

@@ -55,7 +55,8 @@ impl<'a> Image<'a> {
         let symbol_table = table.symbols(LittleEndian, bytes, elf::SHT_SYMTAB)?;
         let mut sections = Vec::new();
         let mut notes = None;
-        for section in table.iter().filter(|section| section.sh_flags(LittleEndian).contains(elf::SHF_ALLOC)) {
+        for section in table.iter().filter(|section| section.sh_flags(LittleEndian).contains(elf::SHF_ALLOC))
+        {
             if table.section_name(LittleEndian, section)? == b".notes" {
                 notes = Some((section.sh_addr(LittleEndian), section.sh_size(LittleEndian)));
             }
@@ -131,7 +132,9 @@ impl<'a> Image<'a> {
     pub fn bytes_at(&self, address: u64, size: u64) -> Option<Vec<u8>> {
         let section = self.sections.iter().find(|section| {
             address >= section.address
-                && address.checked_add(size).is_some_and(|end| end <= section.address.saturating_add(section.size))
+                && address
+                    .checked_add(size)
+                    .is_some_and(|end| end <= section.address.saturating_add(section.size))
         })?;
         let Some(offset) = section.offset else { return Some(vec![0; usize::try_from(size).ok()?]) };
         let start = usize::try_from(offset.checked_add(address - section.address)?).ok()?;
@@ -139,11 +142,14 @@ impl<'a> Image<'a> {
     }
 
     /// Symbols of a name that a translation unit means by it: its own local, else the globals.
-    pub fn meant<'b>(&'b self, unit: Unit, name: &str) -> impl Iterator<Item = &'b ImageSymbol<'a>> + use<'a, 'b> {
+    pub fn meant<'b>(
+        &'b self,
+        unit: Unit,
+        name: &str,
+    ) -> impl Iterator<Item = &'b ImageSymbol<'a>> + use<'a, 'b> {
         let all: Vec<&ImageSymbol<'a>> = self.named(name).collect();
-        let local = |symbol: &&ImageSymbol<'a>| {
-            symbol.binding == Binding::Local && unit == Unit::File(symbol.block)
-        };
+        let local =
+            |symbol: &&ImageSymbol<'a>| symbol.binding == Binding::Local && unit == Unit::File(symbol.block);
         let own: Vec<_> = all.iter().copied().filter(local).collect();
         let chosen = if own.is_empty() {
             all.into_iter().filter(|symbol| symbol.binding != Binding::Local).collect()
@@ -156,9 +162,9 @@ impl<'a> Image<'a> {
     /// The one symbol that a name and binding mean in a translation unit.
     pub fn find(&self, unit: Unit, name: &str, binding: Binding) -> Option<&ImageSymbol<'a>> {
         match binding {
-            Binding::Local => {
-                self.named(name).find(|symbol| symbol.binding == Binding::Local && unit == Unit::File(symbol.block))
-            }
+            Binding::Local => self
+                .named(name)
+                .find(|symbol| symbol.binding == Binding::Local && unit == Unit::File(symbol.block)),
             _ => self.named(name).find(|symbol| symbol.binding != Binding::Local),
         }
     }
@@ -190,7 +196,12 @@ impl<'a> Image<'a> {
     }
 
     fn named<'b>(&'b self, name: &str) -> impl Iterator<Item = &'b ImageSymbol<'a>> + use<'a, 'b> {
-        self.by_name.get(name).map(Vec::as_slice).unwrap_or_default().iter().map(|&index| &self.symbols[index])
+        self.by_name
+            .get(name)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+            .iter()
+            .map(|&index| &self.symbols[index])
     }
 }
 

@@ -40,7 +40,9 @@ impl ModuleBase {
         let wanted = (1..self.files.len()).filter(|&block| self.files[block] == file);
         let names = |block: usize| {
             (0..self.object.symbols.len())
-                .filter(|&index| self.block[index] == block && self.object.symbols[index].binding == Binding::Local)
+                .filter(|&index| {
+                    self.block[index] == block && self.object.symbols[index].binding == Binding::Local
+                })
                 .map(|index| self.object.symbols[index].name.as_str())
                 .collect()
         };
@@ -67,9 +69,14 @@ impl ModuleBase {
         let anchors: Vec<usize> =
             locals.iter().copied().filter(|&index| wanted.contains(name(index))).filter(once).collect();
         let (Some(&first), Some(&last)) = (anchors.first(), anchors.last()) else {
-            return if wanted.is_empty() { Ok(Unit::NoLocals) } else { Err("it has none of the local symbols".into()) };
+            return if wanted.is_empty() {
+                Ok(Unit::NoLocals)
+            } else {
+                Err("it has none of the local symbols".into())
+            };
         };
-        let within: Vec<usize> = locals.iter().copied().filter(|index| (first..=last).contains(index)).collect();
+        let within: Vec<usize> =
+            locals.iter().copied().filter(|index| (first..=last).contains(index)).collect();
         let fitting = within.iter().filter(|&&index| wanted.contains(name(index))).count();
         if fitting * 10 < within.len() * 9 || fitting * 2 < wanted.len() {
             return Err(format!(
@@ -80,8 +87,10 @@ impl ModuleBase {
         }
         // Namesakes of other units at either end are no anchors: the run may go on a little.
         let fits = |index: usize| wanted.contains(name(index));
-        let before = locals.iter().rev().skip_while(|&&index| index >= first).take_while(|&&index| fits(index)).last();
-        let after = locals.iter().skip_while(|&&index| index <= last).take_while(|&&index| fits(index)).last();
+        let before =
+            locals.iter().rev().skip_while(|&&index| index >= first).take_while(|&&index| fits(index)).last();
+        let after =
+            locals.iter().skip_while(|&&index| index <= last).take_while(|&&index| fits(index)).last();
         Ok(Unit::Run(before.copied().unwrap_or(first), after.copied().unwrap_or(last)))
     }
 

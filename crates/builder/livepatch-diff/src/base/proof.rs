@@ -1,8 +1,8 @@
 //! Proof that a compiled function is the code that runs: equal bytes, and each relocated field leads to the same place.
 
+use super::Unit;
 use super::image::Image;
 use super::module::ModuleBase;
-use super::Unit;
 use crate::compare::piece;
 use crate::names::without_numbers;
 use crate::object::{Binding, Object, SectionIndex, SymbolIndex};
@@ -97,7 +97,9 @@ pub(super) fn against_module(
 ) -> Proof {
     let symbol = &original.symbols[function];
     let module = base.object();
-    let found = base.find(unit, &symbol.name, symbol.binding).and_then(|index| Some((index, module.section_of(index)?)));
+    let found = base
+        .find(unit, &symbol.name, symbol.binding)
+        .and_then(|index| Some((index, module.section_of(index)?)));
     let Some((index, section)) = found else { return Proof::Differs(Unproven::Absent) };
     let running = &module.symbols[index];
     if running.size != symbol.size {
@@ -112,7 +114,8 @@ pub(super) fn against_module(
             // The assembler resolves calls within a section by itself.
             None => {
                 let value = field_value(code, at, resolved.relocation.kind)?;
-                let place = (running.value + at).wrapping_add(value as u64).wrapping_add(resolved.bias as u64);
+                let place =
+                    (running.value + at).wrapping_add(value as u64).wrapping_add(resolved.bias as u64);
                 let (target, into) = module.symbol_at(section, place)?;
                 Reference::Symbol(target, into as i64)
             }
@@ -121,7 +124,9 @@ pub(super) fn against_module(
     };
     let known: Vec<(u64, usize)> = fields
         .iter()
-        .filter_map(|field| Some((field.relocation.offset - running.value, field_size(field.relocation.kind)?)))
+        .filter_map(|field| {
+            Some((field.relocation.offset - running.value, field_size(field.relocation.kind)?))
+        })
         .collect();
     compare(original, tables, function, code, &known, check)
 }
@@ -146,9 +151,9 @@ fn compare(
             blank(&mut theirs, at, length as usize);
         }
     }
-    let our_fields = fields
-        .iter()
-        .filter_map(|field| Some((field.relocation.offset - symbol.value, field_size(field.relocation.kind)?)));
+    let our_fields = fields.iter().filter_map(|field| {
+        Some((field.relocation.offset - symbol.value, field_size(field.relocation.kind)?))
+    });
     for (at, length) in our_fields.chain(their_fields.iter().copied()) {
         blank(&mut ours, at, length);
         blank(&mut theirs, at, length);
@@ -178,7 +183,12 @@ fn blank(bytes: &mut [u8], at: u64, length: usize) {
 
 /// Offset and length of each static branch: objtool turns some of gcc's jumps into no-ops (tools/objtool/check.c,
 /// `handle_jump_alt`), which the compiled object here has not been through.
-fn static_branches(original: &Object, tables: &Tables, function: SymbolIndex, code: &[u8]) -> Vec<(u64, u64)> {
+fn static_branches(
+    original: &Object,
+    tables: &Tables,
+    function: SymbolIndex,
+    code: &[u8],
+) -> Vec<(u64, u64)> {
     let entries = tables.of(function).iter();
     entries
         .filter(|entry| original.sections[entry.section].name == "__jump_table")
@@ -231,10 +241,12 @@ fn leads_to(image: &Image<'_>, unit: Unit, original: &Object, reference: &Refere
             let section = original.section_of(index).unwrap_or_default();
             let writable = original.sections[section].is_writable();
             // A constant may have been merged with an equal one; a variable may not.
-            (!writable && same_content(original, section, original.symbols[index].value, bytes, image, start)).into()
+            (!writable && same_content(original, section, original.symbols[index].value, bytes, image, start))
+                .into()
         }
         Reference::Section(section, at) => {
-            let Some((start, size)) = u64::try_from(at).ok().and_then(|at| piece(original, section, at)) else {
+            let Some((start, size)) = u64::try_from(at).ok().and_then(|at| piece(original, section, at))
+            else {
                 return Verdict::Unchecked;
             };
             let bytes = stretch(&original.sections[section].data, start, size);
@@ -305,12 +317,14 @@ fn describe(original: &Object, reference: &Reference) -> String {
         Reference::Symbol(index, offset) | Reference::External(index, offset) => {
             format!("{}{offset:+#x}", original.symbols[index].name)
         }
-        Reference::Section(section, at) => match u64::try_from(at).ok().and_then(|at| piece(original, section, at)) {
-            Some((start, size)) if original.sections[section].is_strings() => {
-                let text = stretch(&original.sections[section].data, start, size.saturating_sub(1));
-                format!("the string {:?}", String::from_utf8_lossy(text))
+        Reference::Section(section, at) => {
+            match u64::try_from(at).ok().and_then(|at| piece(original, section, at)) {
+                Some((start, size)) if original.sections[section].is_strings() => {
+                    let text = stretch(&original.sections[section].data, start, size.saturating_sub(1));
+                    format!("the string {:?}", String::from_utf8_lossy(text))
+                }
+                _ => format!("the same bytes as {}{at:+#x}", original.sections[section].name),
             }
-            _ => format!("the same bytes as {}{at:+#x}", original.sections[section].name),
-        },
+        }
     }
 }
