@@ -65,7 +65,9 @@ fn create_token(server: &Server, format: Format, token: &TokenCreate, arguments:
             output::line(&created.token)?;
             output::note(&format!(
                 "token {} for tier {}, shown this once; on a machine: livepatch enable TOKEN --server {}",
-                created.id, created.tier, arguments.server
+                created.id,
+                created.tier,
+                arguments.server.as_str().trim_end_matches('/')
             ));
             Ok(())
         }

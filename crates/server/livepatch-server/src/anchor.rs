@@ -19,25 +19,15 @@ impl Anchors {
 
     /// The anchor of this root and these certificates: its digest, after its file was made durable.
     pub(crate) fn keep(&self, tuf_root: &str, certificates: &[StoredCertificate]) -> io::Result<Digest> {
-        let module_certificates = certificates
-            .iter()
-            .map(|certificate| certificate.pem.clone())
-            .collect();
-        let anchor = TrustAnchor {
-            schema: 1,
-            tuf_root: tuf_root.to_owned(),
-            module_certificates,
-        };
+        let module_certificates = certificates.iter().map(|certificate| certificate.pem.clone()).collect();
+        let anchor = TrustAnchor { schema: 1, tuf_root: tuf_root.to_owned(), module_certificates };
         let bytes = anchor.to_bytes()?;
         let digest = Digest::of(&bytes);
         let path = self.path(&digest);
         if !path.exists() {
-            let mut file = tempfile::Builder::new()
-                .prefix(".new-")
-                .tempfile_in(&self.directory)?;
+            let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.directory)?;
             file.write_all(&bytes)?;
-            file.as_file()
-                .set_permissions(fs::Permissions::from_mode(0o644))?;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|refused| refused.error)?;
             fs::File::open(&self.directory)?.sync_all()?;

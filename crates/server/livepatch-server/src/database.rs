@@ -14,10 +14,7 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            store: OnceCell::new(),
-        }
+        Self { path, store: OnceCell::new() }
     }
 
     /// The store, opened.

@@ -32,20 +32,10 @@ struct Serve {
     #[arg(long, value_name = "DIR", env = "LIVEPATCH_DATA")]
     data: PathBuf,
     /// Address to listen on; port 0 takes a free one. TLS is the business of a proxy in front.
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080",
-        env = "LIVEPATCH_LISTEN"
-    )]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "LIVEPATCH_LISTEN")]
     listen: SocketAddr,
     /// Tiers, first to get a livepatch first.
-    #[arg(
-        long,
-        value_name = "NAMES",
-        default_value = "edge,beta,candidate,stable",
-        env = "LIVEPATCH_TIERS"
-    )]
+    #[arg(long, value_name = "NAMES", default_value = "edge,beta,candidate,stable", env = "LIVEPATCH_TIERS")]
     tiers: Tiers,
     /// How often to look whether metadata must be signed again, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
@@ -56,11 +46,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter =
         EnvFilter::try_from_env("LIVEPATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info,tough=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let Command::Serve(serve) = arguments.command;
     match run(serve) {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,10 +65,7 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         lifetimes: Lifetimes::default(),
         refresh_every: Duration::from_secs(arguments.refresh_every),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -53,9 +53,7 @@ pub(crate) fn check_module(
         )));
     }
     let signer = livepatch_module::verify(module, trusted).map_err(|error| {
-        Refusal::module(format!(
-            "{error}; livepatch-admin certificate add registers a certificate"
-        ))
+        Refusal::module(format!("{error}; livepatch-admin certificate add registers a certificate"))
     })?;
     let signer = hex::encode(signer.fingerprint);
     if manifest.module.signer.as_ref().map(Digest::as_str) != Some(signer.as_str()) {
@@ -69,34 +67,21 @@ pub(crate) fn check_module(
 /// The module's own word against the manifest's: name, kernel, and that it is a livepatch at all.
 fn check_kernel(bytes: &[u8], manifest: &Manifest) -> Result<(), Refusal> {
     let refused = |what: &str, module: &str, manifest: &str| {
-        Err(Refusal::module(format!(
-            "{what}: the module says '{module}', the manifest '{manifest}'"
-        )))
+        Err(Refusal::module(format!("{what}: the module says '{module}', the manifest '{manifest}'")))
     };
     let module = Module::parse(bytes).map_err(|error| Refusal::module(error.to_string()))?;
     if !module.is_livepatch() {
-        return Err(Refusal::module(
-            "the module is no livepatch: its modinfo lacks livepatch=Y",
-        ));
+        return Err(Refusal::module("the module is no livepatch: its modinfo lacks livepatch=Y"));
     }
-    let name = module
-        .name()
-        .map_err(|error| Refusal::module(error.to_string()))?;
+    let name = module.name().map_err(|error| Refusal::module(error.to_string()))?;
     if name != manifest.name {
         return refused("name", name, &manifest.name);
     }
     let build_id = module.build_id().map(|id| id.to_string()).unwrap_or_default();
     if build_id != manifest.kernel.build_id.to_string() {
-        return refused(
-            "kernel build id",
-            &build_id,
-            &manifest.kernel.build_id.to_string(),
-        );
+        return refused("kernel build id", &build_id, &manifest.kernel.build_id.to_string());
     }
-    let release = module
-        .release()
-        .map(|release| release.to_string())
-        .unwrap_or_default();
+    let release = module.release().map(|release| release.to_string()).unwrap_or_default();
     if release != manifest.kernel.release.as_str() {
         return refused("kernel release", &release, manifest.kernel.release.as_str());
     }
@@ -119,10 +104,7 @@ pub(crate) fn plan<'a>(
     mut published: impl Iterator<Item = &'a Published> + Clone,
 ) -> Result<Plan, Refusal> {
     let available = known_tier(tiers, tier)?;
-    if let Some(same) = published
-        .clone()
-        .find(|other| other.manifest.name == manifest.name)
-    {
+    if let Some(same) = published.clone().find(|other| other.manifest.name == manifest.name) {
         let everywhere = available.iter().all(|tier| same.tiers.contains(tier));
         return match (same.manifest == *manifest, everywhere) {
             (true, true) => Ok(Plan::Repeated),
@@ -151,11 +133,7 @@ pub(crate) fn plan<'a>(
 
 /// This tier and those before it.
 pub(crate) fn known_tier<'a>(tiers: &'a Tiers, tier: &str) -> Result<&'a [String], Refusal> {
-    let unknown = || {
-        Refusal::new(
-            ErrorCode::Invalid,
-            format!("there is no tier '{tier}'; the tiers are {tiers}"),
-        )
-    };
+    let unknown =
+        || Refusal::new(ErrorCode::Invalid, format!("there is no tier '{tier}'; the tiers are {tiers}"));
     tiers.up_to(tier).ok_or_else(unknown)
 }

@@ -19,10 +19,7 @@ pub(crate) struct Refusal(ApiError);
 
 impl Refusal {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self(ApiError {
-            code,
-            message: message.into(),
-        })
+        Self(ApiError { code, message: message.into() })
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -44,10 +41,7 @@ impl Refusal {
     }
 
     pub(crate) fn unavailable() -> Self {
-        Self::new(
-            ErrorCode::Unavailable,
-            "the server's database does not answer; try again later",
-        )
+        Self::new(ErrorCode::Unavailable, "the server's database does not answer; try again later")
     }
 }
 
@@ -62,10 +56,7 @@ impl IntoResponse for Refusal {
                 headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
             }
             ErrorCode::Unauthorized | ErrorCode::UnknownToken => {
-                headers.insert(
-                    header::WWW_AUTHENTICATE,
-                    header::HeaderValue::from_static("Bearer"),
-                );
+                headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
             }
             _ => {}
         }
@@ -117,10 +108,7 @@ impl From<JsonRejection> for Refusal {
 impl From<BytesRejection> for Refusal {
     fn from(rejection: BytesRejection) -> Self {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Self::new(
-                ErrorCode::TooLarge,
-                "the request's body is larger than this address takes",
-            )
+            Self::new(ErrorCode::TooLarge, "the request's body is larger than this address takes")
         } else {
             Self::invalid(rejection.body_text())
         }

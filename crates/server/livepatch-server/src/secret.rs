@@ -20,10 +20,7 @@ impl Secret {
             let mut bytes = [0u8; 64];
             getrandom::fill(&mut bytes)?;
             // 248 is the greatest multiple of 62 in a byte: beyond it, some characters would come more often.
-            let kept = bytes
-                .into_iter()
-                .filter(|byte| *byte < 248)
-                .take(LENGTH - text.len());
+            let kept = bytes.into_iter().filter(|byte| *byte < 248).take(LENGTH - text.len());
             text.extend(kept.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])));
         }
         Ok(Self(text))
@@ -46,11 +43,7 @@ impl Secret {
 
     /// Whether the stored digest is this secret's, in the same time whatever differs.
     pub(crate) fn matches(&self, stored: &Digest) -> bool {
-        self.digest()
-            .as_str()
-            .as_bytes()
-            .ct_eq(stored.as_str().as_bytes())
-            .into()
+        self.digest().as_str().as_bytes().ct_eq(stored.as_str().as_bytes()).into()
     }
 }
 

@@ -50,11 +50,7 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         // Opened early so that a fault is in the log from the start; it was logged where it arose.
         let _ = site.database.store().await;
-        Ok(Self {
-            site,
-            listener,
-            address,
-        })
+        Ok(Self { site, listener, address })
     }
 
     /// The address that it listens on.

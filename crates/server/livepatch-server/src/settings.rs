@@ -49,11 +49,7 @@ impl Tiers {
 
 impl Default for Tiers {
     fn default() -> Self {
-        Self(
-            ["edge", "beta", "candidate", "stable"]
-                .map(str::to_owned)
-                .to_vec(),
-        )
+        Self(["edge", "beta", "candidate", "stable"].map(str::to_owned).to_vec())
     }
 }
 
@@ -64,9 +60,7 @@ impl FromStr for Tiers {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut names: Vec<String> = Vec::new();
         for name in text.split(',').map(str::trim) {
-            let sound = name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            let sound = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             if !sound || name.is_empty() || name.len() > 32 {
                 return Err(SettingsError::TierName(name.to_owned()));
             }
@@ -103,10 +97,7 @@ mod tests {
         assert_eq!("a, b-2".parse::<Tiers>().unwrap().names(), ["a", "b-2"]);
         assert_eq!("a,a".parse::<Tiers>(), Err(SettingsError::TierTwice("a".into())));
         for text in ["", "a,", "Edge", "a/b", &"x".repeat(33)] {
-            assert!(
-                matches!(text.parse::<Tiers>(), Err(SettingsError::TierName(_))),
-                "{text}"
-            );
+            assert!(matches!(text.parse::<Tiers>(), Err(SettingsError::TierName(_))), "{text}");
         }
     }
 }

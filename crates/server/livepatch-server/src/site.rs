@@ -103,31 +103,17 @@ fn repository(data: &Path) -> PathBuf {
 /// For the server's own user only: keys and the database are below.
 fn make_directory(path: &Path) -> Result<(), SiteError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| SiteError::File {
-        action: "create",
-        path: path.to_owned(),
-        source,
-    })
+    made.map_err(|source| SiteError::File { action: "create", path: path.to_owned(), source })
 }
 
 /// The operator's key, made when it is missing.
 fn admin_key(path: &Path) -> Result<Secret, SiteError> {
-    let failed = |action| {
-        move |source| SiteError::File {
-            action,
-            path: path.to_owned(),
-            source,
-        }
-    };
+    let failed = |action| move |source| SiteError::File { action, path: path.to_owned(), source };
     match fs::read_to_string(path) {
         Ok(text) => {
             let key = text.trim();
             let sound = key.len() >= SHORTEST_KEY && key.bytes().all(|byte| byte.is_ascii_graphic());
-            if sound {
-                Ok(Secret::received(key))
-            } else {
-                Err(SiteError::AdminKey(path.to_owned()))
-            }
+            if sound { Ok(Secret::received(key)) } else { Err(SiteError::AdminKey(path.to_owned())) }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = Secret::generate()?;
@@ -137,9 +123,7 @@ fn admin_key(path: &Path) -> Result<Secret, SiteError> {
                 .mode(0o600)
                 .open(path)
                 .map_err(failed("create"))?;
-            writeln!(file, "{}", key.reveal())
-                .and_then(|()| file.sync_all())
-                .map_err(failed("write"))?;
+            writeln!(file, "{}", key.reveal()).and_then(|()| file.sync_all()).map_err(failed("write"))?;
             Ok(key)
         }
         Err(error) => Err(failed("read")(error)),

@@ -11,9 +11,8 @@ pub(crate) async fn keep_metadata_fresh(site: Arc<Site>) {
     loop {
         turns.tick().await;
         // The refusal was logged where it arose.
-        if let Ok(Some(versions)) = site
-            .with_publisher(|publisher| Ok(publisher.refresh(clock::now())?))
-            .await
+        if let Ok(Some(versions)) =
+            site.with_publisher(|publisher| Ok(publisher.refresh(clock::now())?)).await
         {
             tracing::info!(%versions, "signed metadata again");
         }

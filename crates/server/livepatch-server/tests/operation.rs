@@ -6,7 +6,13 @@ mod support;
 use livepatch_api::{
     CheckInAnswer, EnrolAnswer, ErrorCode, LivepatchSummary, MachineSummary, PublishAnswer, paths,
 };
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use livepatch_trust::{Lifetimes, Publisher};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    time::{Duration, Instant, SystemTime},
+};
 use support::{MACHINE, Server, livepatch, machine, refused};
 
 const TIMESTAMP: &str = "/repository/metadata/timestamp.json";
@@ -14,22 +20,14 @@ const TIMESTAMP: &str = "/repository/metadata/timestamp.json";
 #[test]
 fn first_start_makes_a_private_directory_and_second_start_keeps_it() {
     let server = Server::with_certificate();
-    for (path, mode) in [
-        ("admin.key", 0o600),
-        ("keys/root.pem", 0o600),
-        ("keys", 0o700),
-        ("", 0o700),
-    ] {
+    for (path, mode) in [("admin.key", 0o600), ("keys/root.pem", 0o600), ("keys", 0o700), ("", 0o700)] {
         let found = fs::metadata(server.data(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{path}");
     }
     let (module, manifest) = livepatch(1);
-    server
-        .publish::<PublishAnswer>(&module, &manifest, "edge")
-        .unwrap();
-    let credential = server
-        .post::<EnrolAnswer>(paths::ENROL, &server.token(None, None), &machine(MACHINE))
-        .unwrap();
+    server.publish::<PublishAnswer>(&module, &manifest, "edge").unwrap();
+    let credential =
+        server.post::<EnrolAnswer>(paths::ENROL, &server.token(None, None), &machine(MACHINE)).unwrap();
     let key = server.admin_key();
     let (directory, status) = server.stop();
     assert_eq!(status, Some(0), "stopped by SIGTERM");
@@ -38,13 +36,7 @@ fn first_start_makes_a_private_directory_and_second_start_keeps_it() {
     assert_eq!(server.admin_key(), key);
     let list: Vec<LivepatchSummary> = server.admin_get(paths::ADMIN_LIVEPATCHES).unwrap();
     assert_eq!(list.len(), 1);
-    assert_eq!(
-        server
-            .admin_get::<Vec<MachineSummary>>(paths::ADMIN_MACHINES)
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(server.admin_get::<Vec<MachineSummary>>(paths::ADMIN_MACHINES).unwrap().len(), 1);
     // A known credential with an empty report is refused for the report, not for the credential.
     let answer = server.send::<CheckInAnswer>(paths::CHECK_IN, &credential.credential, b"{}");
     assert_eq!(refused(answer), (422, ErrorCode::Invalid));
@@ -54,9 +46,7 @@ fn first_start_makes_a_private_directory_and_second_start_keeps_it() {
 fn static_plane_serves_while_the_database_is_gone() {
     let server = Server::with_certificate();
     let (module, manifest) = livepatch(1);
-    server
-        .publish::<PublishAnswer>(&module, &manifest, "edge")
-        .unwrap();
+    server.publish::<PublishAnswer>(&module, &manifest, "edge").unwrap();
     let (directory, _) = server.stop();
     for file in ["livepatch.db", "livepatch.db-wal", "livepatch.db-shm"] {
         let _ = fs::remove_file(directory.path().join("data").join(file));
@@ -74,22 +64,11 @@ fn static_plane_serves_while_the_database_is_gone() {
         manifest.file_name()
     );
     assert_eq!(server.get_bytes(&target), (200, module));
-    let anchor = fs::read_dir(server.data("trust"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .file_name();
+    let anchor = fs::read_dir(server.data("trust")).unwrap().next().unwrap().unwrap().file_name();
     let digest = anchor.to_str().unwrap().strip_suffix(".json").unwrap().to_owned();
     assert_eq!(server.get_bytes(&format!("{}/{digest}", paths::TRUST)).0, 200);
     assert_eq!(server.get_bytes(paths::HEALTH).0, 200);
-    assert_eq!(
-        server
-            .admin_get::<Vec<LivepatchSummary>>(paths::ADMIN_LIVEPATCHES)
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(server.admin_get::<Vec<LivepatchSummary>>(paths::ADMIN_LIVEPATCHES).unwrap().len(), 1);
 
     let answer = server.post::<EnrolAnswer>(paths::ENROL, &"t".repeat(43), &machine(MACHINE));
     assert_eq!(refused(answer), (503, ErrorCode::Unavailable));
@@ -101,40 +80,24 @@ fn static_plane_serves_while_the_database_is_gone() {
 }
 
 #[test]
-fn static_plane_serves_while_the_database_is_locked() {
-    let server = Server::with_certificate();
-    server.token(None, None);
-    let lock = Command::new("python3")
-        .args([
-            "-c",
-            "import sqlite3, sys, time\n\
-             c = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
-             c.execute('BEGIN EXCLUSIVE')\n\
-             print('locked', flush=True)\n\
-             sys.stdin.read()",
-        ])
-        .arg(server.data("livepatch.db"))
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn();
-    let mut lock = lock.unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(lock.stdout.as_mut().unwrap()),
-        &mut line,
-    )
-    .unwrap();
-    assert_eq!(line, "locked\n");
-    std::thread::scope(|scope| {
-        let enrolment =
-            scope.spawn(|| server.post::<EnrolAnswer>(paths::ENROL, &"t".repeat(43), &machine(MACHINE)));
-        assert_eq!(server.get_bytes(TIMESTAMP).0, 200);
-        assert_eq!(refused(enrolment.join().unwrap()), (503, ErrorCode::Unavailable));
-    });
-    drop(lock.stdin.take());
-    lock.wait().unwrap();
-    let answer = server.post::<EnrolAnswer>(paths::ENROL, &"t".repeat(43), &machine(MACHINE));
-    assert_eq!(refused(answer), (401, ErrorCode::UnknownToken));
+fn metadata_are_signed_again_before_they_expire() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 86_400);
+    let (repository, keys) = (data.join("repository"), data.join("keys"));
+    Publisher::create(&repository, &keys, Lifetimes::default(), two_days_ago).unwrap();
+    let before = fs::read(repository.join("metadata/timestamp.json")).unwrap();
+
+    let server = Server::start_in(directory);
+    let limit = Instant::now() + Duration::from_secs(20);
+    while server.get_bytes(TIMESTAMP).1 == before {
+        assert!(Instant::now() < limit, "the timestamp is not signed again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let timestamp = String::from_utf8(server.get_bytes(TIMESTAMP).1).unwrap();
+    assert!(timestamp.contains("\"version\": 2"), "{timestamp}");
+    assert_eq!(server.get_bytes("/repository/metadata/2.snapshot.json").0, 404, "its snapshot lasts longer");
 }
 
 #[test]
@@ -161,15 +124,8 @@ fn unknown_addresses_and_methods_answer_as_everything_else() {
 fn caches_are_told_what_may_be_kept() {
     let server = Server::start();
     assert_eq!(server.header(TIMESTAMP, "cache-control"), "no-cache");
-    assert!(
-        server
-            .header("/repository/metadata/1.targets.json", "cache-control")
-            .contains("immutable")
-    );
-    assert_eq!(
-        server.header("/repository/metadata/2.root.json", "cache-control"),
-        "no-cache"
-    );
+    assert!(server.header("/repository/metadata/1.targets.json", "cache-control").contains("immutable"));
+    assert_eq!(server.header("/repository/metadata/2.root.json", "cache-control"), "no-cache");
 }
 
 #[test]
@@ -178,31 +134,15 @@ fn usage_and_failures_have_their_exit_status() {
     let status = |command: &mut Command| command.output().unwrap().status.code();
     assert_eq!(status(program().arg("--help")), Some(0));
     assert_eq!(status(&mut program()), Some(2));
-    assert_eq!(
-        status(program().args(["serve", "--data", "/tmp", "--tiers", "Edge"])),
-        Some(2)
-    );
+    assert_eq!(status(program().args(["serve", "--data", "/tmp", "--tiers", "Edge"])), Some(2));
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
-    assert_eq!(
-        status(
-            program()
-                .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-                .arg(&file)
-        ),
-        Some(1)
-    );
+    assert_eq!(status(program().args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&file)), Some(1));
 
     let server = Server::start();
-    let second = program()
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-        .arg(server.data(""))
-        .output()
-        .unwrap();
+    let second =
+        program().args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(server.data("")).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
-    assert!(
-        String::from_utf8_lossy(&second.stderr).contains("another process"),
-        "{second:?}"
-    );
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another process"), "{second:?}");
 }

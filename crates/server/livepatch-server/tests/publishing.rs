@@ -18,12 +18,7 @@ impl Fetch for Http {
         let failed = |error: ureq::Error| FetchError::Unreachable(error.to_string());
         let mut response = self.0.get(url.as_str()).call().map_err(failed)?;
         match response.status().as_u16() {
-            200 => response
-                .body_mut()
-                .with_config()
-                .limit(limit + 1)
-                .read_to_vec()
-                .map_err(failed),
+            200 => response.body_mut().with_config().limit(limit + 1).read_to_vec().map_err(failed),
             404 => Err(FetchError::NotFound),
             status => Err(FetchError::Unreachable(format!("status {status}"))),
         }
@@ -54,13 +49,7 @@ fn publish(
 }
 
 fn promote(server: &Server, name: &str, tier: &str) -> support::Answer<PublishAnswer> {
-    server.admin_post(
-        paths::ADMIN_PROMOTE,
-        &PromoteRequest {
-            name: name.into(),
-            tier: tier.into(),
-        },
-    )
+    server.admin_post(paths::ADMIN_PROMOTE, &PromoteRequest { name: name.into(), tier: tier.into() })
 }
 
 #[test]
@@ -72,14 +61,7 @@ fn published_module_reaches_a_machine_over_http() {
         (answer.name.as_str(), answer.version, answer.tiers.as_slice()),
         (name(1).as_str(), 1, &["edge".into()][..])
     );
-    assert_eq!(
-        (
-            answer.targets_version,
-            answer.snapshot_version,
-            answer.timestamp_version
-        ),
-        (2, 2, 2)
-    );
+    assert_eq!((answer.targets_version, answer.snapshot_version, answer.timestamp_version), (2, 2, 2));
 
     let repository = load(&server);
     let published: Vec<_> = repository.livepatches().cloned().collect();
@@ -94,37 +76,19 @@ fn promotion_goes_tier_by_tier_or_further() {
     let server = Server::with_certificate();
     let (module, manifest) = livepatch(1);
     publish(&server, &module, &manifest, "edge").unwrap();
-    assert_eq!(
-        promote(&server, &name(1), "beta").unwrap().tiers,
-        ["edge", "beta"]
-    );
+    assert_eq!(promote(&server, &name(1), "beta").unwrap().tiers, ["edge", "beta"]);
     let far = promote(&server, &name(1), "stable").unwrap();
     assert_eq!(far.tiers, ["edge", "beta", "candidate", "stable"]);
     assert_eq!(load(&server).livepatches().next().unwrap().tiers, far.tiers);
-    assert_eq!(
-        promote(&server, &name(1), "beta").unwrap(),
-        far,
-        "nothing to do, nothing signed"
-    );
-    assert_eq!(
-        refused(promote(&server, &name(9), "beta")),
-        (404, ErrorCode::NotFound)
-    );
-    assert_eq!(
-        refused(promote(&server, &name(1), "nightly")),
-        (422, ErrorCode::Invalid)
-    );
+    assert_eq!(promote(&server, &name(1), "beta").unwrap(), far, "nothing to do, nothing signed");
+    assert_eq!(refused(promote(&server, &name(9), "beta")), (404, ErrorCode::NotFound));
+    assert_eq!(refused(promote(&server, &name(1), "nightly")), (422, ErrorCode::Invalid));
 
     let (module, manifest) = livepatch(2);
     let answer = publish(&server, &module, &manifest, "candidate").unwrap();
     assert_eq!(answer.tiers, ["edge", "beta", "candidate"]);
     let list: Vec<LivepatchSummary> = server.admin_get(paths::ADMIN_LIVEPATCHES).unwrap();
-    assert_eq!(
-        list.iter()
-            .map(|entry| entry.manifest.version)
-            .collect::<Vec<_>>(),
-        [1, 2]
-    );
+    assert_eq!(list.iter().map(|entry| entry.manifest.version).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(list[1].tiers, answer.tiers);
 }
 
@@ -134,22 +98,13 @@ fn version_must_grow() {
     let (second, second_manifest) = livepatch(2);
     let first_answer = publish(&server, &second, &second_manifest, "edge").unwrap();
     // The answer was lost: the same request once more is no mistake.
-    assert_eq!(
-        publish(&server, &second, &second_manifest, "edge").unwrap(),
-        first_answer
-    );
+    assert_eq!(publish(&server, &second, &second_manifest, "edge").unwrap(), first_answer);
     let (first, first_manifest) = livepatch(1);
-    assert_eq!(
-        refused(publish(&server, &first, &first_manifest, "edge")),
-        (409, ErrorCode::Conflict)
-    );
+    assert_eq!(refused(publish(&server, &first, &first_manifest, "edge")), (409, ErrorCode::Conflict));
     // Same name and version, other content.
     let mut other = second_manifest.clone();
     other.fixes.clear();
-    assert_eq!(
-        refused(publish(&server, &second, &other, "edge")),
-        (409, ErrorCode::Conflict)
-    );
+    assert_eq!(refused(publish(&server, &second, &other, "edge")), (409, ErrorCode::Conflict));
     let (_, error) = publish(&server, &second, &second_manifest, "beta").unwrap_err();
     assert!(error.message.contains("promote"), "{error}");
 }
@@ -197,10 +152,7 @@ fn module_and_manifest_must_name_one_kernel() {
     wrongs[2].module.vermagic = "6.1.0-56-cloud-amd64 SMP preempt mod_unload modversions".into();
     wrongs[3].name = name(7);
     wrongs[4].kernel.arch = "aarch64".into();
-    for (wrong, word) in wrongs
-        .iter()
-        .zip(["build id", "release", "vermagic", "name", "architecture"])
-    {
+    for (wrong, word) in wrongs.iter().zip(["build id", "release", "vermagic", "name", "architecture"]) {
         let (status, error) = publish(&server, &signed, wrong, "edge").unwrap_err();
         assert_eq!((status, error.code), (422, ErrorCode::ModuleRefused));
         assert!(error.message.contains(word), "{error}");
@@ -213,10 +165,8 @@ fn module_and_manifest_must_name_one_kernel() {
 #[test]
 fn other_modules_are_no_livepatches() {
     let server = Server::with_certificate();
-    for bytes in [
-        support::compile(&["license=GPL".into(), format!("name={}", name(1))]),
-        b"not ELF".to_vec(),
-    ] {
+    for bytes in [support::compile(&["license=GPL".into(), format!("name={}", name(1))]), b"not ELF".to_vec()]
+    {
         let signed = livepatch_module::sign(&bytes, &KEY).unwrap();
         let answer = publish(&server, &signed, &describe(&signed, 1, &KEY), "edge");
         assert_eq!(refused(answer), (422, ErrorCode::ModuleRefused));
@@ -227,29 +177,14 @@ fn other_modules_are_no_livepatches() {
 fn malformed_requests_are_refused() {
     let server = Server::with_certificate();
     let (signed, manifest) = livepatch(1);
-    assert_eq!(
-        refused(publish(&server, &signed, &manifest, "nightly")),
-        (422, ErrorCode::Invalid)
-    );
+    assert_eq!(refused(publish(&server, &signed, &manifest, "nightly")), (422, ErrorCode::Invalid));
     let mut impossible = manifest.clone();
     impossible.name = "../../etc".into();
-    assert_eq!(
-        refused(publish(&server, &signed, &impossible, "edge")),
-        (422, ErrorCode::Invalid)
-    );
+    assert_eq!(refused(publish(&server, &signed, &impossible, "edge")), (422, ErrorCode::Invalid));
     impossible = manifest;
     impossible.schema = 2;
-    assert_eq!(
-        refused(publish(&server, &signed, &impossible, "edge")),
-        (422, ErrorCode::Invalid)
-    );
-    for body in [
-        &b""[..],
-        b"{}",
-        b"{}\n",
-        b"\n",
-        b"{\"manifest\":{},\"tier\":\"edge\"}\nko",
-    ] {
+    assert_eq!(refused(publish(&server, &signed, &impossible, "edge")), (422, ErrorCode::Invalid));
+    for body in [&b""[..], b"{}", b"{}\n", b"\n", b"{\"manifest\":{},\"tier\":\"edge\"}\nko"] {
         let answer = server.send::<PublishAnswer>(paths::ADMIN_LIVEPATCHES, &server.admin_key(), body);
         assert_eq!(refused(answer), (422, ErrorCode::Invalid));
     }

@@ -45,10 +45,7 @@ impl Store {
         rows.iter()
             .map(|row| {
                 let fingerprint = rows::parse("certificates.fingerprint", row.try_get("fingerprint")?)?;
-                Ok(StoredCertificate {
-                    fingerprint,
-                    pem: row.try_get("pem")?,
-                })
+                Ok(StoredCertificate { fingerprint, pem: row.try_get("pem")? })
             })
             .collect()
     }

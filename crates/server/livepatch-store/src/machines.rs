@@ -42,11 +42,7 @@ impl Store {
                 .await?;
         let Some(row) = row else { return Ok(None) };
         let credential = rows::parse("machines.credential_sha256", row.try_get("credential_sha256")?)?;
-        Ok(Some(KnownMachine {
-            id: row.try_get("id")?,
-            tier: row.try_get("tier")?,
-            credential,
-        }))
+        Ok(Some(KnownMachine { id: row.try_get("id")?, tier: row.try_get("tier")?, credential }))
     }
 
     /// Stores a report and its events, once: a report that does not count higher than the last changes nothing but
@@ -112,11 +108,7 @@ impl Store {
             .rev()
             .map(|row| {
                 let kind: EventKind = rows::from_word("events.kind", row.try_get("kind")?)?;
-                Ok(Event {
-                    at: row.try_get("at")?,
-                    kind,
-                    detail: row.try_get("detail")?,
-                })
+                Ok(Event { at: row.try_get("at")?, kind, detail: row.try_get("detail")? })
             })
             .collect()
     }

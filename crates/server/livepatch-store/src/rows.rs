@@ -20,18 +20,12 @@ pub(crate) fn from_word<T: DeserializeOwned>(column: &'static str, word: String)
 
 /// A value that is written as text.
 pub(crate) fn parse<T: FromStr>(column: &'static str, text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|_| StoreError::Unusable {
-        column,
-        value: text.to_owned(),
-    })
+    text.parse().map_err(|_| StoreError::Unusable { column, value: text.to_owned() })
 }
 
 /// A count.
 pub(crate) fn count(column: &'static str, value: i64) -> Result<u32, StoreError> {
-    u32::try_from(value).map_err(|_| StoreError::Unusable {
-        column,
-        value: value.to_string(),
-    })
+    u32::try_from(value).map_err(|_| StoreError::Unusable { column, value: value.to_string() })
 }
 
 /// RFC 3339, UTC.
@@ -39,8 +33,5 @@ pub(crate) fn moment(column: &'static str, seconds: Seconds) -> Result<String, S
     let moment = jiff::Timestamp::from_second(seconds);
     moment
         .map(|moment| moment.to_string())
-        .map_err(|_| StoreError::Unusable {
-            column,
-            value: seconds.to_string(),
-        })
+        .map_err(|_| StoreError::Unusable { column, value: seconds.to_string() })
 }

@@ -70,9 +70,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1 FROM tokens LIMIT 1")
-            .fetch_optional(&self.pool)
-            .await?;
+        sqlx::query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(&self.pool).await?;
         Ok(())
     }
 

@@ -191,9 +191,7 @@ fn summary(row: &SqliteRow) -> Result<TokenSummary, StoreError> {
         tier: row.try_get("tier")?,
         used: rows::count("tokens.used", row.try_get("used")?)?,
         uses: uses.map(|uses| rows::count("tokens.uses", uses)).transpose()?,
-        expires: expires
-            .map(|expires| rows::moment("tokens.expires_at", expires))
-            .transpose()?,
+        expires: expires.map(|expires| rows::moment("tokens.expires_at", expires)).transpose()?,
         note: row.try_get("note")?,
     })
 }

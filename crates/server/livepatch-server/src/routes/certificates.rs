@@ -20,27 +20,14 @@ pub(crate) async fn add(
     })?;
     let fingerprint = fingerprint(&certificate)?;
     let store = site.database.store().await?;
-    let stored = StoredCertificate {
-        fingerprint: fingerprint.clone(),
-        pem: certificate.to_pem().to_owned(),
-    };
+    let stored = StoredCertificate { fingerprint: fingerprint.clone(), pem: certificate.to_pem().to_owned() };
     let now = clock::seconds();
     if store.add_certificate(&stored, now).await? {
-        store
-            .record_act(
-                "certificate-add",
-                fingerprint.as_str(),
-                &certificate.subject(),
-                now,
-            )
-            .await?;
+        store.record_act("certificate-add", fingerprint.as_str(), &certificate.subject(), now).await?;
         tracing::info!(%fingerprint, subject = certificate.subject(), "registered a module-signing certificate");
     }
     let trust_anchor = current_anchor(&site, store.certificates().await?).await?;
-    Ok(Json(CertificateAdded {
-        fingerprint,
-        trust_anchor,
-    }))
+    Ok(Json(CertificateAdded { fingerprint, trust_anchor }))
 }
 
 /// The digest of the trust anchor as it is now; its file is there.
@@ -50,9 +37,7 @@ pub(crate) async fn current_anchor(
 ) -> Result<Digest, Refusal> {
     let kept = Arc::clone(site);
     site.with_publisher(move |publisher| {
-        kept.anchors
-            .keep(publisher.root_document(), &certificates)
-            .map_err(|error| Refusal::internal(&error))
+        kept.anchors.keep(publisher.root_document(), &certificates).map_err(|error| Refusal::internal(&error))
     })
     .await
 }

@@ -16,23 +16,16 @@ pub(crate) async fn check_in(
 ) -> Result<Json<CheckInAnswer>, Refusal> {
     let store = site.database.store().await?;
     let machine = store.machine_by_credential(&credential.digest()).await?;
-    let machine = machine
-        .filter(|machine| credential.matches(&machine.credential))
-        .ok_or_else(|| {
-            Refusal::new(
-                ErrorCode::Unauthorized,
-                "this machine is not known here; enable livepatching with a new token",
-            )
-        })?;
+    let machine = machine.filter(|machine| credential.matches(&machine.credential)).ok_or_else(|| {
+        Refusal::new(
+            ErrorCode::Unauthorized,
+            "this machine is not known here; enable livepatching with a new token",
+        )
+    })?;
     check(&report)?;
-    let reported = store
-        .record_check_in(&machine.id, &report, clock::seconds())
-        .await?;
+    let reported = store.record_check_in(&machine.id, &report, clock::seconds()).await?;
     tracing::debug!(machine = %machine.id, sequence = report.sequence, ?reported, "check-in");
-    Ok(Json(CheckInAnswer {
-        tier: machine.tier,
-        refresh_after: None,
-    }))
+    Ok(Json(CheckInAnswer { tier: machine.tier, refresh_after: None }))
 }
 
 fn check(report: &CheckInRequest) -> Result<(), Refusal> {

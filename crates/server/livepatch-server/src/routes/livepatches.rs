@@ -85,15 +85,11 @@ pub(crate) async fn list(
     State(site): State<Arc<Site>>,
     _: Operator,
 ) -> Result<Json<Vec<LivepatchSummary>>, Refusal> {
-    let published = site
-        .with_publisher(|publisher| Ok(publisher.published().cloned().collect::<Vec<_>>()))
-        .await?;
+    let published =
+        site.with_publisher(|publisher| Ok(publisher.published().cloned().collect::<Vec<_>>())).await?;
     let mut list: Vec<_> = published
         .into_iter()
-        .map(|entry| LivepatchSummary {
-            manifest: entry.manifest,
-            tiers: entry.tiers,
-        })
+        .map(|entry| LivepatchSummary { manifest: entry.manifest, tiers: entry.tiers })
         .collect();
     list.sort_by(|one, other| {
         let key = |entry: &LivepatchSummary| (entry.manifest.kernel.release.clone(), entry.manifest.version);
@@ -104,17 +100,13 @@ pub(crate) async fn list(
 
 fn current_tiers(publisher: &Publisher, name: &str) -> Result<Vec<String>, PublishError> {
     let entry = publisher.published().find(|entry| entry.manifest.name == name);
-    entry
-        .map(|entry| entry.tiers.clone())
-        .ok_or_else(|| PublishError::UnknownName(name.to_owned()))
+    entry.map(|entry| entry.tiers.clone()).ok_or_else(|| PublishError::UnknownName(name.to_owned()))
 }
 
 /// Both sets in the operator's order. Tiers that are not configured any more stay at the end: machines may be in them.
 fn union(site: &Site, current: &[String], wanted: &[String]) -> Vec<String> {
     let configured = site.settings.tiers.names();
-    let known = configured
-        .iter()
-        .filter(|tier| current.contains(tier) || wanted.contains(tier));
+    let known = configured.iter().filter(|tier| current.contains(tier) || wanted.contains(tier));
     let former = current.iter().filter(|tier| !configured.contains(tier));
     known.chain(former).cloned().collect()
 }
@@ -138,9 +130,7 @@ async fn note(site: &Site, action: &str, answer: &PublishAnswer) {
     let tiers = answer.tiers.join(", ");
     tracing::info!(name = %answer.name, %tiers, targets_version = answer.targets_version, "{action}");
     if let Ok(store) = site.database.store().await {
-        let noted = store
-            .record_act(action, &answer.name, &tiers, clock::seconds())
-            .await;
+        let noted = store.record_act(action, &answer.name, &tiers, clock::seconds()).await;
         if let Err(error) = noted {
             let _ = Refusal::from(error); // logs it
         }

@@ -40,10 +40,7 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(paths::ADMIN_MACHINES, get(machines::list))
         .layer(DefaultBodyLimit::max(LARGEST_DOCUMENT));
     let modules = Router::new()
-        .route(
-            paths::ADMIN_LIVEPATCHES,
-            post(livepatches::publish).get(livepatches::list),
-        )
+        .route(paths::ADMIN_LIVEPATCHES, post(livepatches::publish).get(livepatches::list))
         .layer(DefaultBodyLimit::max(LARGEST_PUBLISH));
     documents
         .merge(modules)

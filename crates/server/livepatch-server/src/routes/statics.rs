@@ -50,11 +50,7 @@ async fn no_such_file(uri: Uri) -> Refusal {
 async fn set_cache_policy(request: axum::extract::Request, next: Next) -> Response {
     let changes = request.uri().path().ends_with("/timestamp.json");
     let mut response = next.run(request).await;
-    let policy = if changes || !response.status().is_success() {
-        ASK_EVERY_TIME
-    } else {
-        FOR_EVER
-    };
+    let policy = if changes || !response.status().is_success() { ASK_EVERY_TIME } else { FOR_EVER };
     response.headers_mut().insert(header::CACHE_CONTROL, policy);
     response
 }

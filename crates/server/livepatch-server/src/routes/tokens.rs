@@ -35,24 +35,11 @@ pub(crate) async fn create(
     let secret = Secret::generate()?;
     let id = uuid::Uuid::now_v7().to_string();
     let TokenRequest { tier, uses, note, .. } = request;
-    let token = NewToken {
-        id: id.clone(),
-        secret: secret.digest(),
-        tier: tier.clone(),
-        uses,
-        expires,
-        note,
-    };
+    let token = NewToken { id: id.clone(), secret: secret.digest(), tier: tier.clone(), uses, expires, note };
     store.add_token(&token, now).await?;
-    store
-        .record_act("token-create", &id, &format!("tier {tier}"), now)
-        .await?;
+    store.record_act("token-create", &id, &format!("tier {tier}"), now).await?;
     tracing::info!(%id, %tier, "made an enrolment token");
-    let token = EnrolmentToken {
-        secret: secret.reveal().to_owned(),
-        trust_anchor,
-    }
-    .to_string();
+    let token = EnrolmentToken { secret: secret.reveal().to_owned(), trust_anchor }.to_string();
     Ok((StatusCode::CREATED, Json(TokenCreated { id, token, tier })))
 }
 
@@ -66,8 +53,6 @@ pub(crate) async fn list(
 fn expiry(now: Seconds, life: u64) -> Result<Seconds, Refusal> {
     match Seconds::try_from(life) {
         Ok(seconds) if (1..=LONGEST_LIFE).contains(&life) => Ok(now.saturating_add(seconds)),
-        _ => Err(Refusal::invalid(
-            "expires_after must be from one second to ten years",
-        )),
+        _ => Err(Refusal::invalid("expires_after must be from one second to ten years")),
     }
 }

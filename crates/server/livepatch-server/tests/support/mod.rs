@@ -52,21 +52,14 @@ impl Server {
     /// With one certificate registered, that of [`KEY`].
     pub(crate) fn with_certificate() -> Self {
         let server = Self::start();
-        let request = CertificateRequest {
-            pem: KEY.certificate().to_pem().to_owned(),
-        };
-        server
-            .admin_post::<CertificateAdded>(paths::ADMIN_CERTIFICATES, &request)
-            .unwrap();
+        let request = CertificateRequest { pem: KEY.certificate().to_pem().to_owned() };
+        server.admin_post::<CertificateAdded>(paths::ADMIN_CERTIFICATES, &request).unwrap();
         server
     }
 
     pub(crate) fn start_in(directory: TempDir) -> Self {
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(directory.path().join("server.log"))
-            .unwrap();
+        let log =
+            fs::File::options().create(true).append(true).open(directory.path().join("server.log")).unwrap();
         let mut program = Command::new(env!("CARGO_BIN_EXE_livepatch-server"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(directory.path().join("data"))
@@ -76,20 +69,13 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(program.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
             .build();
-        Self {
-            directory,
-            url,
-            program,
-            agent: agent.into(),
-        }
+        Self { directory, url, program, agent: agent.into() }
     }
 
     pub(crate) fn data(&self, path: &str) -> PathBuf {
@@ -101,18 +87,12 @@ impl Server {
     }
 
     pub(crate) fn admin_key(&self) -> String {
-        fs::read_to_string(self.data("admin.key"))
-            .unwrap()
-            .trim()
-            .to_owned()
+        fs::read_to_string(self.data("admin.key")).unwrap().trim().to_owned()
     }
 
     /// SIGTERM, and the exit status that follows.
     pub(crate) fn stop(mut self) -> (TempDir, Option<i32>) {
-        let sent = Command::new("kill")
-            .arg(self.program.id().to_string())
-            .status()
-            .unwrap();
+        let sent = Command::new("kill").arg(self.program.id().to_string()).status().unwrap();
         assert!(sent.success());
         let limit = Instant::now() + Duration::from_secs(20);
         let status = loop {
@@ -122,48 +102,29 @@ impl Server {
             assert!(Instant::now() < limit, "the server does not stop");
             std::thread::sleep(Duration::from_millis(20));
         };
-        (
-            std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()),
-            status,
-        )
+        (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), status)
     }
 
     pub(crate) fn get_bytes(&self, path: &str) -> (u16, Vec<u8>) {
         let mut response = self.agent.get(format!("{}{path}", self.url)).call().unwrap();
-        (
-            response.status().as_u16(),
-            response.body_mut().read_to_vec().unwrap(),
-        )
+        (response.status().as_u16(), response.body_mut().read_to_vec().unwrap())
     }
 
     pub(crate) fn header(&self, path: &str, name: &str) -> String {
         let response = self.agent.get(format!("{}{path}", self.url)).call().unwrap();
-        response
-            .headers()
-            .get(name)
-            .map(|value| value.to_str().unwrap().to_owned())
-            .unwrap_or_default()
+        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, secret: &str) -> Answer<T> {
-        let request = self
-            .agent
-            .get(format!("{}{path}", self.url))
-            .header("authorization", format!("Bearer {secret}"));
+        let request =
+            self.agent.get(format!("{}{path}", self.url)).header("authorization", format!("Bearer {secret}"));
         read(request.call().unwrap())
     }
 
     pub(crate) fn send<T: DeserializeOwned>(&self, path: &str, secret: &str, body: &[u8]) -> Answer<T> {
-        let request = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .header("content-type", "application/json");
-        read(
-            request
-                .header("authorization", format!("Bearer {secret}"))
-                .send(body)
-                .unwrap(),
-        )
+        let request =
+            self.agent.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        read(request.header("authorization", format!("Bearer {secret}")).send(body).unwrap())
     }
 
     pub(crate) fn post<T: DeserializeOwned>(
@@ -185,18 +146,9 @@ impl Server {
 
     /// A token's secret, for the tier edge.
     pub(crate) fn token(&self, uses: Option<u32>, expires_after: Option<u64>) -> String {
-        let request = TokenRequest {
-            tier: "edge".into(),
-            uses,
-            expires_after,
-            note: String::new(),
-        };
+        let request = TokenRequest { tier: "edge".into(), uses, expires_after, note: String::new() };
         let created: TokenCreated = self.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
-        created
-            .token
-            .parse::<livepatch_api::EnrolmentToken>()
-            .unwrap()
-            .secret
+        created.token.parse::<livepatch_api::EnrolmentToken>().unwrap().secret
     }
 
     pub(crate) fn publish<T: DeserializeOwned>(
@@ -205,10 +157,7 @@ impl Server {
         manifest: &Manifest,
         tier: &str,
     ) -> Answer<T> {
-        let header = livepatch_api::PublishHeader {
-            manifest: manifest.clone(),
-            tier: tier.into(),
-        };
+        let header = livepatch_api::PublishHeader { manifest: manifest.clone(), tier: tier.into() };
         let body = [&serde_json::to_vec(&header).unwrap()[..], b"\n", module].concat();
         self.send(paths::ADMIN_LIVEPATCHES, &self.admin_key(), &body)
     }
@@ -279,22 +228,11 @@ pub(crate) fn compile(infos: &[String]) -> Vec<u8> {
         let placed = "__attribute__((section(\".modinfo\"), used, aligned(1)))";
         format!("{placed} static const char info{at}[] = \"{info}\";\n")
     });
-    let source: String = strings
-        .chain(["int patched(void) { return 1; }\n".to_owned()])
-        .collect();
+    let source: String = strings.chain(["int patched(void) { return 1; }\n".to_owned()]).collect();
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("module.ko");
     let mut gcc = Command::new("gcc")
-        .args([
-            "-c",
-            "-O2",
-            "-fno-toplevel-reorder",
-            "-fno-pic",
-            "-x",
-            "c",
-            "-",
-            "-o",
-        ])
+        .args(["-c", "-O2", "-fno-toplevel-reorder", "-fno-pic", "-x", "c", "-", "-o"])
         .arg(&output)
         .stdin(Stdio::piped())
         .spawn()
@@ -328,11 +266,7 @@ pub(crate) fn describe(module: &[u8], version: u32, signer: &SigningKey) -> Mani
             vermagic: VERMAGIC.into(),
             signer: Some(Digest::of(signer.certificate().to_der())),
         },
-        fixes: vec![Fix {
-            id: "CVE-2026-93146".into(),
-            summary: "offsets".into(),
-            source: None,
-        }],
+        fixes: vec![Fix { id: "CVE-2026-93146".into(), summary: "offsets".into(), source: None }],
         objects: vec![],
         provenance: Provenance {
             builder: "0.1.0".into(),
