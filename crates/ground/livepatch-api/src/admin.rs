@@ -70,7 +70,7 @@ pub struct CertificateAdded {
 pub struct PublishHeader {
     /// The manifest, with the signed module's digest and size.
     pub manifest: Manifest,
-    /// The tier to publish to.
+    /// The tier to publish to; those before it get it as well.
     pub tier: String,
 }
 
@@ -96,7 +96,7 @@ pub struct PublishAnswer {
 pub struct PromoteRequest {
     /// Module name.
     pub name: String,
-    /// The tier to add.
+    /// The tier to add, with those before it.
     pub tier: String,
 }
 
