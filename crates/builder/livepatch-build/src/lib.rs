@@ -21,6 +21,7 @@ pub mod link;
 pub mod narrate;
 pub mod packages;
 pub mod pipeline;
+mod prove;
 pub mod report;
 pub mod run;
 pub mod scope;

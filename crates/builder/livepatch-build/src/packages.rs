@@ -101,7 +101,7 @@ pub fn fetch(cache: &Cache, name: &str, version: Option<&str>) -> Result<PathBuf
     command.args(["-q", "-o", "APT::Sandbox::User=root", "download", &wanted]).current_dir(&folder);
     run::logged(&mut command, &folder.join("apt.log"))
         .map_err(|source| PackageError::Download { name: wanted.clone(), source })?;
-    downloaded(&folder, name, chosen).ok_or_else(|| PackageError::Lacks { package: folder, wanted })
+    downloaded(&folder, name, chosen).ok_or(PackageError::Lacks { package: folder, wanted })
 }
 
 fn downloaded(folder: &Path, name: &str, version: &str) -> Option<PathBuf> {

@@ -4,12 +4,13 @@ use crate::compile::{CompileError, SECTION_FLAGS, SavedCommand, command_of};
 use crate::kernel::{Kernel, KernelError, map_file};
 use crate::link::{BUILD_ID_SYMBOL, Replaced, Symbols, kbuild};
 use crate::narrate::step;
+use crate::prove;
 use crate::report::{Outcome, ProofReport, RefusalReport, Report, Timings, UnitReport};
 use crate::run::RunError;
 use crate::scope::{self, ScopeError, Touched};
 use livepatch_diff::{
     Base, BaseError, Difference, Exports, ExtractError, Extracted, Image, KlpError, Object, ObjectError,
-    Owner, Proof, Refusal, SymbolIndex, SymbolKind, TableError, Unit, extract, finish_module, name_symbols,
+    Owner, Refusal, SymbolIndex, SymbolKind, TableError, Unit, extract, finish_module, name_symbols,
 };
 use livepatch_manifest::{
     Digest, Fix, Manifest, ManifestError, ModuleRecord, PatchedFunction, PatchedObject, Provenance, SCHEMA,
@@ -77,10 +78,10 @@ pub fn module_path(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// A translation unit with what its compilation gave.
-struct Compiled {
-    touched: Touched,
+pub(crate) struct Compiled {
+    pub(crate) touched: Touched,
     command: SavedCommand,
-    original: Object,
+    pub(crate) original: Object,
     patched: Object,
     seconds: (f64, f64),
 }
@@ -259,7 +260,7 @@ impl Build<'_> {
                 Err(BaseError::Object(error)) => return Err(error.into()),
                 Err(BaseError::Table(error)) => return Err(error.into()),
             };
-            let proof = self.prove(&base, found, unit, &difference, &mut parts.refusals)?;
+            let proof = prove::prove(self.kernel, &base, found, unit, &difference, &mut parts.refusals)?;
             timings.proof += start.elapsed().as_secs_f64();
             parts.own.extend(new_globals(&difference));
             parts.refusals.extend(difference.refusals.iter().cloned());
@@ -287,64 +288,6 @@ impl Build<'_> {
             Some(bytes) => Ok(Some(Base::module(&name, &bytes)?)),
             None => Ok(None),
         }
-    }
-
-    /// Compares every function of the original with what runs. One that is replaced and differs only in the build with
-    /// section flags may still be proven by the object that kbuild itself made, with the exact flags.
-    fn prove(
-        &self,
-        base: &Base<'_>,
-        found: Unit,
-        unit: &Compiled,
-        difference: &Difference<'_>,
-        refusals: &mut Vec<Refusal>,
-    ) -> Result<ProofReport, BuildError> {
-        let sizes = &self.kernel.entry_sizes;
-        let proofs = prove_all(base, found, &unit.original, sizes)?;
-        let mut exact: Option<BTreeMap<String, Proof>> = None;
-        let mut report = ProofReport { functions: proofs.len(), ..ProofReport::default() };
-        let replaced: BTreeSet<SymbolIndex> =
-            difference.changed.iter().map(|&(original, _)| original).collect();
-        for (index, proof) in proofs {
-            let name = &unit.original.symbols[index].name;
-            let proof = match proof {
-                Proof::Differs(_) => {
-                    let exact = match &mut exact {
-                        Some(exact) => exact,
-                        empty => empty.insert(self.exact_proofs(base, found, unit)?),
-                    };
-                    exact
-                        .get(name)
-                        .filter(|proof| matches!(proof, Proof::Identical { .. }))
-                        .cloned()
-                        .unwrap_or(proof)
-                }
-                identical => identical,
-            };
-            match proof {
-                Proof::Identical { unchecked, fields } => {
-                    report.identical += 1;
-                    report.fields += fields;
-                    report.unchecked += unchecked;
-                }
-                Proof::Differs(what) if replaced.contains(&index) => refusals
-                    .push(Refusal::BaseMismatch { function: name.clone(), difference: what.to_string() }),
-                Proof::Differs(what) => report.differs.push((name.clone(), what.to_string())),
-            }
-        }
-        Ok(report)
-    }
-
-    fn exact_proofs(
-        &self,
-        base: &Base<'_>,
-        found: Unit,
-        unit: &Compiled,
-    ) -> Result<BTreeMap<String, Proof>, BuildError> {
-        let path = self.kernel.source().join(&unit.touched.object);
-        let exact = Object::read(&std::fs::read(&path).map_err(file_error(&path))?)?;
-        let proofs = prove_all(base, found, &exact, &self.kernel.entry_sizes)?;
-        Ok(proofs.into_iter().map(|(index, proof)| (exact.symbols[index].name.clone(), proof)).collect())
     }
 
     fn extract(
@@ -471,19 +414,6 @@ impl Parts {
     }
 }
 
-fn prove_all(
-    base: &Base<'_>,
-    found: Unit,
-    object: &Object,
-    sizes: &livepatch_diff::EntrySizes,
-) -> Result<Vec<(SymbolIndex, Proof)>, BuildError> {
-    base.prove_all(found, object, sizes).map_err(|error| match error {
-        BaseError::Object(error) => error.into(),
-        BaseError::Table(error) => error.into(),
-        BaseError::NoUnit { detail, .. } => ObjectError::Unusable(detail).into(),
-    })
-}
-
 fn owners(
     symbols: &Symbols<'_>,
     base: &Base<'_>,
@@ -528,7 +458,7 @@ fn unit_report(unit: &Compiled, object: &str, difference: &Difference<'_>, proof
     }
 }
 
-fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError + use<> {
+pub(crate) fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError + use<> {
     let path = path.to_owned();
     move |source| BuildError::File { path, source }
 }

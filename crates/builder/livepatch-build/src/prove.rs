@@ -1,0 +1,77 @@
+//! Proves that the compiled originals are what runs.
+
+use crate::kernel::Kernel;
+use crate::pipeline::{BuildError, Compiled, file_error};
+use crate::report::ProofReport;
+use livepatch_diff::{
+    Base, BaseError, Difference, EntrySizes, Object, ObjectError, Proof, Refusal, SymbolIndex, Unit,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Compares every function of the original with what runs. Section flags alone change some code (a jump that the
+/// assembler can no longer shorten), so one that differs may still be proven by the object that kbuild itself made, with
+/// the exact flags. A function that is replaced and that neither proves is a reason to refuse.
+pub(crate) fn prove(
+    kernel: &Kernel,
+    base: &Base<'_>,
+    found: Unit,
+    unit: &Compiled,
+    difference: &Difference<'_>,
+    refusals: &mut Vec<Refusal>,
+) -> Result<ProofReport, BuildError> {
+    let proofs = prove_all(base, found, &unit.original, &kernel.entry_sizes)?;
+    let mut exact: Option<BTreeMap<String, Proof>> = None;
+    let mut report = ProofReport { functions: proofs.len(), ..ProofReport::default() };
+    let replaced: BTreeSet<SymbolIndex> = difference.changed.iter().map(|&(original, _)| original).collect();
+    for (index, proof) in proofs {
+        let name = &unit.original.symbols[index].name;
+        let proof = match proof {
+            Proof::Differs(_) => {
+                let exact = match &mut exact {
+                    Some(exact) => exact,
+                    empty => empty.insert(exact_proofs(kernel, base, found, unit)?),
+                };
+                let proven = exact.get(name).filter(|proof| matches!(proof, Proof::Identical { .. }));
+                proven.cloned().unwrap_or(proof)
+            }
+            identical => identical,
+        };
+        match proof {
+            Proof::Identical { unchecked, fields } => {
+                report.identical += 1;
+                report.fields += fields;
+                report.unchecked += unchecked;
+            }
+            Proof::Differs(what) if replaced.contains(&index) => {
+                refusals.push(Refusal::BaseMismatch { function: name.clone(), difference: what.to_string() });
+            }
+            Proof::Differs(what) => report.differs.push((name.clone(), what.to_string())),
+        }
+    }
+    Ok(report)
+}
+
+fn exact_proofs(
+    kernel: &Kernel,
+    base: &Base<'_>,
+    found: Unit,
+    unit: &Compiled,
+) -> Result<BTreeMap<String, Proof>, BuildError> {
+    let path = kernel.source().join(&unit.touched.object);
+    let exact = Object::read(&std::fs::read(&path).map_err(file_error(&path))?)?;
+    let proofs = prove_all(base, found, &exact, &kernel.entry_sizes)?;
+    Ok(proofs.into_iter().map(|(index, proof)| (exact.symbols[index].name.clone(), proof)).collect())
+}
+
+fn prove_all(
+    base: &Base<'_>,
+    found: Unit,
+    object: &Object,
+    sizes: &EntrySizes,
+) -> Result<Vec<(SymbolIndex, Proof)>, BuildError> {
+    base.prove_all(found, object, sizes).map_err(|error| match error {
+        BaseError::Object(error) => error.into(),
+        BaseError::Table(error) => error.into(),
+        BaseError::NoUnit { detail, .. } => ObjectError::Unusable(detail).into(),
+    })
+}

@@ -1,0 +1,18 @@
+// changed: smap
+// entries: .altinstructions 2
+#define ALTERNATIVE(old, feature, new) asm volatile("1:\t" old "\n2:\n" \
+	"\t.pushsection .altinstructions, \"a\"\n\t.long 1b - ., 3f - .\n\t.word " #feature "\n" \
+	"\t.byte 2b - 1b, 4f - 3f\n\t.popsection\n" \
+	"\t.pushsection .altinstr_replacement, \"ax\"\n3:\t" new "\n4:\n\t.popsection" : : : "memory")
+
+void fence(void)
+{
+	ALTERNATIVE("mfence", 122, "lfence");
+}
+
+void smap(int *x)
+{
+	ALTERNATIVE("stac", 308, "");
+	*x = 2;
+	ALTERNATIVE("clac", 308, "");
+}

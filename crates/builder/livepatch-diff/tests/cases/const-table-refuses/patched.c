@@ -1,0 +1,7 @@
+// refused: data-changed weights
+static const int weights[] = { 3, 1, 4, 1, 5, 9, 2, 7 };
+
+int weigh(int x)
+{
+	return weights[x & 7];
+}

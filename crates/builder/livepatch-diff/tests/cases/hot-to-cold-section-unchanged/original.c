@@ -1,0 +1,4 @@
+int enter(int x)
+{
+	return x + 1;
+}

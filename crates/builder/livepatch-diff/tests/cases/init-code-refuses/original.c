@@ -1,0 +1,4 @@
+__attribute__((section(".init.text"))) int start(void)
+{
+	return 1;
+}

@@ -1,0 +1,5 @@
+// refused: init-code start
+__attribute__((section(".init.text"))) int start(void)
+{
+	return 2;
+}

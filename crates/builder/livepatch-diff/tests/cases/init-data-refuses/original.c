@@ -1,0 +1,1 @@
+__attribute__((section(".init.data"))) int wanted = 1;

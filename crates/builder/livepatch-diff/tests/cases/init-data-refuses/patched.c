@@ -1,0 +1,2 @@
+// refused: init-code wanted
+__attribute__((section(".init.data"))) int wanted = 2;

@@ -1,0 +1,21 @@
+// changed: sum.constprop.0.isra.0
+struct pair {
+	int a;
+	int b;
+};
+
+static __attribute__((noinline)) int sum(struct pair *pair, int times)
+{
+	asm volatile("");
+	return (pair->a & 255) * times;
+}
+
+int run(struct pair *pair)
+{
+	return sum(pair, 3);
+}
+
+int walk(struct pair *pair)
+{
+	return sum(pair, 3) + pair->b;
+}

@@ -1,0 +1,15 @@
+int first(int by)
+{
+	static int calls;
+
+	calls += by;
+	return calls;
+}
+
+int second(int by)
+{
+	static int calls;
+
+	calls ^= by;
+	return calls;
+}

@@ -1,0 +1,15 @@
+// refused: ambiguous-static calls
+int count(int up, int by)
+{
+	if (up) {
+		static int calls;
+
+		calls += by + 1;
+		return calls;
+	} else {
+		static int calls;
+
+		calls -= by;
+		return calls;
+	}
+}

@@ -1,0 +1,7 @@
+int first(int by)
+{
+	static int calls;
+
+	calls += by;
+	return calls;
+}

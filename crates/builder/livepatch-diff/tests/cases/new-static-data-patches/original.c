@@ -1,0 +1,4 @@
+int weigh(int x)
+{
+	return x;
+}

@@ -1,0 +1,7 @@
+void watch(int (*handler)(int));
+
+int handler(int x)
+{
+	watch(handler);
+	return x + 1;
+}

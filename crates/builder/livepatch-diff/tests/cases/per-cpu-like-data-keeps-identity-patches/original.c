@@ -1,0 +1,7 @@
+__attribute__((section(".data..percpu"))) static int hits;
+
+int hit(int by)
+{
+	hits += by;
+	return hits;
+}

@@ -1,0 +1,9 @@
+// changed: hit
+// needs: hits
+__attribute__((section(".data..percpu"))) static int hits;
+
+int hit(int by)
+{
+	hits -= by;
+	return hits;
+}

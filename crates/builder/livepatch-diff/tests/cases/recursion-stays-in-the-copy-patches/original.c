@@ -1,0 +1,11 @@
+struct node {
+	struct node *left, *right;
+	int value;
+};
+
+int total(struct node *node)
+{
+	if (!node)
+		return 0;
+	return node->value + total(node->left) * total(node->right);
+}

@@ -1,0 +1,6 @@
+// changed: weigh
+// removed: bonus
+int weigh(int x)
+{
+	return x;
+}

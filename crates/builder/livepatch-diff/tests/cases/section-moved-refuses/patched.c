@@ -1,0 +1,5 @@
+// refused: section-moved enter
+__attribute__((section(".noinstr.text"))) int enter(int x)
+{
+	return x + 1;
+}

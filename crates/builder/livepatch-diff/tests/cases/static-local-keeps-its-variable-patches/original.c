@@ -1,0 +1,7 @@
+int count(int by)
+{
+	static int calls;
+
+	calls += by;
+	return calls;
+}

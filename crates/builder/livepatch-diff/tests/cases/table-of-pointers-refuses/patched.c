@@ -1,0 +1,12 @@
+// refused: data-changed operations
+static int read_it(int x)
+{
+	return x + 1;
+}
+
+static int write_it(int x)
+{
+	return x + 2;
+}
+
+int (*const operations[])(int) = { read_it, read_it };

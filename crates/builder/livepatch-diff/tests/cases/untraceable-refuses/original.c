@@ -1,0 +1,4 @@
+__attribute__((no_instrument_function)) int enter(int x)
+{
+	return x + 1;
+}

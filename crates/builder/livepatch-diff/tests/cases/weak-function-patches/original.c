@@ -1,0 +1,4 @@
+__attribute__((weak)) int permitted(int x)
+{
+	return x + 1;
+}
