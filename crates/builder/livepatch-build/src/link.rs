@@ -133,10 +133,7 @@ pub fn kbuild(
     write("glue.c", GLUE)?;
     write("livepatch_table.h", &table(kernel, objects))?;
     let list = units.join(" ");
-    // The folder's path must not get into the module: the same input gives the same bytes wherever it is built.
-    let makefile = format!(
-        "obj-m := {name}.o\n{name}-y := glue.o {list}\nccflags-y := -g0 -fmacro-prefix-map=$(src)/=\n"
-    );
+    let makefile = format!("obj-m := {name}.o\n{name}-y := glue.o {list}\n");
     write("Kbuild", &makefile)?;
     for unit in units {
         // kbuild expects a note beside every object, also beside one that it did not make.
@@ -144,6 +141,9 @@ pub fn kbuild(
     }
     let mut make = Command::new("make");
     make.arg("-s").arg("-C").arg(kernel.source()).arg(format!("M={}", folder.display()));
+    // The folder's path must not get into the module: the same input gives the same bytes wherever it is built. The
+    // linker's build id covers debug information too, so there is none.
+    make.arg(format!("KCFLAGS=-g0 -fmacro-prefix-map={}/=", folder.display()));
     make.args(kernel.make_variables()).arg("modules");
     run::logged(&mut make, log)?;
     Ok(folder.join(format!("{name}.ko")))
