@@ -73,12 +73,7 @@ impl Certificate {
         }
         let pem = der::pem::encode_string(LABEL, LineEnding::LF, der)
             .map_err(|error| CertificateError::Pem(error.into()))?;
-        Ok(Self {
-            der: der.to_vec(),
-            pem,
-            parsed,
-            key,
-        })
+        Ok(Self { der: der.to_vec(), pem, parsed, key })
     }
 
     /// One PEM block, lines ended by `\n`.
@@ -104,10 +99,7 @@ impl Certificate {
     /// How a signature names this certificate.
     pub(crate) fn signer_id(&self) -> IssuerAndSerialNumber {
         let body = self.parsed.tbs_certificate();
-        IssuerAndSerialNumber {
-            issuer: body.issuer().clone(),
-            serial_number: body.serial_number().clone(),
-        }
+        IssuerAndSerialNumber { issuer: body.issuer().clone(), serial_number: body.serial_number().clone() }
     }
 
     /// The certified key.
@@ -126,11 +118,6 @@ impl Eq for Certificate {}
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Certificate({}, {})",
-            self.subject(),
-            hex::encode(self.fingerprint())
-        )
+        write!(f, "Certificate({}, {})", self.subject(), hex::encode(self.fingerprint()))
     }
 }

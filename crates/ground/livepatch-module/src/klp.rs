@@ -56,11 +56,7 @@ pub(crate) fn symbols<'a>(
     sections: &SectionTable<'a, Header>,
 ) -> Result<Vec<KlpSymbol<'a>>, ModuleError> {
     let table = symbol_table(body, sections)?;
-    table
-        .iter()
-        .filter(|symbol| is_livepatch(symbol))
-        .map(|symbol| klp_symbol(&table, symbol))
-        .collect()
+    table.iter().filter(|symbol| is_livepatch(symbol)).map(|symbol| klp_symbol(&table, symbol)).collect()
 }
 
 /// The livepatch relocation sections, in file order.
@@ -69,21 +65,16 @@ pub(crate) fn relocations<'a>(
     sections: &SectionTable<'a, Header>,
 ) -> Result<Vec<KlpRelocations<'a>>, ModuleError> {
     let table = symbol_table(body, sections)?;
-    let livepatch = sections
-        .iter()
-        .filter(|section| section.sh_flags(LittleEndian).0 & SHF_RELA_LIVEPATCH != 0);
-    livepatch
-        .map(|section| relocation_section(body, sections, &table, section))
-        .collect()
+    let livepatch =
+        sections.iter().filter(|section| section.sh_flags(LittleEndian).0 & SHF_RELA_LIVEPATCH != 0);
+    livepatch.map(|section| relocation_section(body, sections, &table, section)).collect()
 }
 
 fn symbol_table<'a>(
     body: &'a [u8],
     sections: &SectionTable<'a, Header>,
 ) -> Result<SymbolTable<'a, Header>, ModuleError> {
-    sections
-        .symbols(LittleEndian, body, SHT_SYMTAB)
-        .map_err(damaged("symbol table"))
+    sections.symbols(LittleEndian, body, SHT_SYMTAB).map_err(damaged("symbol table"))
 }
 
 fn relocation_section<'a>(
@@ -92,21 +83,13 @@ fn relocation_section<'a>(
     table: &SymbolTable<'a, Header>,
     section: &object::elf::SectionHeader64<LittleEndian>,
 ) -> Result<KlpRelocations<'a>, ModuleError> {
-    let name = sections
-        .section_name(LittleEndian, section)
-        .map_err(damaged("section name"))?;
+    let name = sections.section_name(LittleEndian, section).map_err(damaged("section name"))?;
     let object = object_of(name).ok_or_else(|| unusable("livepatch relocation section's name", name))?;
     let target = SectionIndex(section.sh_info(LittleEndian) as usize);
-    let target = sections
-        .section(target)
-        .map_err(damaged("livepatch relocation section"))?;
-    let target = sections
-        .section_name(LittleEndian, target)
-        .map_err(damaged("section name"))?;
+    let target = sections.section(target).map_err(damaged("livepatch relocation section"))?;
+    let target = sections.section_name(LittleEndian, target).map_err(damaged("section name"))?;
     let target = str::from_utf8(target).map_err(|_| unusable("section name", target))?;
-    let rela = section
-        .rela(LittleEndian, body)
-        .map_err(damaged("livepatch relocation section"))?;
+    let rela = section.rela(LittleEndian, body).map_err(damaged("livepatch relocation section"))?;
     // `rela` is None for a section of another type: the flag means nothing there, and the kernel would not read it.
     let (rela, _) = rela.ok_or_else(|| unusable("livepatch relocation section's type", name))?;
     let entry = |rela: &object::elf::Rela64<LittleEndian>| {
@@ -125,11 +108,7 @@ fn relocation_section<'a>(
             symbol: klp_symbol(table, symbol)?,
         })
     };
-    Ok(KlpRelocations {
-        object,
-        section: target,
-        entries: rela.iter().map(entry).collect::<Result<_, _>>()?,
-    })
+    Ok(KlpRelocations { object, section: target, entries: rela.iter().map(entry).collect::<Result<_, _>>()? })
 }
 
 fn is_livepatch(symbol: &Sym64<LittleEndian>) -> bool {
@@ -140,44 +119,29 @@ fn klp_symbol<'a>(
     table: &SymbolTable<'a, Header>,
     symbol: &Sym64<LittleEndian>,
 ) -> Result<KlpSymbol<'a>, ModuleError> {
-    let name = symbol
-        .name(LittleEndian, table.strings())
-        .map_err(damaged("symbol name"))?;
+    let name = symbol.name(LittleEndian, table.strings()).map_err(damaged("symbol name"))?;
     parse_symbol(name).ok_or_else(|| unusable("livepatch symbol's name", name))
 }
 
 /// `.klp.sym.%55[^.].%511[^,],%lu` of `klp_resolve_symbols`.
 fn parse_symbol(name: &[u8]) -> Option<KlpSymbol<'_>> {
-    let (object, rest) = str::from_utf8(name)
-        .ok()?
-        .strip_prefix(".klp.sym.")?
-        .split_once('.')?;
+    let (object, rest) = str::from_utf8(name).ok()?.strip_prefix(".klp.sym.")?.split_once('.')?;
     let (name, position) = rest.split_once(',')?;
     let decimal = !position.is_empty() && position.bytes().all(|byte| byte.is_ascii_digit());
     if object.is_empty() || object.len() > 55 || name.is_empty() || name.len() > 511 || !decimal {
         return None;
     }
-    Some(KlpSymbol {
-        object,
-        name,
-        position: position.parse().ok()?,
-    })
+    Some(KlpSymbol { object, name, position: position.parse().ok()? })
 }
 
 /// `.klp.rela.%55[^.]` of `klp_write_section_relocs`.
 fn object_of(section: &[u8]) -> Option<&str> {
-    let (object, _) = str::from_utf8(section)
-        .ok()?
-        .strip_prefix(".klp.rela.")?
-        .split_once('.')?;
+    let (object, _) = str::from_utf8(section).ok()?.strip_prefix(".klp.rela.")?.split_once('.')?;
     (1..=55).contains(&object.len()).then_some(object)
 }
 
 fn unusable(part: &'static str, value: &[u8]) -> ModuleError {
-    ModuleError::Unusable {
-        part,
-        value: value.escape_ascii().to_string(),
-    }
+    ModuleError::Unusable { part, value: value.escape_ascii().to_string() }
 }
 
 #[cfg(test)]
@@ -186,17 +150,9 @@ mod tests {
 
     #[test]
     fn symbol_names_follow_the_kernels_format() {
-        let expected = KlpSymbol {
-            object: "vmlinux",
-            name: "snprintf",
-            position: 0,
-        };
+        let expected = KlpSymbol { object: "vmlinux", name: "snprintf", position: 0 };
         assert_eq!(parse_symbol(b".klp.sym.vmlinux.snprintf,0"), Some(expected));
-        let expected = KlpSymbol {
-            object: "ext4",
-            name: "foo.isra.0",
-            position: 2,
-        };
+        let expected = KlpSymbol { object: "ext4", name: "foo.isra.0", position: 2 };
         assert_eq!(parse_symbol(b".klp.sym.ext4.foo.isra.0,2"), Some(expected));
         let wrong: [&[u8]; 8] = [
             b"",

@@ -74,16 +74,10 @@ impl<'a> Module<'a> {
         if header.e_machine(LittleEndian) != EM_X86_64 {
             return Err(ModuleError::Kind("for another machine"));
         }
-        let sections = header
-            .sections(LittleEndian, body)
-            .map_err(damaged("section table"))?;
+        let sections = header.sections(LittleEndian, body).map_err(damaged("section table"))?;
         let modinfo =
             section(&sections, body, ".modinfo")?.ok_or(ModuleError::Missing(".modinfo section"))?;
-        Ok(Self {
-            body,
-            sections,
-            modinfo,
-        })
+        Ok(Self { body, sections, modinfo })
     }
 
     /// The module's name, as sysfs and `/proc/modules` will have it.
@@ -92,14 +86,9 @@ impl<'a> Module<'a> {
     /// [`ModuleError`] when modinfo has no name or an impossible one, or when it is not the one in `struct module`: the
     /// kernel believes the latter, everybody else reads the former.
     pub fn name(&self) -> Result<&'a str, ModuleError> {
-        let name = self
-            .modinfo("name")
-            .ok_or(ModuleError::Missing("name in its modinfo"))?;
+        let name = self.modinfo("name").ok_or(ModuleError::Missing("name in its modinfo"))?;
         if name.is_empty() || name.len() >= MODULE_NAME_LEN {
-            return Err(ModuleError::Unusable {
-                part: "name",
-                value: name.to_owned(),
-            });
+            return Err(ModuleError::Unusable { part: "name", value: name.to_owned() });
         }
         let this_module = section(&self.sections, self.body, ".gnu.linkonce.this_module")?;
         let room =
@@ -115,15 +104,12 @@ impl<'a> Module<'a> {
 
     /// The first modinfo string of this key, which is the one that the kernel reads; `None` also when it is not UTF-8.
     pub fn modinfo(&self, key: &str) -> Option<&'a str> {
-        self.modinfo_values(key)
-            .next()
-            .and_then(|value| str::from_utf8(value).ok())
+        self.modinfo_values(key).next().and_then(|value| str::from_utf8(value).ok())
     }
 
     /// Every modinfo string of this key that is UTF-8, in file order.
     pub fn modinfo_all<'k>(&self, key: &'k str) -> impl Iterator<Item = &'a str> + use<'a, 'k> {
-        self.modinfo_values(key)
-            .filter_map(|value| str::from_utf8(value).ok())
+        self.modinfo_values(key).filter_map(|value| str::from_utf8(value).ok())
     }
 
     /// The kernel version and options that the module was built for.
@@ -182,9 +168,7 @@ fn section<'a>(
             && sections.section_name(LittleEndian, section) == Ok(name.as_bytes())
     };
     let found = sections.iter().find(wanted);
-    found
-        .map(|section| section.data(LittleEndian, body).map_err(damaged("section data")))
-        .transpose()
+    found.map(|section| section.data(LittleEndian, body).map_err(damaged("section data"))).transpose()
 }
 
 /// Turns a reader's error into one that names the part.

@@ -103,14 +103,9 @@ impl Message {
     /// The message in DER, as `scripts/sign-file.c` writes it.
     pub(crate) fn to_der(&self) -> der::Result<Vec<u8>> {
         // OpenSSL leaves the parameters of SHA-256 out (RFC 5754, section 2) and writes a NULL for RSA (RFC 3370).
-        let digest_algorithm = AlgorithmIdentifierOwned {
-            oid: SHA256,
-            parameters: None,
-        };
-        let signature_algorithm = AlgorithmIdentifierOwned {
-            oid: RSA_ENCRYPTION,
-            parameters: Some(Any::from(Null)),
-        };
+        let digest_algorithm = AlgorithmIdentifierOwned { oid: SHA256, parameters: None };
+        let signature_algorithm =
+            AlgorithmIdentifierOwned { oid: RSA_ENCRYPTION, parameters: Some(Any::from(Null)) };
         let signer = SignerInfo {
             version: VERSION,
             sid: SignerIdentifier::IssuerAndSerialNumber(self.signer.clone()),
@@ -123,19 +118,12 @@ impl Message {
         let signed = SignedData {
             version: VERSION,
             digest_algorithms: SetOfVec::try_from([digest_algorithm])?,
-            encap_content_info: EncapsulatedContentInfo {
-                content_type: DATA,
-                content: None,
-            },
+            encap_content_info: EncapsulatedContentInfo { content_type: DATA, content: None },
             certificates: None,
             crls: None,
             signer_infos: SetOfVec::try_from([signer])?,
         };
-        ContentInfo {
-            content_type: SIGNED_DATA,
-            content: Any::encode_from(&signed)?,
-        }
-        .to_der()
+        ContentInfo { content_type: SIGNED_DATA, content: Any::encode_from(&signed)? }.to_der()
     }
 
     /// Reads a message; bytes behind it and any encoding but DER are refused.
@@ -143,11 +131,8 @@ impl Message {
         let info = ContentInfo::from_der(bytes)?;
         require(info.content_type == SIGNED_DATA, "the message is not signed data")?;
         let signed: SignedData = info.content.decode_as()?;
-        let canonical = ContentInfo {
-            content_type: SIGNED_DATA,
-            content: Any::encode_from(&signed)?,
-        }
-        .to_der()?;
+        let canonical =
+            ContentInfo { content_type: SIGNED_DATA, content: Any::encode_from(&signed)? }.to_der()?;
         // Two files with the same content would otherwise have different digests and both be "signed".
         if canonical != bytes {
             return Err(MessageError::NotCanonical);
@@ -159,38 +144,23 @@ impl Message {
 impl SignedData {
     fn into_message(self) -> Result<Message, MessageError> {
         require(self.version == VERSION, "signed data of another version than 1")?;
-        require(
-            self.encap_content_info.content_type == DATA,
-            "content that is not plain data",
-        )?;
-        require(
-            self.encap_content_info.content.is_none(),
-            "content inside the signature",
-        )?;
+        require(self.encap_content_info.content_type == DATA, "content that is not plain data")?;
+        require(self.encap_content_info.content.is_none(), "content inside the signature")?;
         require(self.certificates.is_none(), "certificates inside the signature")?;
         require(self.crls.is_none(), "revocation lists inside the signature")?;
         let [signer] = self.signer_infos.as_slice() else {
             require(self.signer_infos.is_empty(), "more than one signer")?;
             return Err(MessageError::NoSigner);
         };
-        require(
-            self.digest_algorithms.as_slice() == [signer.digest_algorithm.clone()],
-            "several digests",
-        )?;
+        require(self.digest_algorithms.as_slice() == [signer.digest_algorithm.clone()], "several digests")?;
         signer.clone().into_message()
     }
 }
 
 impl SignerInfo {
     fn into_message(self) -> Result<Message, MessageError> {
-        require(
-            self.version == VERSION,
-            "signer information of another version than 1",
-        )?;
-        require(
-            self.signed_attrs.is_none(),
-            "signed attributes, which the kernel refuses in a module",
-        )?;
+        require(self.version == VERSION, "signer information of another version than 1")?;
+        require(self.signed_attrs.is_none(), "signed attributes, which the kernel refuses in a module")?;
         require(self.unsigned_attrs.is_none(), "unsigned attributes")?;
         let null = |parameters: &Option<Any>| parameters.as_ref().is_some_and(|any| *any == Any::from(Null));
         let digest = &self.digest_algorithm;
@@ -202,17 +172,10 @@ impl SignerInfo {
         let SignerIdentifier::IssuerAndSerialNumber(signer) = self.sid else {
             return Err(MessageError::Unsupported("a signer named by its key identifier"));
         };
-        Ok(Message {
-            signer,
-            signature: self.signature.into_bytes().into_vec(),
-        })
+        Ok(Message { signer, signature: self.signature.into_bytes().into_vec() })
     }
 }
 
 fn require(holds: bool, otherwise: &'static str) -> Result<(), MessageError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(MessageError::Unsupported(otherwise))
-    }
+    if holds { Ok(()) } else { Err(MessageError::Unsupported(otherwise)) }
 }

@@ -34,9 +34,6 @@ pub fn sign(module: &[u8], key: &SigningKey) -> Result<Vec<u8>, SignError> {
         return Err(SignError::AlreadySigned);
     }
     let signature = key.signature(module).map_err(SignError::Rsa)?;
-    let message = Message {
-        signer: key.certificate().signer_id(),
-        signature,
-    };
+    let message = Message { signer: key.certificate().signer_id(), signature };
     append(module, &message.to_der().map_err(SignError::Encoding)?).ok_or(SignError::TooLong)
 }

@@ -99,13 +99,8 @@ impl SigningKey {
         let validity = validity(now).map_err(|error| KeyError::Build(error.into()))?;
         let key = PrivateKey::new(&mut SysRng, size.bits()).map_err(KeyError::Generate)?;
         let certificate = self_sign(&key, subject, random_serial()?, validity).map_err(KeyError::Build)?;
-        let der = certificate
-            .to_der()
-            .map_err(|error| KeyError::Build(error.into()))?;
-        Ok(Self {
-            key,
-            certificate: Certificate::from_der(&der)?,
-        })
+        let der = certificate.to_der().map_err(|error| KeyError::Build(error.into()))?;
+        Ok(Self { key, certificate: Certificate::from_der(&der)? })
     }
 
     /// Reads a key (PKCS#8, unencrypted) and its certificate, both in PEM form, and checks that they are a pair.
@@ -126,9 +121,7 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::PrivateKey`] when the key cannot be encoded, which a key made here can.
     pub fn key_pem(&self) -> Result<Zeroizing<String>, KeyError> {
-        self.key
-            .to_pkcs8_pem(LineEnding::LF)
-            .map_err(KeyError::PrivateKey)
+        self.key.to_pkcs8_pem(LineEnding::LF).map_err(KeyError::PrivateKey)
     }
 
     /// The certificate to enrol, register and trust.
@@ -155,9 +148,7 @@ impl KeySize {
 /// Names the certificate and hides the key.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("certificate", &self.certificate)
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 
@@ -182,10 +173,7 @@ impl BuilderProfile for ModuleKey {
         certificate: &TbsCertificate,
     ) -> builder::Result<Vec<Extension>> {
         let subject = certificate.subject();
-        let constraints = BasicConstraints {
-            ca: false,
-            path_len_constraint: None,
-        };
+        let constraints = BasicConstraints { ca: false, path_len_constraint: None };
         let usage = KeyUsage(KeyUsages::DigitalSignature.into());
         Ok(vec![
             constraints.to_extension(subject, &[])?,
@@ -212,9 +200,7 @@ fn self_sign(
 fn subject(common_name: &str) -> Result<Name, KeyError> {
     let length = common_name.chars().count();
     if !(1..=LONGEST_COMMON_NAME).contains(&length) || common_name.chars().any(char::is_control) {
-        return Err(KeyError::CommonName(
-            common_name.escape_debug().take(LONGEST_COMMON_NAME * 2).collect(),
-        ));
+        return Err(KeyError::CommonName(common_name.escape_debug().take(LONGEST_COMMON_NAME * 2).collect()));
     }
     name(&[(ORGANISATION_NAME, ORGANISATION), (COMMON_NAME, common_name)])
         .map_err(|error| KeyError::Build(error.into()))
@@ -224,9 +210,7 @@ fn name(attributes: &[(ObjectIdentifier, &str)]) -> der::Result<Name> {
     let mut names = RdnSequence::default();
     for (oid, text) in attributes {
         let value = Any::from(Utf8StringRef::new(text)?);
-        names.push(RelativeDistinguishedName::try_from(vec![
-            AttributeTypeAndValue { oid: *oid, value },
-        ])?);
+        names.push(RelativeDistinguishedName::try_from(vec![AttributeTypeAndValue { oid: *oid, value }])?);
     }
     Name::from_der(&names.to_der()?)
 }

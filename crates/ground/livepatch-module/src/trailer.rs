@@ -52,38 +52,21 @@ pub enum SignatureError {
 /// [`SignatureError`] when the file ends in the signature marker and the trailer before it is wrong.
 pub fn split(bytes: &[u8]) -> Result<Split<'_>, SignatureError> {
     let Some(rest) = bytes.strip_suffix(MARKER) else {
-        return Ok(Split {
-            body: bytes,
-            pkcs7: None,
-        });
+        return Ok(Split { body: bytes, pkcs7: None });
     };
-    let (rest, trailer) = rest
-        .split_last_chunk::<TRAILER>()
-        .ok_or(SignatureError::NoTrailer)?;
+    let (rest, trailer) = rest.split_last_chunk::<TRAILER>().ok_or(SignatureError::NoTrailer)?;
     let [algo, hash, kind, signer_len, key_id_len, pad @ .., a, b, c, d] = trailer;
     if *kind != PKEY_ID_PKCS7 {
         return Err(SignatureError::Kind(*kind));
     }
-    if [algo, hash, signer_len, key_id_len]
-        .into_iter()
-        .chain(pad)
-        .any(|byte| *byte != 0)
-    {
+    if [algo, hash, signer_len, key_id_len].into_iter().chain(pad).any(|byte| *byte != 0) {
         return Err(SignatureError::Reserved);
     }
     let claimed = u32::from_be_bytes([*a, *b, *c, *d]);
-    let wrong = SignatureError::Length {
-        claimed,
-        available: rest.len(),
-    };
-    let at = usize::try_from(claimed)
-        .ok()
-        .and_then(|length| rest.len().checked_sub(length));
+    let wrong = SignatureError::Length { claimed, available: rest.len() };
+    let at = usize::try_from(claimed).ok().and_then(|length| rest.len().checked_sub(length));
     let (body, pkcs7) = at.and_then(|at| rest.split_at_checked(at)).ok_or(wrong)?;
-    Ok(Split {
-        body,
-        pkcs7: Some(pkcs7),
-    })
+    Ok(Split { body, pkcs7: Some(pkcs7) })
 }
 
 /// The signed module: body, message, trailer, marker. `None` when the message's length does not fit into 32 bits.
@@ -103,20 +86,8 @@ mod tests {
     #[test]
     fn what_is_appended_is_split_off() {
         let signed = append(b"body", b"message").unwrap();
-        assert_eq!(
-            split(&signed).unwrap(),
-            Split {
-                body: b"body",
-                pkcs7: Some(b"message")
-            }
-        );
-        assert_eq!(
-            split(b"body").unwrap(),
-            Split {
-                body: b"body",
-                pkcs7: None
-            }
-        );
+        assert_eq!(split(&signed).unwrap(), Split { body: b"body", pkcs7: Some(b"message") });
+        assert_eq!(split(b"body").unwrap(), Split { body: b"body", pkcs7: None });
         assert_eq!(split(b"").unwrap().pkcs7, None);
     }
 
@@ -133,28 +104,13 @@ mod tests {
         for at in [0, 1, 3, 4, 5, 6, 7] {
             assert_eq!(with(at, 1), Err(SignatureError::Reserved), "byte {at}");
         }
-        assert_eq!(
-            with(11, 12),
-            Err(SignatureError::Length {
-                claimed: 12,
-                available: 11
-            })
-        );
-        assert_eq!(
-            with(8, 0xff),
-            Err(SignatureError::Length {
-                claimed: 0xff00_0007,
-                available: 11
-            })
-        );
+        assert_eq!(with(11, 12), Err(SignatureError::Length { claimed: 12, available: 11 }));
+        assert_eq!(with(8, 0xff), Err(SignatureError::Length { claimed: 0xff00_0007, available: 11 }));
     }
 
     #[test]
     fn marker_alone_is_no_signature() {
         assert_eq!(split(MARKER), Err(SignatureError::NoTrailer));
-        assert_eq!(
-            split(&[&[0; 11], MARKER].concat()),
-            Err(SignatureError::NoTrailer)
-        );
+        assert_eq!(split(&[&[0; 11], MARKER].concat()), Err(SignatureError::NoTrailer));
     }
 }

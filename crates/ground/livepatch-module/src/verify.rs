@@ -50,26 +50,14 @@ pub fn verify(bytes: &[u8], trusted: &[Certificate]) -> Result<Signer, VerifyErr
     let parts = split(bytes)?;
     let message = Message::from_der(parts.pkcs7.ok_or(VerifyError::Unsigned)?)?;
     let mut named = None;
-    for certificate in trusted
-        .iter()
-        .filter(|certificate| certificate.signer_id() == message.signer)
-    {
-        if certificate
-            .key()
-            .pkcs1v15_verify::<Sha256>(parts.body, &message.signature)
-            .is_ok()
-        {
-            return Ok(Signer {
-                fingerprint: certificate.fingerprint(),
-                subject: certificate.subject(),
-            });
+    for certificate in trusted.iter().filter(|certificate| certificate.signer_id() == message.signer) {
+        if certificate.key().pkcs1v15_verify::<Sha256>(parts.body, &message.signature).is_ok() {
+            return Ok(Signer { fingerprint: certificate.fingerprint(), subject: certificate.subject() });
         }
         named = Some(certificate);
     }
     Err(match named {
-        Some(certificate) => VerifyError::Tampered {
-            signer: certificate.subject(),
-        },
+        Some(certificate) => VerifyError::Tampered { signer: certificate.subject() },
         None => VerifyError::UnknownKey {
             issuer: message.signer.issuer.to_string(),
             serial: hex::encode(message.signer.serial_number.as_bytes()),

@@ -16,13 +16,7 @@ fn read_all(bytes: &[u8]) {
     let _ = split(bytes);
     let _ = Certificate::from_der(bytes);
     let Ok(module) = Module::parse(bytes) else { return };
-    let _ = (
-        module.name(),
-        module.vermagic(),
-        module.is_livepatch(),
-        module.build_id(),
-        module.release(),
-    );
+    let _ = (module.name(), module.vermagic(), module.is_livepatch(), module.build_id(), module.release());
     let _ = module.modinfo_all("name").count();
     let _ = (module.klp_symbols(), module.klp_relocations());
 }

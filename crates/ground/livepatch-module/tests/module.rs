@@ -13,10 +13,7 @@ fn modinfo_is_read_as_the_kernel_reads_it() {
     let module = Module::parse(&MODULE).unwrap();
     assert_eq!(module.name().unwrap(), "livepatch_6_1_0_55_cloud_amd64_1");
     assert_eq!(module.vermagic(), Some(MODINFO[5].1));
-    assert_eq!(
-        module.modinfo_all("vermagic").collect::<Vec<_>>(),
-        [MODINFO[5].1, MODINFO[6].1]
-    );
+    assert_eq!(module.modinfo_all("vermagic").collect::<Vec<_>>(), [MODINFO[5].1, MODINFO[6].1]);
     assert!(module.is_livepatch());
     assert_eq!(module.build_id().unwrap().to_string(), MODINFO[3].1);
     assert_eq!(module.release().unwrap().as_str(), "6.1.0-55-cloud-amd64");
@@ -28,10 +25,7 @@ fn modinfo_is_read_as_the_kernel_reads_it() {
 fn a_signature_changes_nothing_of_what_is_read() {
     let signed = sign(&MODULE, &KEY).unwrap();
     let module = Module::parse(&signed).unwrap();
-    assert_eq!(
-        module.name().unwrap(),
-        Module::parse(&MODULE).unwrap().name().unwrap()
-    );
+    assert_eq!(module.name().unwrap(), Module::parse(&MODULE).unwrap().name().unwrap());
     assert!(matches!(
         Module::parse(&signed[signed.len() - 28..]),
         Err(ModuleError::Signature(_)) // the marker, and nothing before it
@@ -43,10 +37,7 @@ fn a_module_that_is_no_livepatch_says_so() {
     let bytes = compile(&source(&[("name", "ext4"), ("livepatch_build_id", "xyz")], ""));
     let module = Module::parse(&bytes).unwrap();
     assert!(!module.is_livepatch());
-    assert_eq!(
-        (module.build_id(), module.release(), module.vermagic()),
-        (None, None, None)
-    );
+    assert_eq!((module.build_id(), module.release(), module.vermagic()), (None, None, None));
     assert_eq!(module.klp_symbols().unwrap(), []);
     assert_eq!(module.klp_relocations().unwrap(), []);
 }
@@ -60,23 +51,14 @@ fn the_name_must_be_the_one_that_the_kernel_will_use() {
         )
     };
     let named = |modinfo: &str, inner: &str| compile(&source(&[("name", modinfo)], &this_module(inner)));
-    assert_eq!(
-        Module::parse(&named("one", "one")).unwrap().name().unwrap(),
-        "one"
-    );
+    assert_eq!(Module::parse(&named("one", "one")).unwrap().name().unwrap(), "one");
     for (modinfo, inner) in [("one", "two"), ("one", "one1"), ("one", "")] {
         let bytes = named(modinfo, inner);
         let result = Module::parse(&bytes).unwrap().name().map(str::to_owned);
-        assert!(
-            matches!(result, Err(ModuleError::Unusable { part: "name", .. })),
-            "{inner}: {result:?}"
-        );
+        assert!(matches!(result, Err(ModuleError::Unusable { part: "name", .. })), "{inner}: {result:?}");
     }
     let nameless = compile(&source(&[("license", "GPL")], ""));
-    assert!(matches!(
-        Module::parse(&nameless).unwrap().name(),
-        Err(ModuleError::Missing(_))
-    ));
+    assert!(matches!(Module::parse(&nameless).unwrap().name(), Err(ModuleError::Missing(_))));
 }
 
 #[test]
@@ -127,17 +109,11 @@ fn livepatch(section: &str, symbol: &str) -> Vec<u8> {
 fn livepatch_relocations_and_symbols_are_listed() {
     let bytes = livepatch(".klp.rela.ext4..text", ".klp.sym.vmlinux.snprintf,2");
     let module = Module::parse(&bytes).unwrap();
-    let symbol = KlpSymbol {
-        object: "vmlinux",
-        name: "snprintf",
-        position: 2,
-    };
+    let symbol = KlpSymbol { object: "vmlinux", name: "snprintf", position: 2 };
     assert_eq!(module.klp_symbols().unwrap(), [symbol]);
     let [section] = module.klp_relocations().unwrap().try_into().unwrap();
     assert_eq!((section.object, section.section), ("ext4", ".text"));
-    let [entry] = section.entries.as_slice() else {
-        panic!("one call, one relocation")
-    };
+    let [entry] = section.entries.as_slice() else { panic!("one call, one relocation") };
     assert_eq!((entry.kind, entry.addend, entry.symbol), (4, -4, symbol)); // R_X86_64_PLT32
 }
 
@@ -146,13 +122,7 @@ fn livepatch_names_of_another_form_are_refused() {
     let bytes = livepatch(".klp.rela.ext4..text", "snprintf");
     let module = Module::parse(&bytes).unwrap();
     assert!(matches!(module.klp_symbols(), Err(ModuleError::Unusable { .. })));
-    assert!(matches!(
-        module.klp_relocations(),
-        Err(ModuleError::Unusable { .. })
-    ));
+    assert!(matches!(module.klp_relocations(), Err(ModuleError::Unusable { .. })));
     let bytes = livepatch(".rela.text", ".klp.sym.vmlinux.snprintf,0");
-    assert!(matches!(
-        Module::parse(&bytes).unwrap().klp_relocations(),
-        Err(ModuleError::Unusable { .. })
-    ));
+    assert!(matches!(Module::parse(&bytes).unwrap().klp_relocations(), Err(ModuleError::Unusable { .. })));
 }

@@ -23,18 +23,11 @@ fn sign_file() -> Option<PathBuf> {
 
 /// Whether there is an `openssl` command.
 fn has_openssl() -> bool {
-    Command::new("openssl")
-        .arg("version")
-        .output()
-        .is_ok_and(|output| output.status.success())
+    Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success())
 }
 
 fn run(program: &Path, arguments: &[&str], directory: &Path) -> Output {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .unwrap();
+    let output = Command::new(program).args(arguments).current_dir(directory).output().unwrap();
     assert!(
         output.status.success(),
         "{program:?} {arguments:?}: {}",
@@ -73,11 +66,7 @@ fn compare(key: &SigningKey) {
     );
 
     if let Some(program) = sign_file {
-        run(
-            &program,
-            &["sha256", "key.pem", "cert.pem", "module.ko", "signed.ko"],
-            folder.path(),
-        );
+        run(&program, &["sha256", "key.pem", "cert.pem", "module.ko", "signed.ko"], folder.path());
         let theirs = fs::read(folder.path().join("signed.ko")).unwrap();
         assert!(ours == theirs, "not what {} writes", program.display());
     }
@@ -89,16 +78,10 @@ fn compare(key: &SigningKey) {
             &format!("{detached} -signer cert.pem -inkey key.pem -in module.ko -out theirs.p7"),
             folder.path(),
         );
-        assert!(
-            pkcs7 == fs::read(folder.path().join("theirs.p7")).unwrap(),
-            "not what openssl cms writes"
-        );
+        assert!(pkcs7 == fs::read(folder.path().join("theirs.p7")).unwrap(), "not what openssl cms writes");
         // The certificate is no authority and ends no chain: the signature is judged, not who may sign.
         let verify = "cms -verify -binary -noverify -inform DER -in ours.p7 -content module.ko";
-        openssl(
-            &format!("{verify} -certfile cert.pem -out verified.ko"),
-            folder.path(),
-        );
+        openssl(&format!("{verify} -certfile cert.pem -out verified.ko"), folder.path());
         assert!(fs::read(folder.path().join("verified.ko")).unwrap() == *MODULE);
     }
 }
@@ -117,10 +100,7 @@ fn default_key_signs_as_the_kernels_tool_does() {
 #[test]
 fn a_key_made_by_openssl_signs_as_well() {
     if !has_openssl() {
-        assert!(
-            sign_file().is_some(),
-            "neither oracle is installed: install linux-kbuild-6.1 or openssl"
-        );
+        assert!(sign_file().is_some(), "neither oracle is installed: install linux-kbuild-6.1 or openssl");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -135,10 +115,7 @@ fn a_key_made_by_openssl_signs_as_well() {
 #[test]
 fn certificate_says_what_a_module_key_may_do() {
     if !has_openssl() {
-        assert!(
-            sign_file().is_some(),
-            "neither oracle is installed: install linux-kbuild-6.1 or openssl"
-        );
+        assert!(sign_file().is_some(), "neither oracle is installed: install linux-kbuild-6.1 or openssl");
         return;
     }
     let folder = folder(&KEY);
@@ -157,9 +134,6 @@ fn certificate_says_what_a_module_key_may_do() {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
     // Exits with an error unless the certificate's own signature is right.
-    openssl(
-        "verify -partial_chain -check_ss_sig -CAfile cert.pem cert.pem",
-        folder.path(),
-    );
+    openssl("verify -partial_chain -check_ss_sig -CAfile cert.pem cert.pem", folder.path());
     openssl("pkey -in key.pem -check -noout", folder.path());
 }

@@ -31,10 +31,7 @@ fn with_message(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 
 /// Position of `needle` in the message.
 fn find(message: &[u8], needle: &[u8]) -> usize {
-    message
-        .windows(needle.len())
-        .position(|window| window == needle)
-        .unwrap()
+    message.windows(needle.len()).position(|window| window == needle).unwrap()
 }
 
 #[test]
@@ -64,9 +61,7 @@ fn unsigned_and_unknown_are_told_apart() {
 
 #[test]
 fn any_changed_byte_of_body_or_signature_is_tampering() {
-    let expected = Err(VerifyError::Tampered {
-        signer: "CN=Test module key,O=Open Livepatch".into(),
-    });
+    let expected = Err(VerifyError::Tampered { signer: "CN=Test module key,O=Open Livepatch".into() });
     for at in (0..MODULE.len()).step_by(97).chain([MODULE.len() - 1]) {
         let mut bytes = SIGNED.clone();
         bytes[at] ^= 1;
@@ -95,9 +90,7 @@ fn no_changed_byte_at_all_is_accepted() {
 fn bytes_behind_or_missing_from_the_message_are_malformed() {
     let malformed = |bytes: &[u8]| matches!(verify(bytes, &trusted()), Err(VerifyError::Malformed(_)));
     assert!(malformed(&with_message(|message| message.push(0))));
-    assert!(malformed(&with_message(
-        |message| message.truncate(message.len() - 1)
-    )));
+    assert!(malformed(&with_message(|message| message.truncate(message.len() - 1))));
     assert!(malformed(&with_message(|message| message.clear())));
     assert!(malformed(b"~Module signature appended~\n"));
     // A length that needs one byte, written in two: BER, not DER.
@@ -126,10 +119,7 @@ fn other_algorithms_are_unsupported() {
     let unsupported =
         |result, what: &str| matches!(result, Err(VerifyError::Unsupported(why)) if why.contains(what));
     assert!(unsupported(replaced(SHA256, 3), "SHA-256"), "SHA-512");
-    assert!(
-        unsupported(replaced(RSA, 11), "rsaEncryption"),
-        "sha256WithRSAEncryption"
-    );
+    assert!(unsupported(replaced(RSA, 11), "rsaEncryption"), "sha256WithRSAEncryption");
     let mut other_kind = SIGNED.clone();
     let kind = other_kind.len() - END + 2;
     other_kind[kind] = 1;
@@ -150,11 +140,7 @@ fn signed_by_openssl(options: &str) -> Vec<u8> {
         .current_dir(folder.path())
         .output()
         .expect("openssl is needed for this test: install the package openssl");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     with_message(|message| *message = output.stdout)
 }
 
@@ -166,10 +152,7 @@ fn forms_that_kernels_refuse_or_differ_on_are_unsupported() {
         ("-noattr -nocerts -md sha512", "SHA-256"),
         ("-noattr -nocerts -md sha256 -nodetach", "content inside"),
         ("-noattr -nocerts -md sha256 -keyid", "version"),
-        (
-            "-noattr -nocerts -md sha256 -keyopt rsa_padding_mode:pss",
-            "rsaEncryption",
-        ),
+        ("-noattr -nocerts -md sha256 -keyopt rsa_padding_mode:pss", "rsaEncryption"),
     ] {
         let result = verify(&signed_by_openssl(options), &trusted());
         assert!(
@@ -184,10 +167,7 @@ fn forms_that_kernels_refuse_or_differ_on_are_unsupported() {
 #[test]
 fn signed_modules_are_not_signed_again() {
     assert!(matches!(sign(&SIGNED, &KEY), Err(SignError::AlreadySigned)));
-    assert!(matches!(
-        sign(b"~Module signature appended~\n", &KEY),
-        Err(SignError::Trailer(_))
-    ));
+    assert!(matches!(sign(b"~Module signature appended~\n", &KEY), Err(SignError::Trailer(_))));
 }
 
 #[test]
@@ -195,10 +175,7 @@ fn keys_and_certificates_read_back() {
     let (key_pem, certificate_pem) = (KEY.key_pem().unwrap(), KEY.certificate().to_pem());
     let again = SigningKey::from_pem(&key_pem, certificate_pem).unwrap();
     assert_eq!(again.certificate(), KEY.certificate());
-    assert_eq!(
-        Certificate::from_der(KEY.certificate().to_der()).unwrap(),
-        *KEY.certificate()
-    );
+    assert_eq!(Certificate::from_der(KEY.certificate().to_der()).unwrap(), *KEY.certificate());
     assert!(sign(&MODULE, &again).unwrap() == *SIGNED);
     assert!(!format!("{:?}", *KEY).contains("PRIVATE"));
 }
@@ -207,40 +184,19 @@ fn keys_and_certificates_read_back() {
 fn wrong_pairs_and_wrong_files_are_refused() {
     let other = key("Another");
     let (key_pem, certificate_pem) = (KEY.key_pem().unwrap(), other.certificate().to_pem());
-    assert!(matches!(
-        SigningKey::from_pem(&key_pem, certificate_pem),
-        Err(KeyError::Mismatch(_))
-    ));
-    assert!(matches!(
-        SigningKey::from_pem(certificate_pem, certificate_pem),
-        Err(KeyError::PrivateKey(_))
-    ));
-    assert!(matches!(
-        Certificate::from_pem(&key_pem),
-        Err(CertificateError::Pem(_))
-    ));
-    assert!(matches!(
-        Certificate::from_pem("no PEM"),
-        Err(CertificateError::Pem(_))
-    ));
+    assert!(matches!(SigningKey::from_pem(&key_pem, certificate_pem), Err(KeyError::Mismatch(_))));
+    assert!(matches!(SigningKey::from_pem(certificate_pem, certificate_pem), Err(KeyError::PrivateKey(_))));
+    assert!(matches!(Certificate::from_pem(&key_pem), Err(CertificateError::Pem(_))));
+    assert!(matches!(Certificate::from_pem("no PEM"), Err(CertificateError::Pem(_))));
     let trailing = [KEY.certificate().to_der(), b"\0"].concat();
-    assert!(matches!(
-        Certificate::from_der(&trailing),
-        Err(CertificateError::Der(_))
-    ));
+    assert!(matches!(Certificate::from_der(&trailing), Err(CertificateError::Der(_))));
 }
 
 #[test]
 fn unusable_names_and_times_are_refused() {
     for name in ["", "two\nlines", &"x".repeat(65)] {
-        assert!(
-            matches!(SigningKey::generate(name, now()), Err(KeyError::CommonName(_))),
-            "{name:?}"
-        );
+        assert!(matches!(SigningKey::generate(name, now()), Err(KeyError::CommonName(_))), "{name:?}");
     }
     let before = UNIX_EPOCH - Duration::from_secs(1);
-    assert!(matches!(
-        SigningKey::generate("x", before),
-        Err(KeyError::Build(_))
-    ));
+    assert!(matches!(SigningKey::generate("x", before), Err(KeyError::Build(_))));
 }

@@ -22,14 +22,8 @@ pub(crate) struct Datastore {
 impl Datastore {
     /// The datastore in `directory`, which is made when it is missing, for its owner only.
     pub(crate) fn open(directory: &Path) -> Result<Self, TrustError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(failed(directory))?;
-        Ok(Self {
-            directory: directory.to_owned(),
-        })
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory))?;
+        Ok(Self { directory: directory.to_owned() })
     }
 
     /// The root to start from: the newest that was reached from this anchor, or the anchor itself.
@@ -84,12 +78,7 @@ impl Datastore {
         let path = self.directory.join(name);
         match durable::read(&path, limit) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
-                ) =>
-            {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge) => {
                 Ok(None)
             }
             Err(error) => Err(failed(&path)(error)),

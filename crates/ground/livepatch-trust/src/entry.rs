@@ -55,16 +55,10 @@ impl Published {
 
     /// The target as it goes into the metadata.
     pub(crate) fn to_target(&self) -> Result<Target, serde_json::Error> {
-        let custom = Custom {
-            manifest: serde_json::to_value(&self.manifest)?,
-            tiers: self.tiers.clone(),
-        };
+        let custom = Custom { manifest: serde_json::to_value(&self.manifest)?, tiers: self.tiers.clone() };
         Ok(Target {
             length: self.length,
-            hashes: Hashes {
-                sha256: digest_bytes(&self.sha256).into(),
-                _extra: HashMap::new(),
-            },
+            hashes: Hashes { sha256: digest_bytes(&self.sha256).into(), _extra: HashMap::new() },
             custom: HashMap::from([(CUSTOM.to_owned(), serde_json::to_value(custom)?)]),
             _extra: HashMap::new(),
         })
@@ -90,10 +84,7 @@ impl Published {
             return Err("its manifest describes another file".to_owned());
         }
         if published.length > LARGEST_MODULE {
-            return Err(format!(
-                "it has {} bytes, more than the {LARGEST_MODULE} allowed",
-                published.length
-            ));
+            return Err(format!("it has {} bytes, more than the {LARGEST_MODULE} allowed", published.length));
         }
         Ok(published)
     }

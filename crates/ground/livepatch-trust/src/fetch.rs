@@ -45,22 +45,14 @@ impl Fetch for DirectoryFetch {
 }
 
 fn file_path(url: &Url) -> Result<PathBuf, FetchError> {
-    let path = if url.scheme() == "file" {
-        url.to_file_path().ok()
-    } else {
-        None
-    };
+    let path = if url.scheme() == "file" { url.to_file_path().ok() } else { None };
     path.ok_or_else(|| FetchError::Unreachable(format!("{url} does not name a file")))
 }
 
 /// A bounded fetch: an implementation that forgets its limit must not cost more than the bytes it already holds.
 pub(crate) fn bounded(fetch: &dyn Fetch, url: &Url, limit: u64) -> Result<Vec<u8>, FetchError> {
     let bytes = fetch.fetch(url, limit)?;
-    if bytes.len() as u64 > limit {
-        Err(FetchError::TooLarge(limit))
-    } else {
-        Ok(bytes)
-    }
+    if bytes.len() as u64 > limit { Err(FetchError::TooLarge(limit)) } else { Ok(bytes) }
 }
 
 /// The largest metadata file of a role. Only the targets metadata grow, by about 2 KiB a livepatch.

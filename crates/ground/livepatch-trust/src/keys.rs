@@ -28,11 +28,7 @@ impl RoleKey {
     /// The key in `directory`, made afresh when there is none.
     pub(crate) fn load_or_generate(directory: &Path, role: Role) -> Result<Self, PublishError> {
         let path = directory.join(key_file(role));
-        if path.exists() {
-            Self::load(directory, role)
-        } else {
-            Self::generate(&path, role)
-        }
+        if path.exists() { Self::load(directory, role) } else { Self::generate(&path, role) }
     }
 
     /// The key in `directory`.
@@ -44,15 +40,9 @@ impl RoleKey {
         let (label, pkcs8) =
             pem::decode_vec(&text).map_err(|error| wrong(format!("{}: {error}", path.display())))?;
         if label != LABEL {
-            return Err(wrong(format!(
-                "{} holds a {label}, not a {LABEL}",
-                path.display()
-            )));
+            return Err(wrong(format!("{} holds a {label}, not a {LABEL}", path.display())));
         }
-        let key = Self {
-            role,
-            pkcs8: Arc::new(pkcs8),
-        };
+        let key = Self { role, pkcs8: Arc::new(pkcs8) };
         key.pair().map_err(wrong)?;
         Ok(key)
     }
@@ -68,18 +58,12 @@ impl RoleKey {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self {
-            role,
-            pkcs8: Arc::new(pkcs8.as_ref().to_vec()),
-        })
+        Ok(Self { role, pkcs8: Arc::new(pkcs8.as_ref().to_vec()) })
     }
 
     /// The public half as the root names it.
     pub(crate) fn public(&self) -> Result<Key, PublishError> {
-        let pair = self.pair().map_err(|reason| PublishError::Key {
-            role: self.role,
-            reason,
-        })?;
+        let pair = self.pair().map_err(|reason| PublishError::Key { role: self.role, reason })?;
         Ok(pair.tuf_key())
     }
 

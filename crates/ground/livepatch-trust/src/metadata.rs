@@ -51,13 +51,7 @@ impl Documents {
         let named = named.ok_or_else(|| damaged(&path, "it names no targets"))?;
         let path = directory.join(format!("{}.targets.json", named.version));
         let targets: Signed<Targets> = read_file(&path, Role::Targets, Some(named), &root)?;
-        Ok(Self {
-            root,
-            root_text,
-            targets,
-            snapshot,
-            timestamp,
-        })
+        Ok(Self { root, root_text, targets, snapshot, timestamp })
     }
 
     pub(crate) fn versions(&self) -> Versions {
@@ -104,16 +98,10 @@ pub(crate) fn first_root(keys: &[(Role, RoleKey)], expires: Moment) -> Result<Ro
     };
     for (role, key) in keys {
         let public = key.public()?;
-        let id = public.key_id().map_err(|error| PublishError::Key {
-            role: *role,
-            reason: error.to_string(),
-        })?;
+        let id =
+            public.key_id().map_err(|error| PublishError::Key { role: *role, reason: error.to_string() })?;
         root.keys.insert(id.clone(), public);
-        let named = RoleKeys {
-            keyids: vec![id],
-            threshold: NonZeroU64::MIN,
-            _extra: HashMap::new(),
-        };
+        let named = RoleKeys { keyids: vec![id], threshold: NonZeroU64::MIN, _extra: HashMap::new() };
         root.roles.insert(role_type(*role), named);
     }
     Ok(root)
@@ -124,10 +112,7 @@ pub(crate) fn targets_document<'a>(
     version: NonZeroU64,
     expires: Moment,
 ) -> Result<Targets, PublishError> {
-    let sign = |reason: String| PublishError::Sign {
-        role: Role::Targets,
-        reason,
-    };
+    let sign = |reason: String| PublishError::Sign { role: Role::Targets, reason };
     let mut targets = Targets::new(SPEC_VERSION.to_owned(), version, expires);
     targets.delegations = None;
     for livepatch in livepatches {
@@ -169,10 +154,7 @@ pub(crate) fn sign<T: schema::Role>(
 pub(crate) fn metafile<T: schema::Role>(signed: &SignedRole<T>) -> Metafile {
     Metafile {
         length: Some(*signed.length()),
-        hashes: Some(Hashes {
-            sha256: signed.sha256().to_vec().into(),
-            _extra: HashMap::new(),
-        }),
+        hashes: Some(Hashes { sha256: signed.sha256().to_vec().into(), _extra: HashMap::new() }),
         version: signed.signed().signed.version(),
         _extra: HashMap::new(),
     }
@@ -197,9 +179,7 @@ pub(crate) fn expiry_of(role: Role, lifetimes: &Lifetimes, now: SystemTime) -> R
 
 /// Runs a future of the library to its end, on this thread.
 pub(crate) fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .build()?
-        .block_on(future))
+    Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(future))
 }
 
 pub(crate) fn role_type(role: Role) -> RoleType {
@@ -212,11 +192,7 @@ pub(crate) fn role_type(role: Role) -> RoleType {
 }
 
 fn newest_root(directory: &Path) -> Result<(PathBuf, Vec<u8>), PublishError> {
-    let failed = |source| PublishError::File {
-        action: "read",
-        path: directory.to_owned(),
-        source,
-    };
+    let failed = |source| PublishError::File { action: "read", path: directory.to_owned(), source };
     let mut newest = None;
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
@@ -266,14 +242,9 @@ fn verify<T: schema::Role>(
     root: &Signed<Root>,
     document: &Signed<T>,
 ) -> Result<(), PublishError> {
-    root.signed
-        .verify_role(document)
-        .map_err(|error| damaged(path, &error.to_string()))
+    root.signed.verify_role(document).map_err(|error| damaged(path, &error.to_string()))
 }
 
 fn damaged(path: &Path, reason: &str) -> PublishError {
-    PublishError::Damaged {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    }
+    PublishError::Damaged { path: path.to_owned(), reason: reason.to_owned() }
 }

@@ -109,10 +109,7 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::UnknownName`].
     pub fn set_tiers(&mut self, name: &str, tiers: &[String]) -> Result<(), PublishError> {
-        let entry = self
-            .staged
-            .get_mut(name)
-            .ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
+        let entry = self.staged.get_mut(name).ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
         entry.tiers = tiers.to_vec();
         Ok(())
     }
@@ -122,10 +119,7 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::UnknownName`].
     pub fn remove(&mut self, name: &str) -> Result<(), PublishError> {
-        self.staged
-            .remove(name)
-            .map(|_| ())
-            .ok_or_else(|| PublishError::UnknownName(name.to_owned()))
+        self.staged.remove(name).map(|_| ()).ok_or_else(|| PublishError::UnknownName(name.to_owned()))
     }
 
     /// Forgets what was staged since the last commit.
@@ -210,15 +204,7 @@ impl Publisher {
         }
         let staged = committed.clone();
         let (repository, keys) = (repository.to_owned(), keys.to_owned());
-        Ok(Self {
-            repository,
-            keys,
-            lifetimes,
-            documents,
-            committed,
-            staged,
-            _lock: lock,
-        })
+        Ok(Self { repository, keys, lifetimes, documents, committed, staged, _lock: lock })
     }
 
     fn sign_targets(&self, now: SystemTime) -> Result<SignedRole<schema::Targets>, PublishError> {
@@ -240,10 +226,8 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let directory = self.repository.join(METADATA);
         let root = &self.documents.root.signed;
-        let missing = |name: &str| PublishError::Damaged {
-            path: directory.clone(),
-            reason: format!("no {name}"),
-        };
+        let missing =
+            |name: &str| PublishError::Damaged { path: directory.clone(), reason: format!("no {name}") };
 
         let named = if snapshot {
             let named = match &targets {
@@ -256,12 +240,8 @@ impl Publisher {
             let version = self.documents.snapshot.signed.version.saturating_add(1);
             let expires = metadata::expiry_of(Role::Snapshot, &self.lifetimes, now)?;
             let document = metadata::snapshot_document(named, version, expires);
-            let signed = metadata::sign(
-                document,
-                Role::Snapshot,
-                root,
-                &RoleKey::load(&self.keys, Role::Snapshot)?,
-            )?;
+            let signed =
+                metadata::sign(document, Role::Snapshot, root, &RoleKey::load(&self.keys, Role::Snapshot)?)?;
             if let Some(targets) = &targets {
                 self.write_versioned(targets)?;
             }
@@ -275,12 +255,8 @@ impl Publisher {
         let version = self.documents.timestamp.signed.version.saturating_add(1);
         let expires = metadata::expiry_of(Role::Timestamp, &self.lifetimes, now)?;
         let document = metadata::timestamp_document(named, version, expires);
-        let signed = metadata::sign(
-            document,
-            Role::Timestamp,
-            root,
-            &RoleKey::load(&self.keys, Role::Timestamp)?,
-        )?;
+        let signed =
+            metadata::sign(document, Role::Timestamp, root, &RoleKey::load(&self.keys, Role::Timestamp)?)?;
         self.write_versioned(&signed)?;
         self.documents = Documents::read(&directory)?;
         Ok(())
@@ -363,22 +339,14 @@ fn check_module(module: &[u8], manifest: &Manifest) -> Result<(), PublishError> 
     let wrong = |reason: String| Err(PublishError::ModuleMismatch(reason));
     let size = module.len() as u64;
     if size > LARGEST_MODULE {
-        return wrong(format!(
-            "it has {size} bytes, more than the {LARGEST_MODULE} allowed"
-        ));
+        return wrong(format!("it has {size} bytes, more than the {LARGEST_MODULE} allowed"));
     }
     if size != manifest.module.size {
-        return wrong(format!(
-            "it has {size} bytes, the manifest says {}",
-            manifest.module.size
-        ));
+        return wrong(format!("it has {size} bytes, the manifest says {}", manifest.module.size));
     }
     let digest = Digest::of(module);
     if digest != manifest.module.sha256 {
-        return wrong(format!(
-            "its digest is {digest}, the manifest says {}",
-            manifest.module.sha256
-        ));
+        return wrong(format!("its digest is {digest}, the manifest says {}", manifest.module.sha256));
     }
     Ok(())
 }
@@ -388,28 +356,17 @@ fn check_key(role: Role, key: &RoleKey, root: &schema::Root) -> Result<(), Publi
     if root.keys(metadata::role_type(role)).any(|named| *named == public) {
         return Ok(());
     }
-    Err(PublishError::Key {
-        role,
-        reason: "the repository's root names another".to_owned(),
-    })
+    Err(PublishError::Key { role, reason: "the repository's root names another".to_owned() })
 }
 
 /// Kept until the file is closed, by the kernel: a killed process leaves no stale lock.
 fn lock(keys: &Path) -> Result<File, PublishError> {
     let path = keys.join("publisher.lock");
-    let lock = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(file("open", &path))?;
+    let lock = File::options().create(true).append(true).open(&path).map_err(file("open", &path))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(PublishError::Busy(keys.to_owned())),
-        Err(TryLockError::Error(source)) => Err(PublishError::File {
-            action: "lock",
-            path,
-            source,
-        }),
+        Err(TryLockError::Error(source)) => Err(PublishError::File { action: "lock", path, source }),
     }
 }
 
@@ -417,11 +374,7 @@ fn is_empty(directory: &Path) -> Result<bool, PublishError> {
     match fs::read_dir(directory) {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
-        Err(source) => Err(PublishError::File {
-            action: "read",
-            path: directory.to_owned(),
-            source,
-        }),
+        Err(source) => Err(PublishError::File { action: "read", path: directory.to_owned(), source }),
     }
 }
 

@@ -74,9 +74,7 @@ impl Repository {
         let outcome = block_on(loader.load());
         // Also after a failure: a newer timestamp that was verified counts even when the snapshot did not come.
         datastore.keep(copy.path())?;
-        let outcome = outcome.map_err(|error| TrustError::Other {
-            reason: error.to_string(),
-        })?;
+        let outcome = outcome.map_err(|error| TrustError::Other { reason: error.to_string() })?;
         Self::from_tough(&outcome.map_err(explain)?, request)
     }
 
@@ -110,23 +108,16 @@ impl Repository {
             return Err(TrustError::Expired { role: self.expires.1 });
         }
         let name = || livepatch.target.clone();
-        let url = self
-            .targets_url
-            .join(&livepatch.location())
-            .map_err(|error| TrustError::Unreachable {
-                url: self.targets_url.to_string(),
-                reason: error.to_string(),
-            })?;
+        let url = self.targets_url.join(&livepatch.location()).map_err(|error| TrustError::Unreachable {
+            url: self.targets_url.to_string(),
+            reason: error.to_string(),
+        })?;
         let bytes = bounded(self.fetch.as_ref(), &url, livepatch.length).map_err(|error| match error {
             FetchError::NotFound => TrustError::TargetMissing { name: name() },
-            FetchError::Unreachable(reason) => TrustError::Unreachable {
-                url: url.to_string(),
-                reason,
-            },
-            FetchError::TooLarge(limit) => TrustError::TargetAltered {
-                name: name(),
-                reason: format!("it is larger than {limit} bytes"),
-            },
+            FetchError::Unreachable(reason) => TrustError::Unreachable { url: url.to_string(), reason },
+            FetchError::TooLarge(limit) => {
+                TrustError::TargetAltered { name: name(), reason: format!("it is larger than {limit} bytes") }
+            }
         })?;
         if bytes.len() as u64 != livepatch.length {
             let reason = format!("it has {} bytes instead of {}", bytes.len(), livepatch.length);
@@ -155,24 +146,16 @@ impl Repository {
             (snapshot.expires().as_second(), Role::Snapshot),
             (timestamp.expires().as_second(), Role::Timestamp),
         ];
-        let first = seconds
-            .into_iter()
-            .min_by_key(|(second, _)| *second)
-            .unwrap_or((0, Role::Timestamp));
+        let first = seconds.into_iter().min_by_key(|(second, _)| *second).unwrap_or((0, Role::Timestamp));
         let expires = UNIX_EPOCH + Duration::from_secs(u64::try_from(first.0).unwrap_or_default());
 
         let (mut livepatches, mut skipped) = (Vec::new(), Vec::new());
         for (name, target) in loaded.all_targets() {
             match Published::from_target(name.raw(), target) {
                 Some(Ok(livepatch)) => livepatches.push(livepatch),
-                Some(Err(reason)) => skipped.push(Skipped {
-                    target: name.raw().to_owned(),
-                    reason,
-                }),
-                None => skipped.push(Skipped {
-                    target: name.raw().to_owned(),
-                    reason: "it is no livepatch".into(),
-                }),
+                Some(Err(reason)) => skipped.push(Skipped { target: name.raw().to_owned(), reason }),
+                None => skipped
+                    .push(Skipped { target: name.raw().to_owned(), reason: "it is no livepatch".into() }),
             }
         }
         Ok(Self {
@@ -188,12 +171,7 @@ impl Repository {
 
 impl std::fmt::Debug for Repository {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Repository({} livepatches, {})",
-            self.livepatches.len(),
-            self.versions
-        )
+        write!(f, "Repository({} livepatches, {})", self.livepatches.len(), self.versions)
     }
 }
 
@@ -221,59 +199,36 @@ fn explain(error: Tough) -> TrustError {
     let reason = error.to_string();
     match error {
         Tough::ExpiredMetadata { role, .. } => TrustError::Expired { role: own(role) },
-        Tough::OlderMetadata {
-            role,
-            current_version,
-            new_version,
-            ..
-        } => TrustError::RolledBack {
-            role: own(role),
-            seen: current_version,
-            offered: new_version,
-        },
-        Tough::OlderSnapshotInTimestamp {
-            snapshot_new,
-            snapshot_old,
-            ..
-        } => TrustError::RolledBack {
-            role: Role::Snapshot,
-            seen: snapshot_old,
-            offered: snapshot_new,
-        },
-        Tough::SnapshotRoleRollback {
-            old_role_version,
-            new_role_version,
-            ..
-        } => TrustError::RolledBack {
-            role: Role::Targets,
-            seen: old_role_version,
-            offered: new_role_version,
-        },
-        Tough::SnapshotRoleMissing { old_version, .. } => TrustError::RolledBack {
-            role: Role::Targets,
-            seen: old_version,
-            offered: 0,
-        },
-        Tough::VerifyMetadata { role, source, .. } => TrustError::SignatureInvalid {
-            role: own(role),
-            reason: source.to_string(),
-        },
+        Tough::OlderMetadata { role, current_version, new_version, .. } => {
+            TrustError::RolledBack { role: own(role), seen: current_version, offered: new_version }
+        }
+        Tough::OlderSnapshotInTimestamp { snapshot_new, snapshot_old, .. } => {
+            TrustError::RolledBack { role: Role::Snapshot, seen: snapshot_old, offered: snapshot_new }
+        }
+        Tough::SnapshotRoleRollback { old_role_version, new_role_version, .. } => {
+            TrustError::RolledBack { role: Role::Targets, seen: old_role_version, offered: new_role_version }
+        }
+        Tough::SnapshotRoleMissing { old_version, .. } => {
+            TrustError::RolledBack { role: Role::Targets, seen: old_version, offered: 0 }
+        }
+        Tough::VerifyMetadata { role, source, .. } => {
+            TrustError::SignatureInvalid { role: own(role), reason: source.to_string() }
+        }
         Tough::VerifyTrustedMetadata { .. } | Tough::ParseTrustedMetadata { .. } => {
             TrustError::AnchorUnusable { reason }
         }
-        Tough::ParseMetadata { role, source, .. } => TrustError::Malformed {
-            role: own(role),
-            reason: source.to_string(),
-        },
+        Tough::ParseMetadata { role, source, .. } => {
+            TrustError::Malformed { role: own(role), reason: source.to_string() }
+        }
         Tough::MetaMissing { .. }
         | Tough::TimestampMetaLength { .. }
         | Tough::MissingSnapshotMeta { .. }
         | Tough::SnapshotTargetsMetaMissing { .. }
         | Tough::InvalidPath { .. }
         | Tough::VersionMismatch { .. } => TrustError::MetadataInconsistent { reason },
-        Tough::MaxUpdatesExceeded { max_root_updates, .. } => TrustError::RootChainTooLong {
-            limit: max_root_updates,
-        },
+        Tough::MaxUpdatesExceeded { max_root_updates, .. } => {
+            TrustError::RootChainTooLong { limit: max_root_updates }
+        }
         Tough::Transport { url, source, .. } => explain_transport(&url, &source),
         Tough::DatastoreCreate { path, source, .. }
         | Tough::DatastoreOpen { path, source, .. }
@@ -288,27 +243,17 @@ fn explain_transport(url: &Url, error: &tough::TransportError) -> TrustError {
     let cause = std::error::Error::source(error);
     if let Some(fetch) = cause.and_then(|cause| cause.downcast_ref::<FetchError>()) {
         return match fetch {
-            FetchError::NotFound => TrustError::MetadataMissing {
-                role,
-                url: url.to_string(),
-            },
+            FetchError::NotFound => TrustError::MetadataMissing { role, url: url.to_string() },
             FetchError::TooLarge(limit) => TrustError::Oversized { role, limit: *limit },
-            FetchError::Unreachable(reason) => TrustError::Unreachable {
-                url: url.to_string(),
-                reason: reason.clone(),
-            },
+            FetchError::Unreachable(reason) => {
+                TrustError::Unreachable { url: url.to_string(), reason: reason.clone() }
+            }
         };
     }
     match cause.and_then(|cause| cause.downcast_ref::<Tough>()) {
         Some(Tough::HashMismatch { .. }) => TrustError::MetadataAltered { role },
-        Some(Tough::MaxSizeExceeded { max_size, .. }) => TrustError::Oversized {
-            role,
-            limit: *max_size,
-        },
-        _ => TrustError::Unreachable {
-            url: url.to_string(),
-            reason: error.to_string(),
-        },
+        Some(Tough::MaxSizeExceeded { max_size, .. }) => TrustError::Oversized { role, limit: *max_size },
+        _ => TrustError::Unreachable { url: url.to_string(), reason: error.to_string() },
     }
 }
 

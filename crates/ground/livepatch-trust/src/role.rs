@@ -81,12 +81,7 @@ impl Default for Lifetimes {
     /// Two years, half a year, two weeks, three days: a server that is down over a weekend holds nobody up.
     fn default() -> Self {
         let days = |count: u64| Duration::from_secs(count * 86_400);
-        Self {
-            root: days(730),
-            targets: days(180),
-            snapshot: days(14),
-            timestamp: days(3),
-        }
+        Self { root: days(730), targets: days(180), snapshot: days(14), timestamp: days(3) }
     }
 }
 
@@ -98,15 +93,7 @@ impl fmt::Display for Role {
 
 impl fmt::Display for Versions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            root,
-            targets,
-            snapshot,
-            timestamp,
-        } = self;
-        write!(
-            f,
-            "root {root}, targets {targets}, snapshot {snapshot}, timestamp {timestamp}"
-        )
+        let Self { root, targets, snapshot, timestamp } = self;
+        write!(f, "root {root}, targets {targets}, snapshot {snapshot}, timestamp {timestamp}")
     }
 }

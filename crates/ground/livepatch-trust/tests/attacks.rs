@@ -46,10 +46,7 @@ fn expired_metadata_of_any_role() {
 
 #[test]
 fn a_module_is_not_given_out_after_the_metadata_expired() {
-    let lifetimes = Lifetimes {
-        timestamp: Duration::from_secs(2),
-        ..Lifetimes::default()
-    };
+    let lifetimes = Lifetimes { timestamp: Duration::from_secs(2), ..Lifetimes::default() };
     let (site, mut publisher) = Site::with(lifetimes, SystemTime::now());
     let (module, manifest) = livepatch(1);
     publisher.stage(&module, &manifest, &["edge".into()]).unwrap();
@@ -59,10 +56,7 @@ fn a_module_is_not_given_out_after_the_metadata_expired() {
     while SystemTime::now() < repository.expires() {
         std::thread::yield_now();
     }
-    assert_eq!(
-        repository.module(livepatch).unwrap_err().code(),
-        "metadata-expired"
-    );
+    assert_eq!(repository.module(livepatch).unwrap_err().code(), "metadata-expired");
 }
 
 #[test]
@@ -74,14 +68,7 @@ fn rolled_back_timestamp() {
     fs::write(site.metadata("timestamp.json"), old).unwrap();
     let failure = site.load().unwrap_err();
     assert!(
-        matches!(
-            failure,
-            TrustError::RolledBack {
-                role: Role::Timestamp,
-                seen: 3,
-                offered: 2
-            }
-        ),
+        matches!(failure, TrustError::RolledBack { role: Role::Timestamp, seen: 3, offered: 2 }),
         "{failure}"
     );
     assert_eq!(failure.code(), "metadata-rolled-back");
@@ -97,15 +84,7 @@ fn rolled_back_snapshot_under_a_newer_timestamp() {
     for days in [2, 4] {
         thief.refresh(SystemTime::now() + days * DAY).unwrap().unwrap();
     }
-    assert_eq!(
-        thief.versions(),
-        Versions {
-            root: 1,
-            targets: 2,
-            snapshot: 2,
-            timestamp: 4
-        }
-    );
+    assert_eq!(thief.versions(), Versions { root: 1, targets: 2, snapshot: 2, timestamp: 4 });
     let outcome = site.load_from(&twin, &site.root(), Arc::new(DirectoryFetch));
     assert_eq!(refusal(outcome), ("metadata-rolled-back", Some(Role::Snapshot)));
 }
@@ -120,15 +99,7 @@ fn rolled_back_targets_under_a_newer_snapshot() {
     for days in [8, 16] {
         thief.refresh(SystemTime::now() + days * DAY).unwrap().unwrap();
     }
-    assert_eq!(
-        thief.versions(),
-        Versions {
-            root: 1,
-            targets: 2,
-            snapshot: 4,
-            timestamp: 4
-        }
-    );
+    assert_eq!(thief.versions(), Versions { root: 1, targets: 2, snapshot: 4, timestamp: 4 });
     let outcome = site.load_from(&twin, &site.root(), Arc::new(DirectoryFetch));
     assert_eq!(refusal(outcome), ("metadata-rolled-back", Some(Role::Targets)));
 }
@@ -149,13 +120,7 @@ fn rollback_is_noticed_after_a_failed_check_too() {
 fn a_torn_memory_does_not_stop_the_machine() {
     let (site, _publisher) = Site::published();
     site.load().unwrap();
-    for file in [
-        "root.json",
-        "timestamp.json",
-        "snapshot.json",
-        "targets.json",
-        "anchor.sha256",
-    ] {
+    for file in ["root.json", "timestamp.json", "snapshot.json", "targets.json", "anchor.sha256"] {
         fs::write(site.datastore().join(file), "{\"sig").unwrap();
         site.load().unwrap();
     }
@@ -185,21 +150,9 @@ fn altered_truncated_grown_or_missing_module() {
 #[test]
 fn altered_metadata() {
     for (file, from, expected) in [
-        (
-            "2.targets.json",
-            "\"edge\"",
-            ("metadata-altered", Some(Role::Targets)),
-        ),
-        (
-            "2.snapshot.json",
-            "\"version\": 2",
-            ("metadata-altered", Some(Role::Snapshot)),
-        ),
-        (
-            "timestamp.json",
-            "\"version\": 2",
-            ("metadata-signature-invalid", Some(Role::Timestamp)),
-        ),
+        ("2.targets.json", "\"edge\"", ("metadata-altered", Some(Role::Targets))),
+        ("2.snapshot.json", "\"version\": 2", ("metadata-altered", Some(Role::Snapshot))),
+        ("timestamp.json", "\"version\": 2", ("metadata-signature-invalid", Some(Role::Timestamp))),
     ] {
         let (site, _publisher) = Site::published();
         let to = from.replace("edge", "beta").replace('2', "9");
@@ -213,18 +166,13 @@ fn wrong_root() {
     let (site, _publisher) = Site::published();
     let (other, _other) = Site::new();
     let outcome = site.load_from(&site.repository(), &other.root(), Arc::new(DirectoryFetch));
-    assert_eq!(
-        refusal(outcome),
-        ("metadata-signature-invalid", Some(Role::Timestamp))
-    );
+    assert_eq!(refusal(outcome), ("metadata-signature-invalid", Some(Role::Timestamp)));
 }
 
 #[test]
 fn unusable_anchor() {
     let (site, _publisher) = Site::published();
-    let altered = String::from_utf8(site.root())
-        .unwrap()
-        .replacen("\"version\": 1", "\"version\": 2", 1);
+    let altered = String::from_utf8(site.root()).unwrap().replacen("\"version\": 1", "\"version\": 2", 1);
     for root in ["", "{}", altered.as_str()] {
         let outcome = site.load_from(&site.repository(), root.as_bytes(), Arc::new(DirectoryFetch));
         assert_eq!(refusal(outcome), ("trust-anchor-unusable", None));
@@ -237,10 +185,7 @@ fn forged_next_root() {
     let (other, mut impostor) = Site::new();
     impostor.renew_root(SystemTime::now()).unwrap();
     fs::copy(other.metadata("2.root.json"), site.metadata("2.root.json")).unwrap();
-    assert_eq!(
-        refusal(site.load()),
-        ("metadata-signature-invalid", Some(Role::Root))
-    );
+    assert_eq!(refusal(site.load()), ("metadata-signature-invalid", Some(Role::Root)));
 }
 
 #[test]
@@ -258,10 +203,7 @@ fn missing_or_cut_off_metadata() {
     let timestamp = fs::read(site.metadata("timestamp.json")).unwrap();
     for length in [0, 1, timestamp.len() / 2, timestamp.len() - 3] {
         fs::write(site.metadata("timestamp.json"), &timestamp[..length]).unwrap();
-        assert_eq!(
-            refusal(site.load()),
-            ("metadata-malformed", Some(Role::Timestamp))
-        );
+        assert_eq!(refusal(site.load()), ("metadata-malformed", Some(Role::Timestamp)));
     }
     fs::remove_file(site.metadata("timestamp.json")).unwrap();
     assert_eq!(refusal(site.load()), ("metadata-missing", Some(Role::Timestamp)));
@@ -295,11 +237,7 @@ struct Broken(&'static str, FetchError);
 
 impl Fetch for Broken {
     fn fetch(&self, url: &Url, limit: u64) -> Result<Vec<u8>, FetchError> {
-        if url.path().ends_with(self.0) {
-            Err(self.1.clone())
-        } else {
-            DirectoryFetch.fetch(url, limit)
-        }
+        if url.path().ends_with(self.0) { Err(self.1.clone()) } else { DirectoryFetch.fetch(url, limit) }
     }
 }
 
@@ -307,12 +245,7 @@ impl Fetch for Broken {
 fn unreachable_repository() {
     let (site, _publisher) = Site::published();
     // Also while asking for the next root: a cut line must not look like "there is none".
-    for ending in [
-        "2.root.json",
-        "timestamp.json",
-        "2.snapshot.json",
-        "2.targets.json",
-    ] {
+    for ending in ["2.root.json", "timestamp.json", "2.snapshot.json", "2.targets.json"] {
         let cut = Broken(ending, FetchError::Unreachable("connection refused".into()));
         let failure = site.load_through(Arc::new(cut)).unwrap_err();
         assert_eq!(failure.code(), "repository-unreachable", "{ending}");
@@ -321,10 +254,7 @@ fn unreachable_repository() {
     let broken = Arc::new(Broken(".ko", FetchError::Unreachable("reset".into())));
     let repository = site.load_through(broken).unwrap();
     let livepatch = repository.livepatches().next().unwrap();
-    assert_eq!(
-        repository.module(livepatch).unwrap_err().code(),
-        "repository-unreachable"
-    );
+    assert_eq!(repository.module(livepatch).unwrap_err().code(), "repository-unreachable");
 }
 
 /// A network side that forgets its limits.
@@ -343,10 +273,7 @@ impl Fetch for Endless {
 #[test]
 fn limits_hold_whatever_the_network_side_does() {
     let (site, _publisher) = Site::published();
-    assert_eq!(
-        refusal(site.load_through(Arc::new(Endless))),
-        ("metadata-oversized", Some(Role::Timestamp))
-    );
+    assert_eq!(refusal(site.load_through(Arc::new(Endless))), ("metadata-oversized", Some(Role::Timestamp)));
 }
 
 #[test]

@@ -12,20 +12,10 @@ fn published_livepatch_loads_with_tiers_and_bytes() {
     let (site, mut publisher) = Site::new();
     assert_eq!(site.load().unwrap().livepatches().count(), 0);
     let (module, manifest) = livepatch(1);
-    publisher
-        .stage(&module, &manifest, &["edge".into(), "beta".into()])
-        .unwrap();
+    publisher.stage(&module, &manifest, &["edge".into(), "beta".into()]).unwrap();
     assert_eq!(publisher.published().count(), 0, "staged is not published");
     let versions = publisher.commit(SystemTime::now()).unwrap();
-    assert_eq!(
-        versions,
-        Versions {
-            root: 1,
-            targets: 2,
-            snapshot: 2,
-            timestamp: 2
-        }
-    );
+    assert_eq!(versions, Versions { root: 1, targets: 2, snapshot: 2, timestamp: 2 });
 
     let repository = site.load().unwrap();
     assert_eq!(repository.versions(), versions);
@@ -33,10 +23,7 @@ fn published_livepatch_loads_with_tiers_and_bytes() {
     assert_eq!(published.len(), 1);
     assert_eq!(published[0].manifest, manifest);
     assert_eq!(published[0].tiers, ["edge", "beta"]);
-    assert_eq!(
-        published[0].target,
-        "6.1.0-55-cloud-amd64/livepatch_6_1_0_55_cloud_amd64_1.ko"
-    );
+    assert_eq!(published[0].target, "6.1.0-55-cloud-amd64/livepatch_6_1_0_55_cloud_amd64_1.ko");
     assert_eq!(repository.module(published[0]).unwrap(), module);
     assert!(repository.skipped().is_empty());
     assert!(repository.expires() > SystemTime::now() + DAY);
@@ -45,24 +32,10 @@ fn published_livepatch_loads_with_tiers_and_bytes() {
 #[test]
 fn file_names_follow_the_specification() {
     let (site, _publisher) = Site::published();
-    let name = site
-        .module_file()
-        .file_name()
-        .unwrap()
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let name = site.module_file().file_name().unwrap().to_str().unwrap().to_owned();
     let (_, manifest) = livepatch(1);
-    assert_eq!(
-        name,
-        format!("{}.livepatch_6_1_0_55_cloud_amd64_1.ko", manifest.module.sha256)
-    );
-    for file in [
-        "1.root.json",
-        "2.targets.json",
-        "2.snapshot.json",
-        "timestamp.json",
-    ] {
+    assert_eq!(name, format!("{}.livepatch_6_1_0_55_cloud_amd64_1.ko", manifest.module.sha256));
+    for file in ["1.root.json", "2.targets.json", "2.snapshot.json", "timestamp.json"] {
         assert!(site.metadata(file).is_file(), "{file}");
     }
 }
@@ -71,26 +44,15 @@ fn file_names_follow_the_specification() {
 fn tiers_change_and_livepatches_go() {
     let (site, mut publisher) = Site::published();
     let name = livepatch(1).1.name;
-    publisher
-        .set_tiers(&name, &["edge".into(), "stable".into()])
-        .unwrap();
+    publisher.set_tiers(&name, &["edge".into(), "stable".into()]).unwrap();
     publisher.commit(SystemTime::now()).unwrap();
-    assert_eq!(
-        site.load().unwrap().livepatches().next().unwrap().tiers,
-        ["edge", "stable"]
-    );
+    assert_eq!(site.load().unwrap().livepatches().next().unwrap().tiers, ["edge", "stable"]);
     publisher.remove(&name).unwrap();
     publisher.commit(SystemTime::now()).unwrap();
     assert_eq!(site.load().unwrap().livepatches().count(), 0);
     assert!(site.module_file().is_file(), "a machine may be fetching it");
-    assert!(matches!(
-        publisher.remove(&name),
-        Err(PublishError::UnknownName(_))
-    ));
-    assert!(matches!(
-        publisher.set_tiers(&name, &[]),
-        Err(PublishError::UnknownName(_))
-    ));
+    assert!(matches!(publisher.remove(&name), Err(PublishError::UnknownName(_))));
+    assert!(matches!(publisher.set_tiers(&name, &[]), Err(PublishError::UnknownName(_))));
 }
 
 #[test]
@@ -108,20 +70,11 @@ fn module_must_be_the_one_of_the_manifest() {
     let (_site, mut publisher) = Site::new();
     let (mut module, manifest) = livepatch(1);
     module[0] ^= 1;
-    assert!(matches!(
-        publisher.stage(&module, &manifest, &[]),
-        Err(PublishError::ModuleMismatch(_))
-    ));
+    assert!(matches!(publisher.stage(&module, &manifest, &[]), Err(PublishError::ModuleMismatch(_))));
     module.pop();
-    assert!(matches!(
-        publisher.stage(&module, &manifest, &[]),
-        Err(PublishError::ModuleMismatch(_))
-    ));
+    assert!(matches!(publisher.stage(&module, &manifest, &[]), Err(PublishError::ModuleMismatch(_))));
     let large = vec![0; LARGEST_MODULE as usize + 1];
-    assert!(matches!(
-        publisher.stage(&large, &manifest, &[]),
-        Err(PublishError::ModuleMismatch(_))
-    ));
+    assert!(matches!(publisher.stage(&large, &manifest, &[]), Err(PublishError::ModuleMismatch(_))));
 }
 
 #[test]
@@ -131,10 +84,7 @@ fn a_name_keeps_its_content() {
     publisher.stage(&module, &manifest, &["beta".into()]).unwrap();
     let (other, mut impostor) = livepatch(2);
     impostor.name = manifest.name;
-    assert!(matches!(
-        publisher.stage(&other, &impostor, &[]),
-        Err(PublishError::NameTaken(_))
-    ));
+    assert!(matches!(publisher.stage(&other, &impostor, &[]), Err(PublishError::NameTaken(_))));
 }
 
 #[test]
@@ -149,21 +99,9 @@ fn survives_reopening_without_root_and_targets_keys() {
     assert_eq!(publisher.versions(), before);
     assert_eq!(publisher.published().count(), 1);
     let refreshed = publisher.refresh(SystemTime::now() + 2 * DAY).unwrap().unwrap();
-    assert_eq!(
-        (refreshed.targets, refreshed.timestamp),
-        (before.targets, before.timestamp + 1)
-    );
+    assert_eq!((refreshed.targets, refreshed.timestamp), (before.targets, before.timestamp + 1));
     let failure = publisher.commit(SystemTime::now()).unwrap_err();
-    assert!(
-        matches!(
-            failure,
-            PublishError::Key {
-                role: Role::Targets,
-                ..
-            }
-        ),
-        "{failure}"
-    );
+    assert!(matches!(failure, PublishError::Key { role: Role::Targets, .. }), "{failure}");
     site.load().unwrap();
 }
 
@@ -175,23 +113,11 @@ fn refresh_signs_only_what_is_due() {
     assert_eq!(publisher.refresh(start).unwrap(), None);
     let after = |days| start + days * DAY;
     let refreshed = publisher.refresh(after(2)).unwrap().unwrap();
-    assert_eq!(
-        refreshed,
-        Versions {
-            timestamp: versions.timestamp + 1,
-            ..versions
-        }
-    );
+    assert_eq!(refreshed, Versions { timestamp: versions.timestamp + 1, ..versions });
     let refreshed = publisher.refresh(after(8)).unwrap().unwrap();
-    assert_eq!(
-        (refreshed.snapshot, refreshed.targets),
-        (versions.snapshot + 1, versions.targets)
-    );
+    assert_eq!((refreshed.snapshot, refreshed.targets), (versions.snapshot + 1, versions.targets));
     let refreshed = publisher.refresh(after(100)).unwrap().unwrap();
-    assert_eq!(
-        (refreshed.targets, refreshed.root),
-        (versions.targets + 1, versions.root)
-    );
+    assert_eq!((refreshed.targets, refreshed.root), (versions.targets + 1, versions.root));
     let refreshed = publisher.refresh(after(400)).unwrap().unwrap();
     assert_eq!(refreshed.root, versions.root + 1);
     assert_eq!(
@@ -232,16 +158,10 @@ fn one_publisher_at_a_time() {
 fn keys_are_private_and_never_printed() {
     let (site, publisher) = Site::new();
     for role in Role::ALL {
-        let mode = fs::metadata(site.keys().join(format!("{role}.pem")))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(site.keys().join(format!("{role}.pem"))).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{role}");
     }
-    assert_eq!(
-        fs::metadata(site.keys()).unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(site.keys()).unwrap().permissions().mode() & 0o777, 0o700);
     assert!(!format!("{publisher:?}").contains("PRIVATE"));
 }
 
@@ -250,48 +170,19 @@ fn foreign_keys_are_refused() {
     let (site, publisher) = Site::new();
     let (other, _other) = Site::new();
     drop(publisher);
-    fs::copy(
-        other.keys().join("timestamp.pem"),
-        site.keys().join("timestamp.pem"),
-    )
-    .unwrap();
+    fs::copy(other.keys().join("timestamp.pem"), site.keys().join("timestamp.pem")).unwrap();
     let failure = Publisher::open(&site.repository(), &site.keys(), site.lifetimes).unwrap_err();
-    assert!(
-        matches!(
-            failure,
-            PublishError::Key {
-                role: Role::Timestamp,
-                ..
-            }
-        ),
-        "{failure}"
-    );
+    assert!(matches!(failure, PublishError::Key { role: Role::Timestamp, .. }), "{failure}");
     fs::write(site.keys().join("timestamp.pem"), "-----BEGIN").unwrap();
     let failure = Publisher::open(&site.repository(), &site.keys(), site.lifetimes).unwrap_err();
-    assert!(
-        matches!(
-            failure,
-            PublishError::Key {
-                role: Role::Timestamp,
-                ..
-            }
-        ),
-        "{failure}"
-    );
+    assert!(matches!(failure, PublishError::Key { role: Role::Timestamp, .. }), "{failure}");
 }
 
 #[test]
 fn a_repository_is_made_once() {
     let (site, publisher) = Site::published();
     drop(publisher);
-    let again = || {
-        Publisher::create(
-            &site.repository(),
-            &site.keys(),
-            site.lifetimes,
-            SystemTime::now(),
-        )
-    };
+    let again = || Publisher::create(&site.repository(), &site.keys(), site.lifetimes, SystemTime::now());
     assert!(matches!(again(), Err(PublishError::Exists(_))));
     // Metadata lost, modules left: starting over would look like a rollback to every machine.
     fs::remove_dir_all(site.repository().join("metadata")).unwrap();
@@ -302,19 +193,9 @@ fn a_repository_is_made_once() {
 fn an_interrupted_creation_is_taken_up() {
     let (site, publisher) = Site::new();
     drop(publisher);
-    fs::rename(
-        site.repository().join("metadata"),
-        site.repository().join("metadata.new"),
-    )
-    .unwrap();
+    fs::rename(site.repository().join("metadata"), site.repository().join("metadata.new")).unwrap();
     fs::remove_file(site.repository().join("metadata.new/timestamp.json")).unwrap();
-    Publisher::create(
-        &site.repository(),
-        &site.keys(),
-        site.lifetimes,
-        SystemTime::now(),
-    )
-    .unwrap();
+    Publisher::create(&site.repository(), &site.keys(), site.lifetimes, SystemTime::now()).unwrap();
     site.load().unwrap();
 }
 
@@ -337,12 +218,7 @@ fn an_interrupted_commit_leaves_the_old_state() {
             fs::copy(site.metadata(file), interrupted.join("metadata").join(file)).unwrap();
         }
         let fetch = std::sync::Arc::new(livepatch_trust::DirectoryFetch);
-        assert_eq!(
-            site.load_from(&interrupted, &site.root(), fetch.clone())
-                .unwrap()
-                .versions(),
-            old
-        );
+        assert_eq!(site.load_from(&interrupted, &site.root(), fetch.clone()).unwrap().versions(), old);
 
         let mut publisher = Publisher::open(&interrupted, &site.keys(), site.lifetimes).unwrap();
         assert_eq!((publisher.published().count(), publisher.versions()), (1, old));
@@ -355,12 +231,7 @@ fn an_interrupted_commit_leaves_the_old_state() {
 
 #[test]
 fn damage_on_disk_is_named() {
-    for file in [
-        "1.root.json",
-        "2.targets.json",
-        "2.snapshot.json",
-        "timestamp.json",
-    ] {
+    for file in ["1.root.json", "2.targets.json", "2.snapshot.json", "timestamp.json"] {
         let (site, publisher) = Site::published();
         drop(publisher);
         support::alter(&site.metadata(file), "\"version\": ", "\"version\": 1");

@@ -80,23 +80,11 @@ fn list_tokens(server: &Server, format: Format) -> Result<()> {
         return output::json(&tokens);
     }
     let rows = tokens.into_iter().map(|token| {
-        let limit = token
-            .uses
-            .map_or_else(|| "any".to_owned(), |uses| uses.to_string());
+        let limit = token.uses.map_or_else(|| "any".to_owned(), |uses| uses.to_string());
         let used = format!("{} of {limit}", token.used);
-        vec![
-            token.id,
-            token.tier,
-            used,
-            token.expires.unwrap_or_else(|| "never".into()),
-            token.note,
-        ]
+        vec![token.id, token.tier, used, token.expires.unwrap_or_else(|| "never".into()), token.note]
     });
-    output::table(
-        &["id", "tier", "used", "expires", "note"],
-        rows.collect(),
-        "There are no tokens.",
-    )
+    output::table(&["id", "tier", "used", "expires", "note"], rows.collect(), "There are no tokens.")
 }
 
 fn publish(server: &Server, format: Format, request: &Publish) -> Result<()> {
@@ -112,10 +100,7 @@ fn publish(server: &Server, format: Format, request: &Publish) -> Result<()> {
             request.tier
         ));
     }
-    let mut body = serde_json::to_vec(&PublishHeader {
-        manifest,
-        tier: request.tier.clone(),
-    })?;
+    let mut body = serde_json::to_vec(&PublishHeader { manifest, tier: request.tier.clone() })?;
     body.push(b'\n');
     body.extend_from_slice(&module);
     let answer: PublishAnswer = server.send(paths::ADMIN_LIVEPATCHES, "application/octet-stream", &body)?;
@@ -125,10 +110,7 @@ fn publish(server: &Server, format: Format, request: &Publish) -> Result<()> {
 /// What the server would say as well, before a module travels for nothing.
 fn check_locally(module: &[u8], manifest: &Manifest, request: &Publish) -> Result<()> {
     if manifest.module.signer.is_none() {
-        bail!(
-            "{} is not signed: run livepatch-build sign first",
-            request.manifest.display()
-        );
+        bail!("{} is not signed: run livepatch-build sign first", request.manifest.display());
     }
     if Digest::of(module) != manifest.module.sha256 {
         bail!(
@@ -141,10 +123,7 @@ fn check_locally(module: &[u8], manifest: &Manifest, request: &Publish) -> Resul
 }
 
 fn promote(server: &Server, format: Format, request: &Promote) -> Result<()> {
-    let wanted = PromoteRequest {
-        name: request.name.clone(),
-        tier: request.to.clone(),
-    };
+    let wanted = PromoteRequest { name: request.name.clone(), tier: request.to.clone() };
     let answer: PublishAnswer = server.post(paths::ADMIN_PROMOTE, &wanted)?;
     show(format, "promoted", &answer)
 }
@@ -189,9 +168,7 @@ fn list_machines(server: &Server, format: Format) -> Result<()> {
         return output::json(&machines);
     }
     let rows = machines.into_iter().map(|machine| {
-        let applied = machine
-            .applied
-            .map_or_else(|| "-".to_owned(), |applied| applied.name);
+        let applied = machine.applied.map_or_else(|| "-".to_owned(), |applied| applied.name);
         vec![
             machine.machine_id,
             machine.hostname,
@@ -204,29 +181,14 @@ fn list_machines(server: &Server, format: Format) -> Result<()> {
             machine.last_event.unwrap_or_else(|| "-".to_owned()),
         ]
     });
-    let header = [
-        "id",
-        "host",
-        "tier",
-        "kernel",
-        "state",
-        "livepatch",
-        "taint",
-        "last seen",
-        "last event",
-    ];
+    let header = ["id", "host", "tier", "kernel", "state", "livepatch", "taint", "last seen", "last event"];
     output::table(&header, rows.collect(), "No machine has enrolled.")
 }
 
 fn read(path: &Path, largest: u64) -> Result<Vec<u8>> {
-    let size = fs::metadata(path)
-        .with_context(|| format!("{} cannot be read", path.display()))?
-        .len();
+    let size = fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?.len();
     if size > largest {
-        bail!(
-            "{} has {size} bytes, more than the {largest} allowed",
-            path.display()
-        );
+        bail!("{} has {size} bytes, more than the {largest} allowed", path.display());
     }
     fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }

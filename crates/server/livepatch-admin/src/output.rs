@@ -13,9 +13,7 @@ pub(crate) fn json(document: &impl Serialize) -> Result<()> {
 /// A line for people. A closed pipe is an error here, and the end of the program in `main`.
 pub(crate) fn line(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .context("cannot write to standard output")
+    writeln!(out, "{text}").and_then(|()| out.flush()).context("cannot write to standard output")
 }
 
 /// A note beside the answer.
@@ -30,9 +28,7 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Res
         return line(empty);
     }
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(header.iter().map(|name| name.to_uppercase()));
+    table.load_style(presets::NOTHING).set_header(header.iter().map(|name| name.to_uppercase()));
     for row in rows {
         // What machines report about themselves must not steer the operator's terminal.
         table.add_row(row.into_iter().map(|cell| cell.replace(char::is_control, " ")));
@@ -43,10 +39,6 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Res
 
 /// Whether the reader of standard output went away.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let causes = error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>());
-    causes
-        .into_iter()
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.into_iter().any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -30,11 +30,7 @@ impl FromStr for Period {
             true => digits.parse().map_err(|_| PeriodError)?,
             false => return Err(PeriodError),
         };
-        count
-            .checked_mul(seconds)
-            .filter(|total| *total > 0)
-            .map(Self)
-            .ok_or(PeriodError)
+        count.checked_mul(seconds).filter(|total| *total > 0).map(Self).ok_or(PeriodError)
     }
 }
 
@@ -44,33 +40,18 @@ mod tests {
 
     #[test]
     fn units_count() {
-        for (text, seconds) in [
-            ("1s", 1),
-            ("45m", 2700),
-            ("12h", 43_200),
-            ("30d", 2_592_000),
-            ("2w", 1_209_600),
-        ] {
+        for (text, seconds) in
+            [("1s", 1), ("45m", 2700), ("12h", 43_200), ("30d", 2_592_000), ("2w", 1_209_600)]
+        {
             assert_eq!(text.parse(), Ok(Period(seconds)), "{text}");
         }
     }
 
     #[test]
     fn other_texts_are_refused() {
-        for text in [
-            "",
-            "30",
-            "d",
-            "0d",
-            "-1d",
-            "+1d",
-            "1.5h",
-            "30dd",
-            "30 d",
-            "1y",
-            "99999999999999999999d",
-            "é",
-        ] {
+        for text in
+            ["", "30", "d", "0d", "-1d", "+1d", "1.5h", "30dd", "30 d", "1y", "99999999999999999999d", "é"]
+        {
             assert_eq!(text.parse::<Period>(), Err(PeriodError), "{text}");
         }
     }

@@ -45,9 +45,7 @@ impl Server {
         let key = read_key(key_file)?;
         // An error only means that one is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
@@ -56,18 +54,11 @@ impl Server {
             .user_agent(concat!("livepatch-admin/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls)
             .build();
-        Ok(Self {
-            agent: agent.into(),
-            url: url.clone(),
-            authorization: format!("Bearer {key}"),
-        })
+        Ok(Self { agent: agent.into(), url: url.clone(), authorization: format!("Bearer {key}") })
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let request = self
-            .agent
-            .get(self.at(path))
-            .header("authorization", &self.authorization);
+        let request = self.agent.get(self.at(path)).header("authorization", &self.authorization);
         self.read(request.call())
     }
 
@@ -77,10 +68,7 @@ impl Server {
     }
 
     pub(crate) fn send<T: DeserializeOwned>(&self, path: &str, content_type: &str, body: &[u8]) -> Result<T> {
-        let request = self
-            .agent
-            .post(self.at(path))
-            .header("authorization", &self.authorization);
+        let request = self.agent.post(self.at(path)).header("authorization", &self.authorization);
         self.read(request.header("content-type", content_type).send(body))
     }
 
@@ -90,17 +78,10 @@ impl Server {
 
     fn read<T: DeserializeOwned>(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<T> {
         let mut response = outcome.with_context(|| {
-            format!(
-                "the server at {} cannot be reached; is it running, and is --server right?",
-                self.url
-            )
+            format!("the server at {} cannot be reached; is it running, and is --server right?", self.url)
         })?;
         let status = response.status();
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(LARGEST_ANSWER)
-            .read_to_vec();
+        let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
         let body = body.context("the server's answer broke off")?;
         if !status.is_success() {
             return Err(self.explain(status, &body));
@@ -112,10 +93,7 @@ impl Server {
     fn explain(&self, status: StatusCode, body: &[u8]) -> anyhow::Error {
         match serde_json::from_slice::<ApiError>(body) {
             Ok(error) if error.code == ErrorCode::Unauthorized => {
-                anyhow!(
-                    "{error} (the server at {} does not take the key of --key-file)",
-                    self.url
-                )
+                anyhow!("{error} (the server at {} does not take the key of --key-file)", self.url)
             }
             Ok(error) => anyhow!("{error}"),
             Err(_) => anyhow!("{} answered {status}; is it a livepatch server?", self.url),
@@ -133,10 +111,7 @@ fn read_key(path: &Path) -> Result<String> {
         .with_context(|| format!("the key file {} cannot be read", path.display()))?;
     let key = text.trim();
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        bail!(
-            "{} is no key file: one line expected, as the server wrote it",
-            path.display()
-        );
+        bail!("{} is no key file: one line expected, as the server wrote it", path.display());
     }
     Ok(key.to_owned())
 }

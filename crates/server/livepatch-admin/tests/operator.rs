@@ -29,10 +29,8 @@ static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
 /// `livepatch-server` beside our own program. Cargo builds only this crate's programs for this test, so ask for it.
 static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "livepatch-server"])
-        .status()
-        .unwrap();
+    let built =
+        Command::new(cargo).args(["build", "--quiet", "--package", "livepatch-server"]).status().unwrap();
     assert!(built.success());
     let path = Path::new(env!("CARGO_BIN_EXE_livepatch-admin")).with_file_name("livepatch-server");
     assert!(path.is_file(), "{} is missing", path.display());
@@ -56,15 +54,9 @@ impl Site {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Self {
-            directory,
-            url,
-            server,
-        }
+        Self { directory, url, server }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -90,10 +82,7 @@ impl Site {
     /// What was said on standard error when it failed, with status 1.
     fn refused(&self, arguments: &[&str]) -> String {
         let output = self.admin(arguments);
-        assert_eq!(
-            (output.status.code(), output.stdout.as_slice()),
-            (Some(1), &b""[..])
-        );
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]));
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("livepatch-admin: "), "{said}");
         said
@@ -103,11 +92,7 @@ impl Site {
     fn build(&self) {
         let signed = livepatch_module::sign(&module(), &KEY).unwrap();
         fs::write(self.path("module.ko"), &signed).unwrap();
-        fs::write(
-            self.path("manifest.json"),
-            manifest(&signed).to_canonical_bytes().unwrap(),
-        )
-        .unwrap();
+        fs::write(self.path("manifest.json"), manifest(&signed).to_canonical_bytes().unwrap()).unwrap();
         fs::write(self.path("cert.pem"), KEY.certificate().to_pem()).unwrap();
     }
 
@@ -117,15 +102,8 @@ impl Site {
 
     fn publish_arguments(&self) -> [String; 6] {
         let path = |name: &str| self.path(name).to_str().unwrap().to_owned();
-        [
-            "publish",
-            &path("module.ko"),
-            "--manifest",
-            &path("manifest.json"),
-            "--tier",
-            "edge",
-        ]
-        .map(str::to_owned)
+        ["publish", &path("module.ko"), "--manifest", &path("manifest.json"), "--tier", "edge"]
+            .map(str::to_owned)
     }
 }
 
@@ -189,11 +167,7 @@ fn manifest(module: &[u8]) -> Manifest {
             vermagic: format!("{RELEASE} SMP "),
             signer: Some(Digest::of(KEY.certificate().to_der())),
         },
-        fixes: vec![Fix {
-            id: "CVE-2026-93146".into(),
-            summary: "offsets".into(),
-            source: None,
-        }],
+        fixes: vec![Fix { id: "CVE-2026-93146".into(), summary: "offsets".into(), source: None }],
         objects: vec![],
         provenance: Provenance {
             builder: "0.1.0".into(),
@@ -213,18 +187,8 @@ fn from_certificate_to_promotion() {
 
     let certificate = site.path("cert.pem");
     let added: CertificateAdded = site.json(&["certificate", "add", certificate.to_str().unwrap()]);
-    let created: TokenCreated = site.json(&[
-        "token",
-        "create",
-        "--tier",
-        "edge",
-        "--uses",
-        "3",
-        "--expires",
-        "30d",
-        "--note",
-        "lab",
-    ]);
+    let created: TokenCreated =
+        site.json(&["token", "create", "--tier", "edge", "--uses", "3", "--expires", "30d", "--note", "lab"]);
     let token: livepatch_api::EnrolmentToken = created.token.parse().unwrap();
     assert_eq!(token.trust_anchor, added.trust_anchor);
     // In text form the token stands alone on standard output, for scripts.
@@ -233,9 +197,7 @@ fn from_certificate_to_promotion() {
     let tokens: Vec<TokenSummary> = site.json(&["token", "list"]);
     assert_eq!(tokens.len(), 2);
     assert!(
-        tokens
-            .iter()
-            .any(|token| token.uses == Some(3) && token.expires.is_some() && token.note == "lab")
+        tokens.iter().any(|token| token.uses == Some(3) && token.expires.is_some() && token.note == "lab")
     );
     let table = site.done(&["token", "list"]);
     assert!(
@@ -246,15 +208,9 @@ fn from_certificate_to_promotion() {
     assert_eq!(site.done(&["livepatch", "list"]), "Nothing is published.\n");
     let arguments = site.publish_arguments();
     let answer: PublishAnswer = site.json(&arguments.each_ref().map(String::as_str));
-    assert_eq!(
-        (answer.name.as_str(), answer.tiers.as_slice()),
-        (NAME, &["edge".to_owned()][..])
-    );
+    assert_eq!((answer.name.as_str(), answer.tiers.as_slice()), (NAME, &["edge".to_owned()][..]));
     let said = site.done(&["promote", NAME, "--to", "beta"]);
-    assert_eq!(
-        said,
-        format!("promoted {NAME} version 1: available to edge, beta (targets version 3)\n")
-    );
+    assert_eq!(said, format!("promoted {NAME} version 1: available to edge, beta (targets version 3)\n"));
     let list: Vec<LivepatchSummary> = site.json(&["livepatch", "list"]);
     assert_eq!(list[0].tiers, ["edge", "beta"]);
     let table = site.done(&["livepatch", "list"]);
@@ -274,19 +230,9 @@ fn publishing_confirms_on_one_line() {
     site.add_certificate();
     let arguments = site.publish_arguments();
     let output = site.admin(&arguments.each_ref().map(String::as_str));
-    let (out, notes) = (
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    );
-    assert_eq!(
-        out,
-        format!("published {NAME} version 1: available to edge (targets version 2)\n")
-    );
-    assert_eq!(
-        (notes.lines().count(), notes.contains(NAME)),
-        (1, true),
-        "{notes}"
-    );
+    let (out, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(out, format!("published {NAME} version 1: available to edge (targets version 2)\n"));
+    assert_eq!((notes.lines().count(), notes.contains(NAME)), (1, true), "{notes}");
 }
 
 #[test]
@@ -310,11 +256,7 @@ fn failures_say_what_to_do() {
     fs::write(site.path("manifest.json"), unsigned.to_canonical_bytes().unwrap()).unwrap();
     assert!(site.refused(&arguments).contains("livepatch-build sign"));
     // Signed, says the manifest; the server looks itself.
-    fs::write(
-        site.path("manifest.json"),
-        manifest(&module()).to_canonical_bytes().unwrap(),
-    )
-    .unwrap();
+    fs::write(site.path("manifest.json"), manifest(&module()).to_canonical_bytes().unwrap()).unwrap();
     assert!(site.refused(&arguments).contains("not signed"));
     fs::write(site.path("module.ko"), signed).unwrap();
     fs::write(site.path("manifest.json"), "{}").unwrap();
@@ -352,11 +294,8 @@ fn wrong_key_and_absent_server() {
 
 #[test]
 fn usage_has_its_own_status() {
-    let status = |arguments: &[&str]| {
-        admin("http://127.0.0.1:9", Path::new("/nowhere"), arguments)
-            .status
-            .code()
-    };
+    let status =
+        |arguments: &[&str]| admin("http://127.0.0.1:9", Path::new("/nowhere"), arguments).status.code();
     assert_eq!(status(&["--help"]), Some(0));
     for arguments in [
         &[][..],

@@ -18,12 +18,7 @@ const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Metadata that do not expire while a test runs, whatever moment they were signed at.
 pub(crate) fn lasting() -> Lifetimes {
-    Lifetimes {
-        root: CENTURY,
-        targets: CENTURY,
-        snapshot: CENTURY,
-        timestamp: CENTURY,
-    }
+    Lifetimes { root: CENTURY, targets: CENTURY, snapshot: CENTURY, timestamp: CENTURY }
 }
 
 /// A site: repository, keys, and a machine's memory of it.
@@ -40,10 +35,7 @@ impl Site {
 
     /// An empty repository with these lifetimes, signed at that moment.
     pub(crate) fn with(lifetimes: Lifetimes, now: SystemTime) -> (Self, Publisher) {
-        let site = Self {
-            directory: tempfile::tempdir().unwrap(),
-            lifetimes,
-        };
+        let site = Self { directory: tempfile::tempdir().unwrap(), lifetimes };
         let publisher = Publisher::create(&site.repository(), &site.keys(), lifetimes, now).unwrap();
         (site, publisher)
     }
@@ -110,10 +102,8 @@ impl Site {
 
     /// A second publisher's repository with the same keys and the same state: what a thief of keys could make.
     pub(crate) fn twin(&self) -> (PathBuf, PathBuf) {
-        let (repository, keys) = (
-            self.directory.path().join("twin"),
-            self.directory.path().join("twin-keys"),
-        );
+        let (repository, keys) =
+            (self.directory.path().join("twin"), self.directory.path().join("twin-keys"));
         copy_tree(&self.repository(), &repository);
         copy_tree(&self.keys(), &keys);
         (repository, keys)
@@ -138,11 +128,7 @@ pub(crate) fn livepatch(version: u32) -> (Vec<u8>, Manifest) {
             vermagic: "6.1.0-55-cloud-amd64 SMP preempt mod_unload modversions".into(),
             signer: Some(Digest::of(b"certificate")),
         },
-        fixes: vec![Fix {
-            id: "CVE-2026-93146".into(),
-            summary: "offsets".into(),
-            source: None,
-        }],
+        fixes: vec![Fix { id: "CVE-2026-93146".into(), summary: "offsets".into(), source: None }],
         objects: vec![],
         provenance: Provenance {
             builder: "0.1.0".into(),
@@ -168,9 +154,7 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
 }
 
 fn only_entry(directory: &Path) -> PathBuf {
-    let mut entries = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let mut entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let entry = entries.next().unwrap();
     assert!(entries.next().is_none());
     entry
