@@ -12,17 +12,8 @@ use std::{
 /// Boots guests: QEMU, the guest's programs, and depmod for unpacked kernels.
 const VM: [&str; 4] = ["qemu-system-x86", "busybox-static", "kmod", "e2fsprogs"];
 /// Compiles parts of kernels: what Debian's kernel packages build with, and objtool's library.
-const BUILDER: [&str; 9] = [
-    "gcc-12",
-    "make",
-    "binutils",
-    "bc",
-    "bison",
-    "flex",
-    "libelf-dev",
-    "libssl-dev",
-    "xz-utils",
-];
+const BUILDER: [&str; 9] =
+    ["gcc-12", "make", "binutils", "bc", "bison", "flex", "libelf-dev", "libssl-dev", "xz-utils"];
 
 /// What the demo and the tests need.
 pub(crate) fn needed() -> Vec<&'static str> {
@@ -57,10 +48,7 @@ pub(crate) fn ensure(packages: &[&'static str], log: &Path, step: &Step) -> Resu
 /// When apt fails, with its log's path.
 pub(crate) fn update(log: &Path, step: &Step) -> Result<()> {
     step.progress("apt-get update");
-    run_logged(as_root("apt-get")?.args(["update", "-q"]), log, &|line| {
-        step.progress(line)
-    })
-    .map(drop)
+    run_logged(as_root("apt-get")?.args(["update", "-q"]), log, &|line| step.progress(line)).map(drop)
 }
 
 /// Fetches the package index when there is none.
@@ -84,10 +72,7 @@ pub(crate) fn versions(package: &str) -> Result<Vec<String>> {
 /// # Errors
 /// When apt-cache cannot be run.
 pub(crate) fn names(prefix: &str) -> Result<Vec<String>> {
-    Ok(query("apt-cache", &["pkgnames", prefix])?
-        .lines()
-        .map(str::to_owned)
-        .collect())
+    Ok(query("apt-cache", &["pkgnames", prefix])?.lines().map(str::to_owned).collect())
 }
 
 /// Lines are `package | version | source`.
@@ -103,37 +88,24 @@ fn parse_madison(text: &str) -> Vec<String> {
 }
 
 fn missing(packages: &[&'static str]) -> Result<Vec<&'static str>> {
-    let known = query(
-        "dpkg-query",
-        &[&["-W", "-f", "${Package} ${db:Status-Status}\n"], packages].concat(),
-    )?;
-    Ok(packages
-        .iter()
-        .copied()
-        .filter(|package| !is_installed(&known, package))
-        .collect())
+    let known = query("dpkg-query", &[&["-W", "-f", "${Package} ${db:Status-Status}\n"], packages].concat())?;
+    Ok(packages.iter().copied().filter(|package| !is_installed(&known, package)).collect())
 }
 
 fn is_installed(known: &str, package: &str) -> bool {
-    known
-        .lines()
-        .any(|line| line.split_once(' ') == Some((package, "installed")))
+    known.lines().any(|line| line.split_once(' ') == Some((package, "installed")))
 }
 
 /// Whether `apt-get update` was ever run here; images of containers come without.
 fn has_index() -> bool {
     fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
-        entries
-            .flatten()
-            .any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
     })
 }
 
 fn install(packages: &[&'static str], log: &Path, step: &Step) -> Result<()> {
     let mut command = as_root("apt-get")?;
-    command
-        .args(["install", "-y", "-q", "--no-install-recommends"])
-        .args(packages);
+    command.args(["install", "-y", "-q", "--no-install-recommends"]).args(packages);
     run_logged(&mut command, log, &|line| step.progress(line)).map(drop)
 }
 
@@ -142,13 +114,7 @@ fn as_root(program: &str) -> Result<Command> {
     let uid = query("id", &["-u"])?;
     let mut command = if uid.trim() == "0" {
         Command::new(program)
-    } else if Command::new("sudo")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok()
-    {
+    } else if Command::new("sudo").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok() {
         let mut sudo = Command::new("sudo");
         sudo.args(["env", "DEBIAN_FRONTEND=noninteractive", program]);
         sudo

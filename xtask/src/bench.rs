@@ -64,10 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn print(results: &[Measurement]) {
-    println!(
-        "{:<28} {:>10} {:>10} {:>7} {:>7}",
-        "what", "value", "reference", "ratio", "budget"
-    );
+    println!("{:<28} {:>10} {:>10} {:>7} {:>7}", "what", "value", "reference", "ratio", "budget");
     for result in results {
         println!(
             "{:<28} {:>8.2} {} {:>8.2} {} {:>7.2} {:>7.2} {}",
@@ -122,26 +119,12 @@ fn build() -> Result<Measurement> {
             .with_context(|| format!("report.json lacks timings.{name}"))
     };
     let reference = seconds("compile_original")? + seconds("compile_patched")? + seconds("kbuild")?;
-    Ok(Measurement::new(
-        "build-one-file",
-        seconds("total")?,
-        "s",
-        reference,
-        BUILD_BUDGET,
-    ))
+    Ok(Measurement::new("build-one-file", seconds("total")?, "s", reference, BUILD_BUDGET))
 }
 
 impl Measurement {
     fn new(name: &str, value: f64, unit: &'static str, reference: f64, budget: f64) -> Self {
         let ratio = value / reference;
-        Self {
-            name: name.to_owned(),
-            value,
-            unit,
-            reference,
-            ratio,
-            budget,
-            ok: ratio <= budget,
-        }
+        Self { name: name.to_owned(), value, unit, reference, ratio, budget, ok: ratio <= budget }
     }
 }

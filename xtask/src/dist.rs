@@ -31,14 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let programs = workspace::build_programs(&log, step)?;
         if options.release {
             let mut command = workspace::cargo();
-            command.args([
-                "build",
-                "--release",
-                "--package",
-                "livepatch",
-                "--package",
-                "livepatch-agent",
-            ]);
+            command.args(["build", "--release", "--package", "livepatch", "--package", "livepatch-agent"]);
             run_logged(&mut command, &log, &|line| step.progress(line))?;
         }
         Ok(programs)
@@ -63,26 +56,15 @@ pub(crate) fn client_package(binaries: &Path, output: &Path) -> Result<PathBuf> 
     let log = output.join("dist.log");
     let tree = tempfile::tempdir_in(output)?;
     let root = tree.path();
-    for (program, place) in [
-        ("livepatchd", "usr/sbin/livepatchd"),
-        ("livepatch", "usr/bin/livepatch"),
-    ] {
+    for (program, place) in [("livepatchd", "usr/sbin/livepatchd"), ("livepatch", "usr/bin/livepatch")] {
         install(&binaries.join(program), &root.join(place), 0o755)?;
         run_logged(Command::new("strip").arg(root.join(place)), &log, &|_| {})?;
     }
-    install(
-        &workspace_root().join(UNIT),
-        &root.join("lib/systemd/system/livepatchd.service"),
-        0o644,
-    )?;
+    install(&workspace_root().join(UNIT), &root.join("lib/systemd/system/livepatchd.service"), 0o644)?;
     let configuration = workspace_root().join(CONFIGURATION);
     if configuration.is_file() {
         install(&configuration, &root.join("etc/livepatch/livepatchd.toml"), 0o644)?;
-        write(
-            &root.join("DEBIAN/conffiles"),
-            "/etc/livepatch/livepatchd.toml\n",
-            0o644,
-        )?;
+        write(&root.join("DEBIAN/conffiles"), "/etc/livepatch/livepatchd.toml\n", 0o644)?;
     }
     write(&root.join("DEBIAN/control"), &control(), 0o644)?;
     write(&root.join("DEBIAN/postinst"), POSTINST, 0o755)?;
@@ -92,10 +74,7 @@ pub(crate) fn client_package(binaries: &Path, output: &Path) -> Result<PathBuf> 
 
     let package = output.join(format!("livepatch_{}_amd64.deb", env!("CARGO_PKG_VERSION")));
     let mut command = Command::new("dpkg-deb");
-    command
-        .args(["--root-owner-group", "-Zxz", "--build"])
-        .arg(root)
-        .arg(&package);
+    command.args(["--root-owner-group", "-Zxz", "--build"]).arg(root).arg(&package);
     run_logged(&mut command, &log, &|_| {})?;
     Ok(package)
 }

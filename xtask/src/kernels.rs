@@ -28,11 +28,9 @@ pub(crate) fn offered_version(release: &str) -> Result<Option<String>> {
     let images = apt::versions(&format!("linux-image-{release}"))?;
     let debug = apt::versions(&format!("linux-image-{release}-dbg"))?;
     let headers = apt::versions(&format!("linux-headers-{release}"))?;
-    Ok(images.into_iter().find(|version| {
-        [&sources, &debug, &headers]
-            .iter()
-            .all(|list| list.contains(version))
-    }))
+    Ok(images
+        .into_iter()
+        .find(|version| [&sources, &debug, &headers].iter().all(|list| list.contains(version))))
 }
 
 /// The newest kernel of the cloud flavour that is offered whole.

@@ -19,11 +19,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    about = "Tasks for developers of Open Livepatch",
-    version
-)]
+#[command(name = "cargo xtask", about = "Tasks for developers of Open Livepatch", version)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

@@ -36,18 +36,12 @@ impl Narrator {
     /// With a spinner when standard error is a terminal and this is no CI.
     pub(crate) fn new() -> Self {
         let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-        Self {
-            bars: !ci && std::io::stderr().is_terminal(),
-            records: Vec::new(),
-        }
+        Self { bars: !ci && std::io::stderr().is_terminal(), records: Vec::new() }
     }
 
     /// Does something and prints its line: name, note, time.
     pub(crate) fn step<T>(&mut self, name: &str, work: impl FnOnce(&Step) -> Result<T>) -> Result<T> {
-        let step = Step {
-            bar: self.bars.then(|| spinner(name)),
-            note: RefCell::default(),
-        };
+        let step = Step { bar: self.bars.then(|| spinner(name)), note: RefCell::default() };
         if !self.bars {
             eprintln!("… {name}");
         }
@@ -62,10 +56,7 @@ impl Narrator {
         for line in step.note.into_inner().lines() {
             eprintln!("  {line}");
         }
-        self.records.push(Record {
-            name: name.to_owned(),
-            seconds,
-        });
+        self.records.push(Record { name: name.to_owned(), seconds });
         result
     }
 

@@ -41,9 +41,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Format, rules, lints, licences.
 fn check(narrator: &mut Narrator) -> Result<()> {
-    narrator.open_step("cargo fmt --check", || {
-        visible(workspace::cargo().args(["fmt", "--all", "--check"]))
-    })?;
+    narrator
+        .open_step("cargo fmt --check", || visible(workspace::cargo().args(["fmt", "--all", "--check"])))?;
     narrator.open_step("cargo xtask tidy", tidy::run)?;
     let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     narrator.open_step("cargo clippy", || visible(workspace::cargo().args(lints)))?;
@@ -54,15 +53,7 @@ fn check(narrator: &mut Narrator) -> Result<()> {
         return Ok(());
     }
     // Without 'advisories', which changes with the day and wants the network.
-    let deny = [
-        "deny",
-        "--log-level",
-        "error",
-        "check",
-        "bans",
-        "licenses",
-        "sources",
-    ];
+    let deny = ["deny", "--log-level", "error", "check", "bans", "licenses", "sources"];
     narrator.open_step("cargo deny", || visible(workspace::cargo().args(deny)))
 }
 
@@ -78,10 +69,7 @@ fn prepare(narrator: &mut Narrator, log: &Path) -> Result<String> {
             let offered = offered.context(
                 "Debian's package index offers no 6.1 cloud kernel with image, headers, dbg and source",
             )?;
-            step.note(format!(
-                "{} ({}), the newest that is offered whole",
-                offered.release, offered.version
-            ));
+            step.note(format!("{} ({}), the newest that is offered whole", offered.release, offered.version));
             Ok(offered.release)
         })?,
     };
@@ -89,9 +77,7 @@ fn prepare(narrator: &mut Narrator, log: &Path) -> Result<String> {
         let hear = |line: &str| step.progress(line);
         Builder::new(&programs, log, &hear).add_kernel(&release)
     })?;
-    narrator.step("build the example livepatch", |_| {
-        Prepared::for_kernel(&programs, Some(&release))
-    })?;
+    narrator.step("build the example livepatch", |_| Prepared::for_kernel(&programs, Some(&release)))?;
     Ok(release)
 }
 
@@ -159,11 +145,7 @@ impl Runner {
 }
 
 fn quick_profile() -> &'static str {
-    if env::var_os("CI").is_some_and(|value| !value.is_empty()) {
-        "ci"
-    } else {
-        "default"
-    }
+    if env::var_os("CI").is_some_and(|value| !value.is_empty()) { "ci" } else { "default" }
 }
 
 fn has_subcommand(name: &str) -> bool {
@@ -178,10 +160,7 @@ fn has_subcommand(name: &str) -> bool {
 
 /// Runs a command whose words people want to see as they come.
 fn visible(command: &mut Command) -> Result<()> {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("cannot run {command:?}"))?;
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
         bail!("{} ended with {status}", format!("{command:?}").replace('"', ""));
     }

@@ -42,8 +42,6 @@ pub(crate) fn target_directory() -> PathBuf {
 /// The compiler's, with the log's path.
 pub(crate) fn build_programs(log: &Path, step: &Step) -> Result<Programs> {
     // The dots of a plain cargo build are lines on standard error here.
-    run_logged(cargo().args(["build", "--workspace", "--bins"]), log, &|line| {
-        step.progress(line)
-    })?;
+    run_logged(cargo().args(["build", "--workspace", "--bins"]), log, &|line| step.progress(line))?;
     Programs::find()
 }

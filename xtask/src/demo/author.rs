@@ -16,22 +16,17 @@ impl Demo {
     /// Step 3, first half.
     pub(super) fn prepare_kernel(&mut self) -> Result<(CachedKernel, f64)> {
         let (programs, log, release) = (&self.programs, &self.log, &self.choice.release);
-        self.narrator
-            .step(&format!("3 prepare the kernel {release}"), |step| {
-                let downloading = Cell::new(0.0);
-                let hear = |line: &str| {
-                    step.progress(line);
-                    downloading.set(downloading.get() + download_seconds(line).unwrap_or(0.0));
-                };
-                Builder::new(programs, log, &hear).add_kernel(release)?;
-                let kernel = CachedKernel::find(Some(release))?;
-                step.note(format!(
-                    "{}, {:.1} s of it downloads",
-                    kernel.directory.display(),
-                    downloading.get()
-                ));
-                Ok((kernel, downloading.get()))
-            })
+        self.narrator.step(&format!("3 prepare the kernel {release}"), |step| {
+            let downloading = Cell::new(0.0);
+            let hear = |line: &str| {
+                step.progress(line);
+                downloading.set(downloading.get() + download_seconds(line).unwrap_or(0.0));
+            };
+            Builder::new(programs, log, &hear).add_kernel(release)?;
+            let kernel = CachedKernel::find(Some(release))?;
+            step.note(format!("{}, {:.1} s of it downloads", kernel.directory.display(), downloading.get()));
+            Ok((kernel, downloading.get()))
+        })
     }
 
     /// Step 3, second half: the patch, the module.
@@ -53,11 +48,8 @@ impl Demo {
             Builder::new(programs, log, &hear).build(&request, &directory)?;
             let manifest = Builder::manifest(&directory)?;
             for object in &manifest.objects {
-                let names: Vec<&str> = object
-                    .functions
-                    .iter()
-                    .map(|function| function.name.as_str())
-                    .collect();
+                let names: Vec<&str> =
+                    object.functions.iter().map(|function| function.name.as_str()).collect();
                 step.note(format!("replaces in {}: {}", object.name, names.join(", ")));
             }
             Ok(Built { manifest, directory })
@@ -71,22 +63,16 @@ impl Demo {
         };
         let patch = self.directory.join("fix.patch");
         let (programs, log) = (&self.programs, &self.log);
-        self.narrator
-            .step("3 take the fix out of the source packages", |step| {
-                let hear = |line: &str| step.progress(line);
-                let request = FixRequest {
-                    package: SOURCE,
-                    from,
-                    to,
-                    files: &[file],
-                };
-                Builder::new(programs, log, &hear).extract_fix(&request, &patch)?;
-                step.note(format!(
-                    "{file}, {from} to {to}: {} lines",
-                    fs::read_to_string(&patch)?.lines().count()
-                ));
-                Ok(())
-            })?;
+        self.narrator.step("3 take the fix out of the source packages", |step| {
+            let hear = |line: &str| step.progress(line);
+            let request = FixRequest { package: SOURCE, from, to, files: &[file] };
+            Builder::new(programs, log, &hear).extract_fix(&request, &patch)?;
+            step.note(format!(
+                "{file}, {from} to {to}: {} lines",
+                fs::read_to_string(&patch)?.lines().count()
+            ));
+            Ok(())
+        })?;
         Ok(patch)
     }
 
@@ -101,39 +87,24 @@ impl Demo {
             builder.sign(&built.directory, &keys)
         })?;
         let server_log = self.directory.join("server.log");
-        let site = self
-            .narrator
-            .step("4 start livepatch-server, trust the key", |step| {
-                let site = Site::start(programs, data, &server_log)?;
-                site.add_certificate(&keys.join("cert.pem"))?;
-                step.note(format!(
-                    "{} (SQLite, a directory, a TUF repository with fresh keys)",
-                    site.url()
-                ));
-                Ok(site)
-            })?;
-        let published = self
-            .narrator
-            .step(&format!("4 publish to the tier {TIER}"), |step| {
-                let published = site.publish(&built.directory, TIER)?;
-                step.note(format!(
-                    "{}, TUF targets version {}",
-                    published.name, published.targets_version
-                ));
-                Ok(published)
-            })?;
+        let site = self.narrator.step("4 start livepatch-server, trust the key", |step| {
+            let site = Site::start(programs, data, &server_log)?;
+            site.add_certificate(&keys.join("cert.pem"))?;
+            step.note(format!("{} (SQLite, a directory, a TUF repository with fresh keys)", site.url()));
+            Ok(site)
+        })?;
+        let published = self.narrator.step(&format!("4 publish to the tier {TIER}"), |step| {
+            let published = site.publish(&built.directory, TIER)?;
+            step.note(format!("{}, TUF targets version {}", published.name, published.targets_version));
+            Ok(published)
+        })?;
         Ok((site, published))
     }
 }
 
 /// `fetch NAME: VERSION, SIZE [12.3 s]`, as the builder says after a download.
 fn download_seconds(line: &str) -> Option<f64> {
-    line.strip_prefix("fetch ")?
-        .rsplit_once('[')?
-        .1
-        .strip_suffix(" s]")?
-        .parse()
-        .ok()
+    line.strip_prefix("fetch ")?.rsplit_once('[')?.1.strip_suffix(" s]")?.parse().ok()
 }
 
 #[cfg(test)]
@@ -142,10 +113,7 @@ mod tests {
 
     #[test]
     fn the_time_of_a_download_is_understood() {
-        assert_eq!(
-            download_seconds("fetch linux-image-6.1.0-55: 6.1.192-1, 25 MiB [1.5 s]"),
-            Some(1.5)
-        );
+        assert_eq!(download_seconds("fetch linux-image-6.1.0-55: 6.1.192-1, 25 MiB [1.5 s]"), Some(1.5));
         assert_eq!(download_seconds("unpack the image [2.0 s]"), None);
     }
 }

@@ -75,19 +75,11 @@ impl Fix {
         let Origin::Packages { from, to, .. } = self.origin else {
             return None;
         };
-        Some(FixSource {
-            package: SOURCE.to_owned(),
-            from: from.to_owned(),
-            to: to.to_owned(),
-        })
+        Some(FixSource { package: SOURCE.to_owned(), from: from.to_owned(), to: to.to_owned() })
     }
 }
 
-const PERL: Needs = Needs {
-    modules: &["loop"],
-    programs: &["/usr/bin/perl"],
-    ext4_image: false,
-};
+const PERL: Needs = Needs { modules: &["loop"], programs: &["/usr/bin/perl"], ext4_image: false };
 
 /// Every fix, best first.
 pub(crate) fn known() -> [Fix; 4] {
@@ -103,11 +95,7 @@ pub(crate) fn known() -> [Fix; 4] {
                 changelog_mark: "#1154101",
             },
             reproducer: "ext4-mballoc.sh",
-            needs: Needs {
-                modules: &["loop"],
-                programs: &[],
-                ext4_image: true,
-            },
+            needs: Needs { modules: &["loop"], programs: &[], ext4_image: true },
         },
         Fix {
             id: "CVE-2026-93146",
@@ -138,15 +126,9 @@ pub(crate) fn known() -> [Fix; 4] {
         Fix {
             id: "example-proc-cmdline",
             summary: "our own example: /proc/cmdline says that the kernel is livepatched",
-            origin: Origin::Example {
-                patch: "proc-cmdline.patch",
-            },
+            origin: Origin::Example { patch: "proc-cmdline.patch" },
             reproducer: "proc-cmdline.sh",
-            needs: Needs {
-                modules: &[],
-                programs: &[],
-                ext4_image: false,
-            },
+            needs: Needs { modules: &[], programs: &[], ext4_image: false },
         },
     ]
 }
@@ -157,19 +139,11 @@ pub(crate) fn known() -> [Fix; 4] {
 /// When there is none; the message says what is missing for each.
 pub(crate) fn choose(wanted: Option<&str>) -> Result<Choice> {
     let mut refused = Vec::new();
-    for fix in known()
-        .into_iter()
-        .filter(|fix| wanted.is_none_or(|id| fix.id == id))
-    {
+    for fix in known().into_iter().filter(|fix| wanted.is_none_or(|id| fix.id == id)) {
         match kernel_for(&fix)? {
             Ok((release, version)) => {
                 let why = reason(wanted, &refused);
-                return Ok(Choice {
-                    fix,
-                    release,
-                    version,
-                    why,
-                });
+                return Ok(Choice { fix, release, version, why });
             }
             Err(missing) => refused.push(format!("{}: {missing}", fix.id)),
         }
@@ -194,9 +168,7 @@ fn reason(wanted: Option<&str>, refused: &[String]) -> String {
 /// The kernel to show a fix on, or what the index lacks.
 fn kernel_for(fix: &Fix) -> Result<Result<(String, String), String>> {
     match fix.origin {
-        Origin::Packages {
-            release, from, to, ..
-        } => {
+        Origin::Packages { release, from, to, .. } => {
             if kernels::offered_version(release)?.as_deref() != Some(from) {
                 return Ok(Err(format!(
                     "image, headers, dbg and {SOURCE} of {release} ({from}) are not all offered"
@@ -223,19 +195,12 @@ mod tests {
     fn every_fix_has_its_files() {
         for fix in known() {
             assert!(
-                workspace_root()
-                    .join("examples/reproducers")
-                    .join(fix.reproducer)
-                    .is_file(),
+                workspace_root().join("examples/reproducers").join(fix.reproducer).is_file(),
                 "{}",
                 fix.id
             );
             if let Origin::Example { patch } = fix.origin {
-                assert!(
-                    workspace_root().join("examples/patches").join(patch).is_file(),
-                    "{}",
-                    fix.id
-                );
+                assert!(workspace_root().join("examples/patches").join(patch).is_file(), "{}", fix.id);
             }
         }
     }

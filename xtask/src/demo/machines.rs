@@ -19,28 +19,24 @@ impl Demo {
     pub(super) fn crash(&mut self, kernel: &CachedKernel) -> Result<Crash> {
         let artefacts = self.directory.join("unpatched");
         let fix = &self.choice.fix;
-        self.narrator
-            .step("5 boot the stock kernel and run the reproducer", |step| {
-                fs::create_dir_all(&artefacts)?;
-                let builder = GuestBuilder::for_kernel(kernel).artefacts(&artefacts);
-                let guest = reproducer::install(builder, fix, &artefacts)?.boot()?;
-                step.progress("reproducer");
-                let verdict = reproducer::run(&guest)?;
-                step.note(format!("the stock kernel is {}", verdict.words));
-                let oops = guest.oops();
-                if let Some(oops) = &oops {
-                    step.note(&oops.message);
-                }
-                ensure!(
-                    verdict.vulnerable,
-                    "the stock kernel should show the bug and does not; console: {}",
-                    guest.console_path().display()
-                );
-                Ok(Crash {
-                    verdict: verdict.words,
-                    oops,
-                })
-            })
+        self.narrator.step("5 boot the stock kernel and run the reproducer", |step| {
+            fs::create_dir_all(&artefacts)?;
+            let builder = GuestBuilder::for_kernel(kernel).artefacts(&artefacts);
+            let guest = reproducer::install(builder, fix, &artefacts)?.boot()?;
+            step.progress("reproducer");
+            let verdict = reproducer::run(&guest)?;
+            step.note(format!("the stock kernel is {}", verdict.words));
+            let oops = guest.oops();
+            if let Some(oops) = &oops {
+                step.note(&oops.message);
+            }
+            ensure!(
+                verdict.vulnerable,
+                "the stock kernel should show the bug and does not; console: {}",
+                guest.console_path().display()
+            );
+            Ok(Crash { verdict: verdict.words, oops })
+        })
     }
 
     /// Steps 5, second half, and 6: the same kernel with the client in it.
@@ -60,18 +56,16 @@ impl Demo {
         let after_apply = machine.kernel_state()?;
         expect_applied(&after_apply, &built.manifest)?;
 
-        let verdict = self
-            .narrator
-            .step("6 run the reproducer on the livepatched kernel", |step| {
-                let verdict = reproducer::run(machine.guest())?;
-                step.note(format!("the livepatched kernel is {}", verdict.words));
-                ensure!(
-                    !verdict.vulnerable,
-                    "the livepatch does not help; console: {}",
-                    machine.guest().console_path().display()
-                );
-                Ok(verdict)
-            })?;
+        let verdict = self.narrator.step("6 run the reproducer on the livepatched kernel", |step| {
+            let verdict = reproducer::run(machine.guest())?;
+            step.note(format!("the livepatched kernel is {}", verdict.words));
+            ensure!(
+                !verdict.vulnerable,
+                "the livepatch does not help; console: {}",
+                machine.guest().console_path().display()
+            );
+            Ok(verdict)
+        })?;
         let after_reproducer = machine.kernel_state()?;
         let (status, server) = self.show(&machine, site)?;
         let after_undo = self.undo(&machine)?;
@@ -89,26 +83,18 @@ impl Demo {
     fn boot_machine(&mut self, kernel: &CachedKernel) -> Result<Machine> {
         let (directory, log, fix) = (&self.directory, &self.log, &self.choice.fix);
         let binaries = dist::directory(&self.programs);
-        self.narrator
-            .step("5 boot it again, with the client's package installed", |step| {
-                let package = dist::client_package(&binaries, directory)?;
-                let root = directory.join("client");
-                run_logged(
-                    Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root),
-                    log,
-                    &|_| {},
-                )?;
-                step.progress("boot");
-                let artefacts = directory.join("protected");
-                fs::create_dir_all(&artefacts)?;
-                let builder = reproducer::install(Machine::builder(kernel, &artefacts), fix, &artefacts)?;
-                let machine = Machine::boot(builder, Client::Package(&root))?;
-                step.note(format!(
-                    "{}, livepatchd runs",
-                    package.file_name().unwrap_or_default().display()
-                ));
-                Ok(machine)
-            })
+        self.narrator.step("5 boot it again, with the client's package installed", |step| {
+            let package = dist::client_package(&binaries, directory)?;
+            let root = directory.join("client");
+            run_logged(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root), log, &|_| {})?;
+            step.progress("boot");
+            let artefacts = directory.join("protected");
+            fs::create_dir_all(&artefacts)?;
+            let builder = reproducer::install(Machine::builder(kernel, &artefacts), fix, &artefacts)?;
+            let machine = Machine::boot(builder, Client::Package(&root))?;
+            step.note(format!("{}, livepatchd runs", package.file_name().unwrap_or_default().display()));
+            Ok(machine)
+        })
     }
 
     fn enable(&mut self, machine: &Machine, site: &Site) -> Result<()> {
@@ -135,11 +121,7 @@ impl Demo {
     fn show(&mut self, machine: &Machine, site: &Site) -> Result<(Value, MachineSummary)> {
         let (text, table, status, server) = self.narrator.step("6 ask the client and the server", |_| {
             let text = machine.livepatch("status")?.stdout;
-            let server = site
-                .machines()?
-                .into_iter()
-                .next()
-                .context("the server knows no machine")?;
+            let server = site.machines()?.into_iter().next().context("the server knows no machine")?;
             Ok((text, site.machine_table()?, machine.status()?, server))
         })?;
         eprintln!("    on the machine, livepatch status:");
@@ -177,15 +159,9 @@ impl Demo {
 
 /// The kernel itself must say that the livepatch is in.
 fn expect_applied(state: &KernelState, manifest: &Manifest) -> Result<()> {
-    let livepatch = state
-        .livepatches
-        .iter()
-        .find(|livepatch| livepatch.name == manifest.name);
+    let livepatch = state.livepatches.iter().find(|livepatch| livepatch.name == manifest.name);
     let livepatch =
         livepatch.with_context(|| format!("{} is not in /sys/kernel/livepatch: {state:?}", manifest.name))?;
-    ensure!(
-        livepatch.enabled && !livepatch.transition,
-        "the transition is not complete: {livepatch:?}"
-    );
+    ensure!(livepatch.enabled && !livepatch.transition, "the transition is not complete: {livepatch:?}");
     Ok(())
 }

@@ -65,30 +65,18 @@ impl Demo {
         let mut narrator = Narrator::new();
         let directory = workspace::fresh_directory("demo")?;
         let log = directory.join("demo.log");
-        narrator.step("1 Debian packages", |step| {
-            apt::ensure(&apt::needed(), &log, step)
-        })?;
+        narrator.step("1 Debian packages", |step| apt::ensure(&apt::needed(), &log, step))?;
         let choice = narrator.step("2 a real kernel, a real bug and its real fix", |step| {
             apt::ensure_index(&log, step)?;
             let choice = fixes::choose(options.fix.as_deref())?;
             step.note(format!("{}: {}", choice.fix.id, choice.fix.summary));
-            step.note(format!(
-                "kernel {} ({}); {}",
-                choice.release, choice.version, choice.why
-            ));
+            step.note(format!("kernel {} ({}); {}", choice.release, choice.version, choice.why));
             Ok(choice)
         })?;
         let programs = narrator.step("  Open Livepatch's own programs (cargo build)", |step| {
             workspace::build_programs(&log, step)
         })?;
-        Ok(Self {
-            narrator,
-            directory,
-            log,
-            choice,
-            programs,
-            downloading: 0.0,
-        })
+        Ok(Self { narrator, directory, log, choice, programs, downloading: 0.0 })
     }
 
     /// Steps 3 to 7.
@@ -159,10 +147,7 @@ impl Demo {
             eprintln!("  {:<62} {:>7.1} s", record.name, record.seconds);
         }
         eprintln!("  {:<62} {:>7.1} s", "total", report.total_seconds);
-        eprintln!(
-            "  {:<62} {:>7.1} s",
-            "of it downloading kernel packages", report.downloading_seconds
-        );
+        eprintln!("  {:<62} {:>7.1} s", "of it downloading kernel packages", report.downloading_seconds);
         eprintln!("\nreport: {}", self.directory.join("report.json").display());
     }
 }

@@ -91,12 +91,9 @@ impl FixReport {
     pub(crate) fn of(choice: &Choice) -> Self {
         let fix = &choice.fix;
         let (files, changelog) = match fix.origin {
-            Origin::Packages {
-                to,
-                file,
-                changelog_mark,
-                ..
-            } => (vec![file.to_owned()], changelog_line(to, changelog_mark)),
+            Origin::Packages { to, file, changelog_mark, .. } => {
+                (vec![file.to_owned()], changelog_line(to, changelog_mark))
+            }
             Origin::Example { patch } => (vec![format!("examples/patches/{patch}")], None),
         };
         Self {
@@ -120,18 +117,12 @@ impl Report {
 
 /// The line of the distribution's changelog that belongs to the fix, from the source package in the cache.
 fn changelog_line(version: &str, mark: &str) -> Option<String> {
-    let package = cache_directory()
-        .join("downloads")
-        .join(format!("{SOURCE}_{version}_all.deb"));
+    let package = cache_directory().join("downloads").join(format!("{SOURCE}_{version}_all.deb"));
     let inside = format!("./usr/share/doc/{SOURCE}/changelog.Debian.gz");
     let script =
         r#"dpkg-deb --fsys-tarfile "$1" | tar -xO --occurrence=1 "$2" | zcat | grep -F -m 1 -e "$3""#;
     let mut command = Command::new("sh");
-    command
-        .args(["-c", script, "sh"])
-        .arg(package)
-        .args([&inside, mark])
-        .stderr(Stdio::null());
+    command.args(["-c", script, "sh"]).arg(package).args([&inside, mark]).stderr(Stdio::null());
     let line = String::from_utf8(command.output().ok()?.stdout).ok()?;
     let line = line.trim().trim_start_matches(['*', '-', ' ']);
     (!line.is_empty()).then(|| line.to_owned())

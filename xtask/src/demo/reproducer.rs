@@ -23,11 +23,7 @@ pub(crate) struct Verdict {
 
 /// Puts the reproducer and what it needs into a guest. `scratch` takes the image.
 pub(crate) fn install(mut builder: GuestBuilder, fix: &Fix, scratch: &Path) -> Result<GuestBuilder> {
-    builder = builder.file(
-        workspace_root().join("examples/reproducers").join(fix.reproducer),
-        SCRIPT,
-        0o755,
-    );
+    builder = builder.file(workspace_root().join("examples/reproducers").join(fix.reproducer), SCRIPT, 0o755);
     for module in fix.needs.modules {
         builder = builder.module(module);
     }
@@ -44,9 +40,7 @@ pub(crate) fn install(mut builder: GuestBuilder, fix: &Fix, scratch: &Path) -> R
 pub(crate) fn run(guest: &Guest) -> Result<Verdict> {
     let output = match guest.run(&format!("{SCRIPT} {IMAGE}"), LIMIT) {
         Ok(output) => output,
-        Err(VmError::Gone {
-            exit: Exit::Panicked, ..
-        }) => return Ok(dead(guest, "kernel panic")),
+        Err(VmError::Gone { exit: Exit::Panicked, .. }) => return Ok(dead(guest, "kernel panic")),
         Err(VmError::TimedOut { .. }) if guest.oops().is_some() => return Ok(dead(guest, "the guest hangs")),
         Err(error) => return Err(error).context("the reproducer did not end"),
     };
@@ -58,43 +52,24 @@ pub(crate) fn run(guest: &Guest) -> Result<Verdict> {
         .unwrap_or_default()
         .to_owned();
     match output.status {
-        0 => Ok(Verdict {
-            vulnerable: false,
-            words,
-        }),
-        VULNERABLE => Ok(Verdict {
-            vulnerable: true,
-            words,
-        }),
-        status => bail!(
-            "the reproducer could not tell (status {status}): {words}\n{}",
-            output.stderr
-        ),
+        0 => Ok(Verdict { vulnerable: false, words }),
+        VULNERABLE => Ok(Verdict { vulnerable: true, words }),
+        status => bail!("the reproducer could not tell (status {status}): {words}\n{}", output.stderr),
     }
 }
 
 fn dead(guest: &Guest, how: &str) -> Verdict {
     let place = guest.oops().and_then(|oops| oops.location).unwrap_or_default();
-    Verdict {
-        vulnerable: true,
-        words: format!("vulnerable ({how}, {place})"),
-    }
+    Verdict { vulnerable: true, words: format!("vulnerable ({how}, {place})") }
 }
 
 fn ext4_image(scratch: &Path) -> Result<std::path::PathBuf> {
     let image = scratch.join("ext4.img");
     let mut command = Command::new("mke2fs");
     // Not in every user's path.
-    command.env(
-        "PATH",
-        format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()),
-    );
-    let output = command
-        .args(["-q", "-F", "-t", "ext4"])
-        .arg(&image)
-        .arg("16M")
-        .output()
-        .context("mke2fs")?;
+    command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
+    let output =
+        command.args(["-q", "-F", "-t", "ext4"]).arg(&image).arg("16M").output().context("mke2fs")?;
     if !output.status.success() {
         bail!("mke2fs failed: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -18,10 +18,7 @@ const OWNED: [(&str, &[&str]); 6] = [
     ("sqlx", &["livepatch-store"]),
     ("axum", &["livepatch-server"]),
     // The ELF library: one crate reads published modules, the others take kernels and objects apart.
-    (
-        "object",
-        &["livepatch-module", "livepatch-diff", "livepatch-build"],
-    ),
+    ("object", &["livepatch-module", "livepatch-diff", "livepatch-build"]),
     ("rsa", &["livepatch-module"]),
     ("ureq", &["livepatch-agent", "livepatch-admin"]),
 ];
@@ -69,32 +66,20 @@ struct Target {
 
 /// The crates, from `cargo metadata`.
 pub(super) fn members() -> Result<Vec<Member>> {
-    let output = cargo()
-        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
-        .output()?;
+    let output = cargo().args(["metadata", "--format-version", "1", "--no-deps", "--locked"]).output()?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     let metadata: Metadata = serde_json::from_slice(&output.stdout).context("cargo metadata's answer")?;
     let root = metadata.workspace_root;
-    metadata
-        .packages
-        .into_iter()
-        .map(|package| member(&root, package))
-        .collect()
+    metadata.packages.into_iter().map(|package| member(&root, package)).collect()
 }
 
 fn member(root: &std::path::Path, package: Package) -> Result<Member> {
     let manifest = fs::read_to_string(&package.manifest_path)?;
     let directory = package.manifest_path.parent().unwrap_or(root).to_owned();
     let inside = directory.strip_prefix(root).unwrap_or(&directory);
-    let parts: Vec<_> = inside
-        .iter()
-        .map(|part| part.to_string_lossy().into_owned())
-        .collect();
+    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     let group = match parts.as_slice() {
         [crates, group, _] if crates == "crates" => group.clone(),
         _ => XTASK.to_owned(),
@@ -103,32 +88,20 @@ fn member(root: &std::path::Path, package: Package) -> Result<Member> {
         name: package.name,
         directory,
         group,
-        has_library: package
-            .targets
-            .iter()
-            .any(|target| target.kind.iter().any(|kind| kind == "lib")),
+        has_library: package.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "lib")),
         inherits_lints: manifest.contains("[lints]\nworkspace = true"),
-        dependencies: package
-            .dependencies
-            .into_iter()
-            .map(|dependency| dependency.name)
-            .collect(),
+        dependencies: package.dependencies.into_iter().map(|dependency| dependency.name).collect(),
     })
 }
 
 /// Every violation, one line each.
 pub(super) fn check(members: &[Member]) -> Vec<String> {
-    let by_name: BTreeMap<&str, &Member> = members
-        .iter()
-        .map(|member| (member.name.as_str(), member))
-        .collect();
+    let by_name: BTreeMap<&str, &Member> =
+        members.iter().map(|member| (member.name.as_str(), member)).collect();
     let mut wrong = Vec::new();
     for member in members {
         if !member.inherits_lints {
-            wrong.push(format!(
-                "{}: Cargo.toml lacks '[lints] workspace = true'",
-                member.name
-            ));
+            wrong.push(format!("{}: Cargo.toml lacks '[lints] workspace = true'", member.name));
         }
         for dependency in &member.dependencies {
             let problem = match by_name.get(dependency.as_str()) {
@@ -148,10 +121,7 @@ fn direction(from: &Member, to: &Member) -> Option<String> {
         || (from.group == to.group && from.group != GROUND)
         || (from.group == XTASK && to.group == TESTING);
     if !allowed {
-        return Some(format!(
-            "{} may not depend on {}; groups meet only in ground",
-            from.group, to.group
-        ));
+        return Some(format!("{} may not depend on {}; groups meet only in ground", from.group, to.group));
     }
     (!to.has_library).then(|| "it is a program without a library".to_owned())
 }
@@ -200,26 +170,13 @@ mod tests {
     #[test]
     fn each_rule_bites() {
         for (name, group, dependency, word) in [
-            (
-                "livepatch-server",
-                "server",
-                "livepatch-agent",
-                "groups meet only in ground",
-            ),
-            (
-                "livepatch-cve",
-                GROUND,
-                "livepatch-agent",
-                "groups meet only in ground",
-            ),
+            ("livepatch-server", "server", "livepatch-agent", "groups meet only in ground"),
+            ("livepatch-cve", GROUND, "livepatch-agent", "groups meet only in ground"),
             ("livepatch-server", "server", "tough", "only livepatch-trust"),
             ("livepatch-cve", GROUND, "tokio", "no executor"),
         ] {
             let wrong = check(&workspace(member(name, group, &[dependency])));
-            assert!(
-                wrong.len() == 1 && wrong[0].contains(word),
-                "{name} → {dependency}: {wrong:?}"
-            );
+            assert!(wrong.len() == 1 && wrong[0].contains(word), "{name} → {dependency}: {wrong:?}");
         }
     }
 

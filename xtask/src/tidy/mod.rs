@@ -14,23 +14,13 @@ pub(crate) fn run() -> Result<()> {
     let members = crates::members()?;
     let files = sources::files(&workspace_root(), &members)?;
     let mut wrong = crates::check(&members);
-    wrong.extend(sources::check(
-        &files,
-        &sources::listed_exceptions(&workspace_root()),
-    ));
+    wrong.extend(sources::check(&files, &sources::listed_exceptions(&workspace_root())));
     for violation in &wrong {
         eprintln!("tidy: {violation}");
     }
     if !wrong.is_empty() {
-        bail!(
-            "{} violation(s) of the workspace's rules; xtask/src/tidy says what they are for",
-            wrong.len()
-        );
+        bail!("{} violation(s) of the workspace's rules; xtask/src/tidy says what they are for", wrong.len());
     }
-    eprintln!(
-        "tidy: {} crates and {} source files keep the rules",
-        members.len(),
-        files.len()
-    );
+    eprintln!("tidy: {} crates and {} source files keep the rules", members.len(), files.len());
     Ok(())
 }

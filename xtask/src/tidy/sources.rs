@@ -15,11 +15,8 @@ const EXCEPTIONS: &str = "ARCHITECTURE.md";
 const UNSAFE_ALLOWANCE: &str = concat!("allow(", "unsafe_code");
 const CLOCKS: [&str; 2] = [concat!("SystemTime", "::now"), concat!("Instant", "::now")];
 /// Loading a module is the one act that cannot be taken back, so one crate does it.
-const LOADER_CALLS: [&str; 3] = [
-    concat!("finit_", "module("),
-    concat!("init_", "module("),
-    concat!("delete_", "module("),
-];
+const LOADER_CALLS: [&str; 3] =
+    [concat!("finit_", "module("), concat!("init_", "module("), concat!("delete_", "module(")];
 const LOADER: &str = "livepatch-host";
 
 /// A source file.
@@ -39,12 +36,7 @@ pub(super) fn files(root: &Path, members: &[Member]) -> Result<Vec<Source>> {
         for path in rust_files(&member.directory)? {
             let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             let path = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            found.push(Source {
-                path,
-                crate_name: member.name.clone(),
-                group: member.group.clone(),
-                text,
-            });
+            found.push(Source { path, crate_name: member.name.clone(), group: member.group.clone(), text });
         }
     }
     Ok(found)
@@ -58,22 +50,11 @@ pub(super) fn listed_exceptions(root: &Path) -> String {
 /// Every violation, one line each.
 pub(super) fn check(files: &[Source], exceptions: &str) -> Vec<String> {
     let broken = |file: &Source| {
-        [
-            length(file),
-            front_door(file),
-            unlisted_unsafe(file, exceptions),
-            clock(file),
-            loader(file),
-        ]
+        [length(file), front_door(file), unlisted_unsafe(file, exceptions), clock(file), loader(file)]
     };
     files
         .iter()
-        .flat_map(|file| {
-            broken(file)
-                .into_iter()
-                .flatten()
-                .map(|rule| format!("{}: {rule}", file.path))
-        })
+        .flat_map(|file| broken(file).into_iter().flatten().map(|rule| format!("{}: {rule}", file.path)))
         .collect()
 }
 
@@ -83,9 +64,7 @@ fn length(file: &Source) -> Option<String> {
 }
 
 fn front_door(file: &Source) -> Option<String> {
-    let is_door = ["lib.rs", "main.rs"]
-        .iter()
-        .any(|name| file.path.ends_with(&format!("/{name}")));
+    let is_door = ["lib.rs", "main.rs"].iter().any(|name| file.path.ends_with(&format!("/{name}")));
     let text = file.text.trim_start();
     (is_door && !text.starts_with("//! "))
         .then(|| "a front door begins with a module comment (//!)".to_owned())
@@ -106,11 +85,9 @@ fn clock(file: &Source) -> Option<String> {
 }
 
 fn loader(file: &Source) -> Option<String> {
-    let call = LOADER_CALLS.iter().find(|call| {
-        file.text
-            .lines()
-            .any(|line| is_code(line) && line.contains(*call))
-    })?;
+    let call = LOADER_CALLS
+        .iter()
+        .find(|call| file.text.lines().any(|line| is_code(line) && line.contains(*call)))?;
     (file.crate_name != LOADER).then(|| format!("{call}): only {LOADER} loads and unloads modules"))
 }
 
@@ -139,12 +116,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str, group: &str, text: &str) -> Source {
-        Source {
-            path: path.into(),
-            crate_name: "livepatch-x".into(),
-            group: group.into(),
-            text: text.into(),
-        }
+        Source { path: path.into(), crate_name: "livepatch-x".into(), group: group.into(), text: text.into() }
     }
 
     #[test]
@@ -153,26 +125,11 @@ mod tests {
         let clock = format!("let t = {}();", CLOCKS[0]);
         let call = format!("    {}file)", LOADER_CALLS[0]);
         for (path, group, text, word) in [
-            (
-                "crates/x/src/long.rs",
-                "server",
-                "//\n".repeat(LONGEST + 1).as_str(),
-                "lines",
-            ),
+            ("crates/x/src/long.rs", "server", "//\n".repeat(LONGEST + 1).as_str(), "lines"),
             ("crates/x/src/lib.rs", "server", "mod a;\n", "module comment"),
             ("crates/x/src/a.rs", "client", allowance.as_str(), "unsafe"),
-            (
-                "crates/x/src/a.rs",
-                "ground",
-                clock.as_str(),
-                "time as an argument",
-            ),
-            (
-                "crates/x/src/a.rs",
-                "client",
-                call.as_str(),
-                "only livepatch-host",
-            ),
+            ("crates/x/src/a.rs", "ground", clock.as_str(), "time as an argument"),
+            ("crates/x/src/a.rs", "client", call.as_str(), "only livepatch-host"),
         ] {
             let wrong = check(&[source(path, group, text)], "");
             assert!(wrong.len() == 1 && wrong[0].contains(word), "{path}: {wrong:?}");
@@ -182,17 +139,8 @@ mod tests {
     #[test]
     fn listed_and_tested_things_pass() {
         let listed = source("crates/x/src/a.rs", "client", &format!("#![{UNSAFE_ALLOWANCE})]"));
-        let tested = source(
-            "crates/y/src/b.rs",
-            "ground",
-            &format!("#[cfg(test)]\nmod tests {{ {}() }}", CLOCKS[1]),
-        );
-        assert!(
-            check(
-                &[listed, tested],
-                "* `crates/x/src/a.rs`: the call has no safe wrapper"
-            )
-            .is_empty()
-        );
+        let tested =
+            source("crates/y/src/b.rs", "ground", &format!("#[cfg(test)]\nmod tests {{ {}() }}", CLOCKS[1]));
+        assert!(check(&[listed, tested], "* `crates/x/src/a.rs`: the call has no safe wrapper").is_empty());
     }
 }

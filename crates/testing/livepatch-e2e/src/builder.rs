@@ -48,11 +48,7 @@ pub struct FixRequest<'a> {
 impl<'a> Builder<'a> {
     /// A builder that appends what its commands say to `log` and calls `hear` with each line.
     pub fn new(programs: &'a Programs, log: impl Into<PathBuf>, hear: &'a dyn Fn(&str)) -> Self {
-        Self {
-            programs,
-            log: log.into(),
-            hear,
-        }
+        Self { programs, log: log.into(), hear }
     }
 
     /// Fetches and prepares a kernel; quick when the cache has it.
@@ -60,8 +56,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// The command's own, with the log's path; so for all of them.
     pub fn add_kernel(&self, release: &str) -> Result<()> {
-        self.run(self.command().args(["kernel", "add", release]))
-            .map(drop)
+        self.run(self.command().args(["kernel", "add", release])).map(drop)
     }
 
     /// Takes a fix out of two source packages and writes it as a patch.
@@ -92,21 +87,10 @@ impl<'a> Builder<'a> {
         let mut command = self.command();
         command.args(["build", "--kernel", request.release, "--fix", request.fix]);
         if let Some(source) = request.source {
-            command
-                .arg("--fix-source")
-                .arg(format!("{}:{}:{}", source.package, source.from, source.to));
+            command.arg("--fix-source").arg(format!("{}:{}:{}", source.package, source.from, source.to));
         }
-        command
-            .arg("--livepatch-version")
-            .arg(request.version.to_string());
-        self.run(
-            command
-                .arg("--patch")
-                .arg(request.patch)
-                .arg("--output")
-                .arg(output),
-        )
-        .map(drop)
+        command.arg("--livepatch-version").arg(request.version.to_string());
+        self.run(command.arg("--patch").arg(request.patch).arg("--output").arg(output)).map(drop)
     }
 
     /// Makes a module-signing key: `key.pem` and `cert.pem` in `output`.
@@ -115,9 +99,7 @@ impl<'a> Builder<'a> {
     /// The command's own.
     pub fn generate_key(&self, common_name: &str, output: &Path) -> Result<()> {
         let mut command = self.command();
-        command
-            .args(["key", "generate", "--common-name", common_name, "--output"])
-            .arg(output);
+        command.args(["key", "generate", "--common-name", common_name, "--output"]).arg(output);
         self.run(&mut command).map(drop)
     }
 
@@ -127,13 +109,8 @@ impl<'a> Builder<'a> {
     /// The command's own.
     pub fn sign(&self, directory: &Path, keys: &Path) -> Result<()> {
         let mut command = self.command();
-        command
-            .arg("sign")
-            .arg(directory)
-            .arg("--key")
-            .arg(keys.join("key.pem"));
-        self.run(command.arg("--certificate").arg(keys.join("cert.pem")))
-            .map(drop)
+        command.arg("sign").arg(directory).arg("--key").arg(keys.join("key.pem"));
+        self.run(command.arg("--certificate").arg(keys.join("cert.pem"))).map(drop)
     }
 
     /// The manifest in a build's output directory.

@@ -82,10 +82,9 @@ impl KernelState {
                     transition: transition == "1",
                     functions: Vec::new(),
                 }),
-                ["function", object, function] => livepatches
-                    .last_mut()?
-                    .functions
-                    .push(format!("{object}/{function}")),
+                ["function", object, function] => {
+                    livepatches.last_mut()?.functions.push(format!("{object}/{function}"))
+                }
                 ["module", name] => modules.push(name.to_owned()),
                 _ => return None,
             }
@@ -104,10 +103,7 @@ impl KernelState {
 
 /// Hex digits to bytes.
 fn bytes(hex: &str) -> Option<Vec<u8>> {
-    (0..hex.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok())
-        .collect()
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect()
 }
 
 #[cfg(test)]
@@ -125,14 +121,8 @@ mod tests {
         let state = KernelState::parse(&text).unwrap();
         assert_eq!(state.build_id.to_string(), "3b".repeat(20));
         assert_eq!(state.taint_letters, "OEK");
-        assert_eq!(
-            state.livepatches[0].functions,
-            ["vmlinux/ext4_mb_load_buddy_gfp,0"]
-        );
+        assert_eq!(state.livepatches[0].functions, ["vmlinux/ext4_mb_load_buddy_gfp,0"]);
         assert!(!state.is_untouched());
-        assert!(
-            KernelState::parse("release x\ntaint 0\n").is_none(),
-            "no build id"
-        );
+        assert!(KernelState::parse("release x\ntaint 0\n").is_none(), "no build id");
     }
 }

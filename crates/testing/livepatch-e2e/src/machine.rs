@@ -32,9 +32,7 @@ pub struct Machine {
 impl Machine {
     /// A guest of this kernel with the network on; add what the scenario needs.
     pub fn builder(kernel: &CachedKernel, artefacts: impl Into<PathBuf>) -> GuestBuilder {
-        GuestBuilder::for_kernel(kernel)
-            .network(true)
-            .artefacts(artefacts)
+        GuestBuilder::for_kernel(kernel).network(true).artefacts(artefacts)
     }
 
     /// Boots the guest and starts the daemon in it.
@@ -48,9 +46,7 @@ impl Machine {
                 .program(programs.path("livepatch"), "/usr/bin/livepatch"),
             Client::Package(directory) => builder.tree(directory)?,
         };
-        let machine = Self {
-            guest: builder.boot()?,
-        };
+        let machine = Self { guest: builder.boot()? };
         machine.start_daemon()?;
         Ok(machine)
     }
@@ -60,10 +56,8 @@ impl Machine {
     /// # Errors
     /// When its socket does not appear; the message holds its log.
     pub fn start_daemon(&self) -> Result<()> {
-        self.guest.check(
-            "mkdir -p /var/lib/livepatch /run/livepatch && chmod 700 /var/lib/livepatch",
-            SHORT,
-        )?;
+        self.guest
+            .check("mkdir -p /var/lib/livepatch /run/livepatch && chmod 700 /var/lib/livepatch", SHORT)?;
         self.guest.spawn("exec /usr/sbin/livepatchd", DAEMON_LOG)?;
         let wait = format!("for _ in $(seq 300); do [ -S {SOCKET} ] && exit 0; usleep 100000; done; exit 1");
         if self.guest.check(&wait, SHORT).is_ok() {
@@ -95,9 +89,7 @@ impl Machine {
     /// # Errors
     /// When the guest does not answer.
     pub fn livepatch(&self, arguments: &str) -> Result<Output> {
-        Ok(self
-            .guest
-            .run(&format!("/usr/bin/livepatch {arguments}"), CYCLE)?)
+        Ok(self.guest.run(&format!("/usr/bin/livepatch {arguments}"), CYCLE)?)
     }
 
     /// `livepatch status --format json`.

@@ -97,13 +97,7 @@ fn make(programs: &Programs, release: &str, patch: &Path, directory: &Path) -> R
     let (keys, build) = (directory.join(KEYS), directory.join(BUILD));
     builder.generate_key("Livepatch tests", &keys)?;
     let fix = "example-proc-cmdline=/proc/cmdline says that it is livepatched";
-    let request = BuildRequest {
-        release,
-        patch,
-        fix,
-        source: None,
-        version: 1,
-    };
+    let request = BuildRequest { release, patch, fix, source: None, version: 1 };
     builder.build(&request, &build)?;
     builder.sign(&build, &keys)
 }

@@ -12,13 +12,8 @@ use std::{
 
 /// How much of a failed command's words its error repeats; the log has them all.
 const LAST_LINES: usize = 8;
-const NAMES: [&str; 5] = [
-    "livepatch-build",
-    "livepatch-server",
-    "livepatch-admin",
-    "livepatchd",
-    "livepatch",
-];
+const NAMES: [&str; 5] =
+    ["livepatch-build", "livepatch-server", "livepatch-admin", "livepatchd", "livepatch"];
 
 /// The directory with the programs of this workspace, as `cargo build --workspace --bins` leaves them.
 #[derive(Clone, Debug)]
@@ -40,15 +35,10 @@ impl Programs {
     pub fn find() -> Result<Self> {
         let target =
             env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from);
-        let this = Self {
-            directory: target.join("debug"),
-        };
+        let this = Self { directory: target.join("debug") };
         for name in NAMES {
             if !this.path(name).is_file() {
-                bail!(
-                    "{} is not built: run 'cargo build --workspace --bins'",
-                    this.path(name).display()
-                );
+                bail!("{} is not built: run 'cargo build --workspace --bins'", this.path(name).display());
             }
         }
         Ok(this)
@@ -72,16 +62,10 @@ impl Programs {
 /// When it does not start or ends with another status than 0; the message holds the last lines and the log's path.
 pub fn run_logged(command: &mut Command, log: &Path, hear: &dyn Fn(&str)) -> Result<String> {
     let shown = format!("{command:?}").replace('"', "");
-    let mut file = File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .with_context(|| log.display().to_string())?;
+    let mut file =
+        File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
     writeln!(file, "$ {shown}")?;
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot run {shown}"))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let reader = std::thread::spawn(move || stdout.map(std::io::read_to_string).transpose());
@@ -95,30 +79,15 @@ pub fn run_logged(command: &mut Command, log: &Path, hear: &dyn Fn(&str)) -> Res
             last.pop_front();
         }
     }
-    let output = reader
-        .join()
-        .ok()
-        .context("reading its output failed")??
-        .unwrap_or_default();
+    let output = reader.join().ok().context("reading its output failed")??.unwrap_or_default();
     file.write_all(output.as_bytes())?;
     let status = child.wait()?;
     if !status.success() {
         // Some programs give their reasons on standard output.
         last.extend(
-            output
-                .lines()
-                .rev()
-                .take(LAST_LINES)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .rev()
-                .map(str::to_owned),
+            output.lines().rev().take(LAST_LINES).collect::<Vec<_>>().into_iter().rev().map(str::to_owned),
         );
-        bail!(
-            "{shown}\nended with {status}:\n{}\nlog: {}",
-            Vec::from(last).join("\n"),
-            log.display()
-        );
+        bail!("{shown}\nended with {status}:\n{}\nlog: {}", Vec::from(last).join("\n"), log.display());
     }
     Ok(output)
 }

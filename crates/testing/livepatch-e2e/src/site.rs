@@ -31,37 +31,18 @@ impl Site {
     /// # Errors
     /// When it does not say within a minute that it listens.
     pub fn start(programs: &Programs, data: &Path, log: &Path) -> Result<Self> {
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .with_context(|| log.display().to_string())?;
+        let file =
+            File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
         let mut command = programs.command("livepatch-server");
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data);
-        let mut server = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .spawn()?;
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        let mut server = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn()?;
         let line = first_line(&mut server);
-        let port = line
-            .as_deref()
-            .and_then(|line| line.trim().rsplit(':').next()?.parse().ok());
-        let mut site = Self {
-            programs: programs.clone(),
-            data: data.to_owned(),
-            log: log.to_owned(),
-            port: 0,
-            server,
-        };
+        let port = line.as_deref().and_then(|line| line.trim().rsplit(':').next()?.parse().ok());
+        let mut site =
+            Self { programs: programs.clone(), data: data.to_owned(), log: log.to_owned(), port: 0, server };
         match port {
             Some(port) => site.port = port,
-            None => bail!(
-                "livepatch-server did not start ({line:?}); log: {}",
-                log.display()
-            ),
+            None => bail!("livepatch-server did not start ({line:?}); log: {}", log.display()),
         }
         Ok(site)
     }
@@ -91,8 +72,7 @@ impl Site {
     /// # Errors
     /// The command's own; so for all of them.
     pub fn add_certificate(&self, certificate: &Path) -> Result<()> {
-        self.run(self.admin().args(["certificate", "add"]).arg(certificate))
-            .map(drop)
+        self.run(self.admin().args(["certificate", "add"]).arg(certificate)).map(drop)
     }
 
     /// Makes an enrolment token for a tier and gives its text.
@@ -158,11 +138,7 @@ impl Site {
 
     fn admin(&self) -> Command {
         let mut command = self.programs.command("livepatch-admin");
-        command
-            .arg("--server")
-            .arg(self.url())
-            .arg("--key-file")
-            .arg(self.data.join("admin.key"));
+        command.arg("--server").arg(self.url()).arg("--key-file").arg(self.data.join("admin.key"));
         command
     }
 

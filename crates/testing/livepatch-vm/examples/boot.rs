@@ -28,10 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let guest = builder.network(true).boot()?;
     for command in &commands {
         let output = guest.run(command, Duration::from_secs(60))?;
-        print!(
-            "$ {command}\n{}{}(status {})\n",
-            output.stdout, output.stderr, output.status
-        );
+        print!("$ {command}\n{}{}(status {})\n", output.stdout, output.stderr, output.status);
     }
     if let Some(oops) = guest.oops() {
         println!("oops: {oops:?}");

@@ -105,8 +105,7 @@ impl GuestBuilder {
                     pending.push(path);
                 } else if let Ok(inside) = path.strip_prefix(host) {
                     let guest = format!("/{}", inside.display());
-                    self.files
-                        .push((path.clone(), guest, metadata.permissions().mode() & 0o7777));
+                    self.files.push((path.clone(), guest, metadata.permissions().mode() & 0o7777));
                 }
             }
         }
@@ -141,10 +140,7 @@ impl GuestBuilder {
             .prefix("livepatch-vm-")
             .tempdir()
             .map_err(VmError::file("temporary directory"))?;
-        let artefacts = self
-            .artefacts
-            .clone()
-            .unwrap_or_else(|| scratch.path().to_owned());
+        let artefacts = self.artefacts.clone().unwrap_or_else(|| scratch.path().to_owned());
         fs::create_dir_all(&artefacts).map_err(VmError::file(&artefacts))?;
         let initramfs = artefacts.join("initramfs.cpio");
         fs::write(&initramfs, self.initramfs()?).map_err(VmError::file(&initramfs))?;
@@ -163,25 +159,14 @@ impl GuestBuilder {
                 return Err(error);
             }
         };
-        let guest = Guest::new(
-            State {
-                child,
-                channel,
-                next_id: 0,
-            },
-            console,
-            artefacts,
-            scratch,
-        );
+        let guest = Guest::new(State { child, channel, next_id: 0 }, console, artefacts, scratch);
         guest.wait_until_ready(BOOT_LIMIT)?;
         Ok(guest)
     }
 
     fn initramfs(&self) -> Result<Vec<u8>, VmError> {
-        let busybox = fs::read(BUSYBOX).map_err(|_| VmError::MissingProgram {
-            program: BUSYBOX,
-            package: "busybox-static",
-        })?;
+        let busybox = fs::read(BUSYBOX)
+            .map_err(|_| VmError::MissingProgram { program: BUSYBOX, package: "busybox-static" })?;
         let mut tree = Initramfs::new(busybox);
         for module in modules::closure(&self.modules, &self.all_modules())? {
             tree.module(module);
@@ -213,13 +198,7 @@ impl GuestBuilder {
     }
 
     fn start(&self, initramfs: &Path, socket: &Path, console: &Path, log: &Path) -> Result<Child, VmError> {
-        let messages = || {
-            File::options()
-                .create(true)
-                .append(true)
-                .open(log)
-                .map_err(VmError::file(log))
-        };
+        let messages = || File::options().create(true).append(true).open(log).map_err(VmError::file(log));
         // setpriv: QEMU goes when this thread does, even when it is killed.
         let mut command = Command::new("setpriv");
         command.args([
@@ -245,35 +224,16 @@ impl GuestBuilder {
         ]);
         command.args(["-device", "pvpanic-pci", "-action", "panic=exit-failure"]);
         command.arg("-serial").arg(format!("file:{}", console.display()));
-        command
-            .arg("-chardev")
-            .arg(format!("socket,id=control,path={}", socket.display()));
+        command.arg("-chardev").arg(format!("socket,id=control,path={}", socket.display()));
         command.args(["-device", "isa-serial,chardev=control"]);
         if self.network {
-            command.args([
-                "-netdev",
-                "user,id=net",
-                "-device",
-                "virtio-net-pci,netdev=net,romfile=",
-            ]);
+            command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
         }
-        command
-            .arg("-kernel")
-            .arg(&self.vmlinuz)
-            .arg("-initrd")
-            .arg(initramfs);
-        command
-            .arg("-append")
-            .arg(format!("console=ttyS0 panic=-1 loglevel=6{}", self.append));
-        command
-            .stdin(Stdio::null())
-            .stdout(messages()?)
-            .stderr(messages()?);
+        command.arg("-kernel").arg(&self.vmlinuz).arg("-initrd").arg(initramfs);
+        command.arg("-append").arg(format!("console=ttyS0 panic=-1 loglevel=6{}", self.append));
+        command.stdin(Stdio::null()).stdout(messages()?).stderr(messages()?);
         which(QEMU)?;
-        command.spawn().map_err(|source| VmError::Spawn {
-            program: "setpriv",
-            source,
-        })
+        command.spawn().map_err(|source| VmError::Spawn { program: "setpriv", source })
     }
 }
 
@@ -282,11 +242,7 @@ fn add_libraries(tree: &mut Initramfs, program: &Path) -> Result<(), VmError> {
     for library in libraries::closure(program)? {
         let guest = library.to_string_lossy();
         if !tree.has(&guest) {
-            tree.file(
-                &guest,
-                0o755,
-                fs::read(&library).map_err(VmError::file(&library))?,
-            );
+            tree.file(&guest, 0o755, fs::read(&library).map_err(VmError::file(&library))?);
         }
     }
     Ok(())
@@ -298,10 +254,7 @@ fn which(program: &'static str) -> Result<(), VmError> {
     if std::env::split_paths(&path).any(|directory| directory.join(program).is_file()) {
         return Ok(());
     }
-    Err(VmError::MissingProgram {
-        program,
-        package: "qemu-system-x86",
-    })
+    Err(VmError::MissingProgram { program, package: "qemu-system-x86" })
 }
 
 /// QEMU connects as it starts; when it does not, it has ended with a message in its log.
@@ -317,10 +270,7 @@ fn accept(listener: &UnixListener, child: &mut Child) -> Result<Channel, VmError
         let ended = child.try_wait().map_err(VmError::Channel)?.is_some();
         if ended || start.elapsed() > CONNECT_LIMIT {
             let why = "QEMU did not connect to its control socket: see qemu.log among the artefacts";
-            return Err(VmError::Channel(std::io::Error::new(
-                ErrorKind::NotConnected,
-                why,
-            )));
+            return Err(VmError::Channel(std::io::Error::new(ErrorKind::NotConnected, why)));
         }
         thread::sleep(Duration::from_millis(10));
     }

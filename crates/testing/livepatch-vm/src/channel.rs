@@ -38,10 +38,7 @@ impl Channel {
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(SLICE))?;
-        Ok(Self {
-            stream,
-            buffer: Vec::new(),
-        })
+        Ok(Self { stream, buffer: Vec::new() })
     }
 
     pub(crate) fn send(&mut self, line: &str) -> io::Result<()> {
@@ -71,32 +68,21 @@ impl Channel {
 
 impl Answer {
     pub(crate) fn to(id: u64) -> Self {
-        Self {
-            id,
-            status: None,
-            in_stderr: false,
-            stdout: String::new(),
-            stderr: String::new(),
-        }
+        Self { id, status: None, in_stderr: false, stdout: String::new(), stderr: String::new() }
     }
 
     /// Takes a line; gives (status, stdout, stderr) when the answer is complete. Lines of the answers to earlier
     /// commands, which nobody waits for any more, are skipped.
     pub(crate) fn take(&mut self, line: &str) -> Option<(i32, Vec<u8>, Vec<u8>)> {
         let mut words = line.split(' ');
-        let (verb, id) = (
-            words.next().unwrap_or(""),
-            words.next().and_then(|id| id.parse::<u64>().ok()),
-        );
+        let (verb, id) = (words.next().unwrap_or(""), words.next().and_then(|id| id.parse::<u64>().ok()));
         match (verb, id) {
             ("begin", Some(id)) if id == self.id => {
                 self.status = words.next().and_then(|status| status.parse().ok())
             }
             ("stderr", Some(id)) if id == self.id => self.in_stderr = true,
             ("end", Some(id)) if id == self.id => {
-                return self
-                    .status
-                    .map(|status| (status, decode(&self.stdout), decode(&self.stderr)));
+                return self.status.map(|status| (status, decode(&self.stdout), decode(&self.stderr)));
             }
             _ if self.status.is_none() => {}
             _ if self.in_stderr => self.stderr.push_str(line),
@@ -112,17 +98,11 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let word = group
-            .iter()
-            .enumerate()
-            .fold(0_u32, |word, (at, &byte)| word | u32::from(byte) << (16 - 8 * at));
+        let word =
+            group.iter().enumerate().fold(0_u32, |word, (at, &byte)| word | u32::from(byte) << (16 - 8 * at));
         for digit in 0..4 {
             let value = word >> (18 - 6 * digit) & 63;
-            text.push(if digit <= group.len() {
-                char::from(ALPHABET[value as usize])
-            } else {
-                '='
-            });
+            text.push(if digit <= group.len() { char::from(ALPHABET[value as usize]) } else { '=' });
         }
     }
     text
@@ -131,10 +111,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 /// Bytes that are no base64 digits are skipped.
 fn decode(text: &str) -> Vec<u8> {
     let (mut bytes, mut word, mut bits) = (Vec::with_capacity(text.len() / 4 * 3), 0_u32, 0);
-    for value in text
-        .bytes()
-        .filter_map(|byte| ALPHABET.iter().position(|&digit| digit == byte))
-    {
+    for value in text.bytes().filter_map(|byte| ALPHABET.iter().position(|&digit| digit == byte)) {
         (word, bits) = (word << 6 | value as u32, bits + 6);
         if bits >= 8 {
             bits -= 8;
@@ -151,13 +128,9 @@ mod tests {
 
     #[test]
     fn base64_vectors_of_rfc_4648() {
-        for (plain, coded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(encode(plain.as_bytes()), coded);
             assert_eq!(decode(coded), plain.as_bytes());
         }
@@ -168,17 +141,9 @@ mod tests {
     #[test]
     fn an_answer_is_complete_at_its_end_and_strangers_are_skipped() {
         let mut answer = Answer::to(2);
-        for line in [
-            "begin 1 0",
-            "Zm9v",
-            "stderr 1",
-            "end 1",
-            "begin 2 3",
-            "Zm9v",
-            "YmFy",
-            "stderr 2",
-            "Zg==",
-        ] {
+        for line in
+            ["begin 1 0", "Zm9v", "stderr 1", "end 1", "begin 2 3", "Zm9v", "YmFy", "stderr 2", "Zg=="]
+        {
             assert!(answer.take(line).is_none(), "{line}");
         }
         assert_eq!(answer.take("end 2"), Some((3, b"foobar".to_vec(), b"f".to_vec())));

@@ -23,17 +23,11 @@ const PANIC: &str = "Kernel panic - not syncing";
 
 /// The first oops in a kernel log.
 pub(crate) fn oops(log: &str) -> Option<Oops> {
-    let mut lines = log
-        .lines()
-        .skip_while(|line| !BUGS.iter().any(|bug| line.contains(bug)));
+    let mut lines = log.lines().skip_while(|line| !BUGS.iter().any(|bug| line.contains(bug)));
     let first = lines.next()?;
-    let location = lines
-        .find_map(|line| line.split_once("RIP: 0010:"))
-        .map(|(_, place)| place.trim().to_owned());
-    Some(Oops {
-        message: without_stamp(first).to_owned(),
-        location,
-    })
+    let location =
+        lines.find_map(|line| line.split_once("RIP: 0010:")).map(|(_, place)| place.trim().to_owned());
+    Some(Oops { message: without_stamp(first).to_owned(), location })
 }
 
 /// Whether the kernel gave up.
@@ -66,14 +60,8 @@ mod tests {
                    [   15.4] #PF: supervisor read access in kernel mode\n[   15.5] Oops: 0000 [#1] PREEMPT SMP PTI\n\
                    [   15.6] RIP: 0010:ext4_mb_load_buddy_gfp+0x2a/0x470\n";
         let oops = oops(log).unwrap();
-        assert_eq!(
-            oops.message,
-            "BUG: kernel NULL pointer dereference, address: 0000000000000008"
-        );
-        assert_eq!(
-            oops.location.as_deref(),
-            Some("ext4_mb_load_buddy_gfp+0x2a/0x470")
-        );
+        assert_eq!(oops.message, "BUG: kernel NULL pointer dereference, address: 0000000000000008");
+        assert_eq!(oops.location.as_deref(), Some("ext4_mb_load_buddy_gfp+0x2a/0x470"));
     }
 
     #[test]

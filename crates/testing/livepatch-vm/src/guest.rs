@@ -66,12 +66,7 @@ impl Guest {
         artefacts: PathBuf,
         scratch: tempfile::TempDir,
     ) -> Self {
-        Self {
-            state: Mutex::new(state),
-            console,
-            artefacts,
-            _scratch: scratch,
-        }
+        Self { state: Mutex::new(state), console, artefacts, _scratch: scratch }
     }
 
     /// Waits for the first program's word that it is up.
@@ -94,11 +89,7 @@ impl Guest {
         let mut answer = Answer::to(id);
         let (status, stdout, stderr) = self.listen(command, limit, |line| answer.take(line))?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(Output {
-            status,
-            stdout: text(stdout),
-            stderr: text(stderr),
-        })
+        Ok(Output { status, stdout: text(stdout), stderr: text(stderr) })
     }
 
     /// Runs a command that must succeed, and gives its standard output.
@@ -106,20 +97,12 @@ impl Guest {
     /// # Errors
     /// [`VmError::Failed`] for another status than 0, and those of [`Guest::run`].
     pub fn check(&self, command: &str, limit: Duration) -> Result<String, VmError> {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.run(command, limit)?;
+        let Output { status, stdout, stderr } = self.run(command, limit)?;
         if status == 0 {
             return Ok(stdout);
         }
-        let command = command.lines().next().unwrap_or("").to_owned();
-        Err(VmError::Failed {
-            command,
-            status,
-            output: stdout + &stderr,
-        })
+        let command = command.trim().lines().next().unwrap_or("").to_owned();
+        Err(VmError::Failed { command, status, output: stdout + &stderr })
     }
 
     /// Starts a command in the background, in a session of its own, with both outputs in the guest's file `log`.
@@ -128,11 +111,8 @@ impl Guest {
     /// As [`Guest::check`].
     pub fn spawn(&self, command: &str, log: &str) -> Result<(), VmError> {
         let quoted = command.replace('\'', r"'\''");
-        self.check(
-            &format!("setsid sh -c '{quoted}' > {log} 2>&1 < /dev/null &"),
-            Duration::from_secs(30),
-        )
-        .map(drop)
+        self.check(&format!("setsid sh -c '{quoted}' > {log} 2>&1 < /dev/null &"), Duration::from_secs(30))
+            .map(drop)
     }
 
     /// Writes a file in the guest. For large ones, [`crate::GuestBuilder::file`] is faster.
@@ -141,15 +121,9 @@ impl Guest {
     /// As [`Guest::check`].
     pub fn write_file(&self, path: &str, bytes: &[u8]) -> Result<(), VmError> {
         let limit = Duration::from_secs(30);
-        self.check(
-            &format!("mkdir -p \"$(dirname '{path}')\" && : > '{path}'"),
-            limit,
-        )?;
+        self.check(&format!("mkdir -p \"$(dirname '{path}')\" && : > '{path}'"), limit)?;
         for chunk in bytes.chunks(FILE_CHUNK) {
-            self.check(
-                &format!("echo '{}' | base64 -d >> '{path}'", encode(chunk)),
-                limit,
-            )?;
+            self.check(&format!("echo '{}' | base64 -d >> '{path}'", encode(chunk)), limit)?;
         }
         Ok(())
     }
@@ -164,9 +138,7 @@ impl Guest {
 
     /// Everything that the kernel wrote to its console so far.
     pub fn console(&self) -> String {
-        fs::read(&self.console)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        fs::read(&self.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     /// The file with the console's text.
@@ -214,13 +186,10 @@ impl Guest {
         let mut state = self.state();
         state.next_id += 1;
         let line = format!("{} {}\n", state.next_id, encode(command.as_bytes()));
-        state
-            .channel
-            .send(&line)
-            .map_err(|error| match self.exit(&mut state) {
-                Some(exit) => self.gone(exit),
-                None => VmError::Channel(error),
-            })?;
+        state.channel.send(&line).map_err(|error| match self.exit(&mut state) {
+            Some(exit) => self.gone(exit),
+            None => VmError::Channel(error),
+        })?;
         Ok(state.next_id)
     }
 
@@ -245,7 +214,7 @@ impl Guest {
                     return Err(self.gone(exit));
                 }
                 Heard::Silence if start.elapsed() > limit => {
-                    return Err(self.timed_out(what.lines().next().unwrap_or(""), limit));
+                    return Err(self.timed_out(what.trim().lines().next().unwrap_or(""), limit));
                 }
                 Heard::Silence => {}
             }
@@ -274,20 +243,11 @@ impl Guest {
     }
 
     fn gone(&self, exit: Exit) -> VmError {
-        VmError::Gone {
-            exit,
-            tail: self.tail(),
-            console: self.console.clone(),
-        }
+        VmError::Gone { exit, tail: self.tail(), console: self.console.clone() }
     }
 
     fn timed_out(&self, what: &str, limit: Duration) -> VmError {
-        VmError::TimedOut {
-            what: what.to_owned(),
-            limit,
-            tail: self.tail(),
-            console: self.console.clone(),
-        }
+        VmError::TimedOut { what: what.to_owned(), limit, tail: self.tail(), console: self.console.clone() }
     }
 
     fn tail(&self) -> String {
@@ -310,9 +270,7 @@ impl Drop for Guest {
 
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guest")
-            .field("artefacts", &self.artefacts)
-            .finish_non_exhaustive()
+        f.debug_struct("Guest").field("artefacts", &self.artefacts).finish_non_exhaustive()
     }
 }
 

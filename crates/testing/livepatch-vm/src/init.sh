@@ -44,11 +44,21 @@ answer() {
     rm -rf "$directory"
 }
 
+# busybox's 'read' forgets what it has of a line when a child ends meanwhile. So nobody is a child of the listener for
+# longer than a moment: commands are orphans, which the first process, this one, inherits and reaps.
+listen() {
+    while read -r id command; do
+        (answer "$id" "$command" < /dev/null &)
+    done
+}
+
 exec 3<> /dev/ttyS1
 stty raw -echo <&3
 echo "ready" >&3
 while :; do
-    while read -r id command <&3; do
-        answer "$id" "$command" &
+    listen <&3 &
+    while kill -0 $! 2> /dev/null; do
+        wait
+        sleep 1
     done
 done

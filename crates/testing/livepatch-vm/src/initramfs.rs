@@ -32,10 +32,7 @@ pub(crate) struct Initramfs {
 impl Initramfs {
     /// Around a statically linked busybox.
     pub(crate) fn new(busybox: Vec<u8>) -> Self {
-        let mut this = Self {
-            files: BTreeMap::new(),
-            load_order: Vec::new(),
-        };
+        let mut this = Self { files: BTreeMap::new(), load_order: Vec::new() };
         this.file("/usr/bin/busybox", 0o755, busybox);
         this.file("/init", 0o755, INIT.into());
         this.file(
@@ -44,11 +41,7 @@ impl Initramfs {
             "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n".into(),
         );
         this.file("/etc/group", 0o644, "root:x:0:\nnogroup:x:65534:\n".into());
-        this.file(
-            "/etc/hosts",
-            0o644,
-            "127.0.0.1 localhost guest\n10.0.2.2 host\n".into(),
-        );
+        this.file("/etc/hosts", 0o644, "127.0.0.1 localhost guest\n10.0.2.2 host\n".into());
         this.file("/etc/hostname", 0o644, "guest\n".into());
         this
     }
@@ -70,11 +63,7 @@ impl Initramfs {
 
     /// The archive.
     pub(crate) fn pack(mut self) -> Vec<u8> {
-        let order = self
-            .load_order
-            .iter()
-            .map(|name| format!("{name}\n"))
-            .collect::<String>();
+        let order = self.load_order.iter().map(|name| format!("{name}\n")).collect::<String>();
         self.file("/etc/modules-load", 0o644, order.into_bytes());
         let mut archive = Archive::default();
         for (name, mode) in self.directories() {
@@ -107,11 +96,7 @@ impl Initramfs {
 fn merged(path: &str) -> String {
     let name = path.trim_start_matches('/');
     let first = name.split('/').next().unwrap_or(name);
-    if MERGED.contains(&first) {
-        format!("usr/{name}")
-    } else {
-        name.to_owned()
-    }
+    if MERGED.contains(&first) { format!("usr/{name}") } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -25,11 +25,7 @@ struct Record {
 /// Where livepatch keeps what can be made again: `LIVEPATCH_CACHE`, else `$XDG_CACHE_HOME/livepatch`, else
 /// `~/.cache/livepatch`.
 pub fn cache_directory() -> PathBuf {
-    let named = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let named = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     named("LIVEPATCH_CACHE").unwrap_or_else(|| {
         named("XDG_CACHE_HOME")
             .or_else(|| named("HOME").map(|home| home.join(".cache")))
@@ -68,17 +64,12 @@ impl CachedKernel {
 
     fn at(directory: PathBuf) -> Option<Self> {
         let record: Record = serde_json::from_slice(&fs::read(directory.join("kernel.json")).ok()?).ok()?;
-        Some(Self {
-            release: record.release,
-            directory,
-        })
+        Some(Self { release: record.release, directory })
     }
 
     /// The bootable image.
     pub fn vmlinuz(&self) -> PathBuf {
-        self.directory
-            .join("image/boot")
-            .join(format!("vmlinuz-{}", self.release))
+        self.directory.join("image/boot").join(format!("vmlinuz-{}", self.release))
     }
 
     /// The module tree.

@@ -14,17 +14,12 @@ pub(crate) fn closure(program: &Path) -> Result<Vec<PathBuf>, VmError> {
         .arg(program)
         .env("LC_ALL", "C")
         .output()
-        .map_err(|source| VmError::Spawn {
-            program: "ldd",
-            source,
-        })?;
+        .map_err(|source| VmError::Spawn { program: "ldd", source })?;
     if !output.status.success() {
         return Ok(Vec::new()); // "not a dynamic executable"
     }
-    parse(&String::from_utf8_lossy(&output.stdout)).map_err(|library| VmError::NoLibrary {
-        program: program.to_owned(),
-        library,
-    })
+    parse(&String::from_utf8_lossy(&output.stdout))
+        .map_err(|library| VmError::NoLibrary { program: program.to_owned(), library })
 }
 
 /// Lines are `NAME => PATH (0x…)`, `PATH (0x…)` for the loader, `NAME (0x…)` for the kernel's vDSO.

@@ -27,10 +27,7 @@ pub(crate) fn closure(tree: &Path, names: &[String]) -> Result<Vec<ModuleFile>, 
             if builtin.lines().any(|path| is_module(path, name)) {
                 continue;
             }
-            return Err(VmError::NoModule {
-                name: name.clone(),
-                tree: tree.to_owned(),
-            });
+            return Err(VmError::NoModule { name: name.clone(), tree: tree.to_owned() });
         };
         for path in paths {
             if seen.insert(path) {
@@ -45,8 +42,7 @@ pub(crate) fn closure(tree: &Path, names: &[String]) -> Result<Vec<ModuleFile>, 
 pub(crate) fn has(tree: &Path, name: &str) -> bool {
     ["modules.dep", "modules.builtin"].iter().any(|list| {
         fs::read_to_string(tree.join(list)).is_ok_and(|text| {
-            text.lines()
-                .any(|line| is_module(line.split(':').next().unwrap_or(line), name))
+            text.lines().any(|line| is_module(line.split(':').next().unwrap_or(line), name))
         })
     })
 }
@@ -68,10 +64,7 @@ fn is_module(path: &str, name: &str) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     let stem = file.split_once(".ko").map_or(file, |(stem, _)| stem);
     stem.len() == name.len()
-        && stem
-            .bytes()
-            .zip(name.bytes())
-            .all(|(a, b)| a == b || (b"-_".contains(&a) && b"-_".contains(&b)))
+        && stem.bytes().zip(name.bytes()).all(|(a, b)| a == b || (b"-_".contains(&a) && b"-_".contains(&b)))
 }
 
 fn read_module(path: &PathBuf) -> Result<ModuleFile, VmError> {
@@ -79,18 +72,10 @@ fn read_module(path: &PathBuf) -> Result<ModuleFile, VmError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if let Some(plain) = name.strip_suffix(".xz") {
         let mut bytes = Vec::new();
-        liblzma::read::XzDecoder::new(raw.as_slice())
-            .read_to_end(&mut bytes)
-            .map_err(VmError::file(path))?;
-        return Ok(ModuleFile {
-            name: plain.to_owned(),
-            bytes,
-        });
+        liblzma::read::XzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).map_err(VmError::file(path))?;
+        return Ok(ModuleFile { name: plain.to_owned(), bytes });
     }
-    Ok(ModuleFile {
-        name: name.into_owned(),
-        bytes: raw,
-    })
+    Ok(ModuleFile { name: name.into_owned(), bytes: raw })
 }
 
 #[cfg(test)]

@@ -19,9 +19,7 @@ fn a_module_altered_in_transit_is_refused() {
         answer
     });
     let machine = scene.machine();
-    let output = machine
-        .enable(&site.create_token(TIER).unwrap(), &proxy.guest_url())
-        .unwrap();
+    let output = machine.enable(&site.create_token(TIER).unwrap(), &proxy.guest_url()).unwrap();
     assert_refused(&machine, &output, "target-altered");
 
     proxy.be_honest();

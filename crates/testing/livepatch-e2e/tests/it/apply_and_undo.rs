@@ -12,9 +12,7 @@ fn a_livepatch_is_applied_seen_and_undone() {
     let machine = scene.machine();
     assert_untouched(&machine);
 
-    let output = machine
-        .enable(&site.create_token(TIER).unwrap(), &site.guest_url())
-        .unwrap();
+    let output = machine.enable(&site.create_token(TIER).unwrap(), &site.guest_url()).unwrap();
     let state = assert_applied(&machine, &manifest, &output);
     assert_eq!(state.build_id, manifest.kernel.build_id);
     assert_eq!(
@@ -26,10 +24,7 @@ fn a_livepatch_is_applied_seen_and_undone() {
         ["vmlinux/cmdline_proc_show,1"],
         "only the function of the fix"
     );
-    assert_eq!(
-        field(&machine, "/livepatch/sha256"),
-        manifest.module.sha256.as_str()
-    );
+    assert_eq!(field(&machine, "/livepatch/sha256"), manifest.module.sha256.as_str());
     assert_eq!(field(&machine, "/state"), "soaking");
 
     let seen = site.machines().unwrap().pop().unwrap();
@@ -50,12 +45,6 @@ fn a_livepatch_is_applied_seen_and_undone() {
 #[track_caller]
 fn assert_out(machine: &livepatch_e2e::Machine) {
     let state = machine.kernel_state().unwrap();
-    assert!(
-        state.livepatches.is_empty() && state.modules.is_empty(),
-        "{state:?}"
-    );
-    assert!(
-        !command_line(machine).contains("livepatched"),
-        "the original function must run again"
-    );
+    assert!(state.livepatches.is_empty() && state.modules.is_empty(), "{state:?}");
+    assert!(!command_line(machine).contains("livepatched"), "the original function must run again");
 }

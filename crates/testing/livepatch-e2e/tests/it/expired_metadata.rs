@@ -25,9 +25,7 @@ fn expired_metadata_are_refused() {
     let proxy = Proxy::to(site.port());
     proxy.alter(move |path, answer| serve(&mirror, path, answer));
     let machine = scene.machine();
-    let output = machine
-        .enable(&site.create_token(TIER).unwrap(), &proxy.guest_url())
-        .unwrap();
+    let output = machine.enable(&site.create_token(TIER).unwrap(), &proxy.guest_url()).unwrap();
     assert_refused(&machine, &output, "metadata-expired");
 
     proxy.be_honest();
@@ -40,10 +38,7 @@ fn expired_mirror(scene: &Scene) -> PathBuf {
     let mirror = scene.directory.path().join("mirror");
     copy(&scene.data().join("repository"), &mirror.join("repository"));
     copy(&scene.data().join("keys"), &mirror.join("keys"));
-    let lifetimes = Lifetimes {
-        timestamp: DAY,
-        ..Lifetimes::default()
-    };
+    let lifetimes = Lifetimes { timestamp: DAY, ..Lifetimes::default() };
     let mut publisher = Publisher::open(&mirror.join("repository"), &mirror.join("keys"), lifetimes).unwrap();
     publisher.commit(SystemTime::now() - 10 * DAY).unwrap();
     mirror
@@ -55,10 +50,7 @@ fn serve(mirror: &Path, path: &str, answer: Answer) -> Answer {
     }
     match fs::read(mirror.join(path.trim_start_matches('/'))) {
         Ok(body) => Answer { status: 200, body },
-        Err(_) => Answer {
-            status: 404,
-            body: vec![],
-        },
+        Err(_) => Answer { status: 404, body: vec![] },
     }
 }
 

@@ -1,7 +1,7 @@
 //! End-to-end scenarios: the real programs, a real kernel in a virtual machine, one module a scenario.
 //!
-//! Every refusal is shown three ways: the client names the right code, the kernel is untouched, and the same machine
-//! takes the same livepatch once the obstacle is gone.
+//! Every refusal is shown by its own code and by a kernel that is untouched; where the obstacle can be taken away, the
+//! same machine then takes the same livepatch, so that it was the obstacle that was refused and nothing else.
 #![allow(clippy::unwrap_used, missing_docs)] // a failed expectation is the test's answer
 
 mod altered_module;

@@ -58,26 +58,15 @@ impl Proxy {
 /// One request a connection: `Connection: close` on both sides keeps this simple.
 fn relay(mut client: TcpStream, server: u16, change: &Mutex<Box<Change>>) -> std::io::Result<()> {
     let (head, body) = read_message(&mut client)?;
-    let path = head
-        .first()
-        .and_then(|line| line.split(' ').nth(1))
-        .unwrap_or("/")
-        .to_owned();
+    let path = head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or("/").to_owned();
     let mut upstream = TcpStream::connect(("127.0.0.1", server))?;
     write_message(&mut upstream, &head, &body)?;
     let (head, body) = read_message(&mut upstream)?;
-    let status = head
-        .first()
-        .and_then(|line| line.split(' ').nth(1)?.parse().ok())
-        .unwrap_or(502);
+    let status = head.first().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(502);
     let answer = change.lock().unwrap()(&path, Answer { status, body });
-    let kind = head
-        .iter()
-        .filter(|line| line.to_ascii_lowercase().starts_with("content-type:"))
-        .cloned();
-    let head: Vec<String> = std::iter::once(format!("HTTP/1.1 {} altered", answer.status))
-        .chain(kind)
-        .collect();
+    let kind = head.iter().filter(|line| line.to_ascii_lowercase().starts_with("content-type:")).cloned();
+    let head: Vec<String> =
+        std::iter::once(format!("HTTP/1.1 {} altered", answer.status)).chain(kind).collect();
     write_message(&mut client, &head, &answer.body)
 }
 
@@ -98,11 +87,7 @@ fn read_message(stream: &mut TcpStream) -> std::io::Result<(Vec<String>, Vec<u8>
             key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
         })
     };
-    assert_eq!(
-        value("transfer-encoding"),
-        None,
-        "neither client nor server sends chunks"
-    );
+    assert_eq!(value("transfer-encoding"), None, "neither client nor server sends chunks");
     let mut body = Vec::new();
     match value("content-length").and_then(|length| length.parse().ok()) {
         Some(length) => reader.take(length).read_to_end(&mut body)?,
@@ -119,11 +104,7 @@ fn write_message(stream: &mut TcpStream, head: &[String], body: &[u8]) -> std::i
         let line = line.to_ascii_lowercase();
         !line.starts_with("content-length:") && !line.starts_with("connection:")
     };
-    let mut text: String = head
-        .iter()
-        .filter(kept)
-        .map(|line| format!("{line}\r\n"))
-        .collect();
+    let mut text: String = head.iter().filter(kept).map(|line| format!("{line}\r\n")).collect();
     text += &format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     stream.write_all(text.as_bytes())?;
     stream.write_all(body)

@@ -14,15 +14,9 @@ fn rolled_back_metadata_are_refused() {
     site.publish(&scene.prepared.build(), "edge").unwrap();
     let proxy = Proxy::to(site.port());
     let machine = scene.machine();
-    let output = machine
-        .enable(&site.create_token(TIER).unwrap(), &proxy.guest_url())
-        .unwrap();
+    let output = machine.enable(&site.create_token(TIER).unwrap(), &proxy.guest_url()).unwrap();
     assert_eq!(output.status, 0, "{output:?}");
-    assert_eq!(
-        field(&machine, "/state"),
-        "nothing-to-apply",
-        "what is in tier edge is not for this machine"
-    );
+    assert_eq!(field(&machine, "/state"), "nothing-to-apply", "what is in tier edge is not for this machine");
 
     let manifest = scene.prepared.manifest().unwrap();
     site.promote(&manifest.name, TIER).unwrap();
@@ -32,11 +26,7 @@ fn rolled_back_metadata_are_refused() {
         }
         answer
     });
-    assert_refused(
-        &machine,
-        &machine.livepatch("refresh").unwrap(),
-        "metadata-rolled-back",
-    );
+    assert_refused(&machine, &machine.livepatch("refresh").unwrap(), "metadata-rolled-back");
 
     proxy.be_honest();
     let output = machine.livepatch("refresh").unwrap();

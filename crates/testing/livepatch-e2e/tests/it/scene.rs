@@ -21,22 +21,14 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let programs = Programs::find().unwrap();
         let prepared = Prepared::get(&programs).unwrap();
-        Self {
-            programs,
-            prepared,
-            directory: tempfile::tempdir().unwrap(),
-        }
+        Self { programs, prepared, directory: tempfile::tempdir().unwrap() }
     }
 
     /// The server, started on the scene's data; the first time with fresh keys and the example's certificate.
     pub(crate) fn site(&self) -> Site {
         let first = !self.data().exists();
-        let site = Site::start(
-            &self.programs,
-            &self.data(),
-            &self.directory.path().join("server.log"),
-        )
-        .unwrap();
+        let site =
+            Site::start(&self.programs, &self.data(), &self.directory.path().join("server.log")).unwrap();
         if first {
             site.add_certificate(&self.prepared.certificate()).unwrap();
         }
@@ -51,12 +43,7 @@ impl Scene {
 
     /// The repository's publisher, past the server and its checks. The server must be stopped: the keys are locked.
     pub(crate) fn publisher(&self, lifetimes: Lifetimes) -> Publisher {
-        Publisher::open(
-            &self.data().join("repository"),
-            &self.data().join("keys"),
-            lifetimes,
-        )
-        .unwrap()
+        Publisher::open(&self.data().join("repository"), &self.data().join("keys"), lifetimes).unwrap()
     }
 
     /// Publishes the example past the server's checks.
@@ -77,11 +64,7 @@ impl Scene {
 pub(crate) fn assert_refused(machine: &Machine, output: &Output, code: &str) {
     let said = format!("{}{}", output.stdout, output.stderr);
     assert_ne!(output.status, 0, "a refusal is no success: {said}");
-    assert!(
-        said.contains(code),
-        "expected {code}: {said}\n{}",
-        machine.daemon_log()
-    );
+    assert!(said.contains(code), "expected {code}: {said}\n{}", machine.daemon_log());
     let status = machine.status().unwrap();
     let known: Vec<&str> = ["/last_check/code", "/last_failure/code"]
         .iter()
@@ -111,29 +94,16 @@ pub(crate) fn assert_applied(machine: &Machine, manifest: &Manifest, output: &Ou
     };
     assert_eq!(livepatch.name, manifest.name);
     assert!(livepatch.enabled && !livepatch.transition, "{livepatch:?}");
-    assert!(
-        command_line(machine).ends_with(" livepatched"),
-        "the patched function must run"
-    );
+    assert!(command_line(machine).ends_with(" livepatched"), "the patched function must run");
     state
 }
 
 /// What the patched function of the example writes.
 pub(crate) fn command_line(machine: &Machine) -> String {
-    machine
-        .guest()
-        .read_file("/proc/cmdline")
-        .unwrap()
-        .trim_end()
-        .to_owned()
+    machine.guest().read_file("/proc/cmdline").unwrap().trim_end().to_owned()
 }
 
 /// A field of the client's status.
 pub(crate) fn field(machine: &Machine, pointer: &str) -> Value {
-    machine
-        .status()
-        .unwrap()
-        .pointer(pointer)
-        .cloned()
-        .unwrap_or_default()
+    machine.status().unwrap().pointer(pointer).cloned().unwrap_or_default()
 }

@@ -19,8 +19,6 @@ fn a_module_signed_by_a_stranger_is_refused() {
     scene.publish_unchecked(&module, &manifest);
     let site = scene.site();
     let machine = scene.machine();
-    let output = machine
-        .enable(&site.create_token(TIER).unwrap(), &site.guest_url())
-        .unwrap();
+    let output = machine.enable(&site.create_token(TIER).unwrap(), &site.guest_url()).unwrap();
     assert_refused(&machine, &output, "module-signer-unknown");
 }

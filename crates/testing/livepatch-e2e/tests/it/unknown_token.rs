@@ -17,16 +17,10 @@ fn an_unknown_token_enrols_nobody() {
     assert_ne!(output.status, 0);
     let said = format!("{}{}", output.stdout, output.stderr);
     assert!(said.contains("unknown-token"), "{said}");
-    assert!(
-        !said.contains(&guessed.secret),
-        "a secret must not be repeated: {said}"
-    );
+    assert!(!said.contains(&guessed.secret), "a secret must not be repeated: {said}");
     assert_untouched(&machine);
     assert_eq!(machine.status().unwrap()["state"], "disabled");
-    assert!(
-        site.machines().unwrap().is_empty(),
-        "the server must not know the machine"
-    );
+    assert!(site.machines().unwrap().is_empty(), "the server must not know the machine");
 
     let output = machine.enable(&good, &site.guest_url()).unwrap();
     assert_applied(&machine, &scene.prepared.manifest().unwrap(), &output);
