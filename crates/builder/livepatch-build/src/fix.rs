@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::packages::{self, PackageError};
 use similar::TextDiff;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a fix is.
 #[derive(Clone, Debug)]
@@ -69,18 +69,26 @@ fn text_of(cache: &Cache, request: &FixRequest, version: &str, file: &str) -> Re
         .package
         .strip_prefix("linux-source-")
         .ok_or_else(|| FixError::Name(request.package.clone()))?;
-    let folder = cache.sources().join(format!("{}_{version}", request.package));
-    let path = folder.join(file);
+    let file_error = |path: &Path| {
+        let path = path.to_owned();
+        move |source| FixError::File { path, source }
+    };
+    let path = cache.sources().join(format!("{}_{version}", request.package)).join(file);
     if !path.is_file() {
         let package = packages::fetch(cache, &request.package, Some(version))?;
+        let parent = path.parent().unwrap_or(&path);
+        std::fs::create_dir_all(parent).map_err(file_error(parent))?;
+        // Into its place only once it is whole: half a file would make half a fix.
+        let scratch = tempfile::tempdir_in(cache.sources()).map_err(file_error(parent))?;
         packages::unpack_source(
             &package,
             series,
             Some(file),
-            &folder,
+            scratch.path(),
             &cache.downloads().join("source.log"),
         )?;
+        std::fs::rename(scratch.path().join(file), &path).map_err(file_error(&path))?;
     }
-    let bytes = std::fs::read(&path).map_err(|source| FixError::File { path, source })?;
+    let bytes = std::fs::read(&path).map_err(file_error(&path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

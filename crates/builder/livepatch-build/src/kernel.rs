@@ -273,7 +273,7 @@ impl Preparation<'_> {
         create(&source)?;
         let inside = format!("./usr/src/linux-headers-{}", self.release);
         for name in [".config", "Module.symvers"] {
-            packages::take_file(headers, &format!("{inside}/{name}"), &source.join(name))?;
+            packages::take_file(headers, &format!("{inside}/{name}"), &source.join(name), &self.log)?;
         }
         read_text(&source.join(".config"))
     }
@@ -301,7 +301,7 @@ impl Preparation<'_> {
         let step = step("unpack vmlinux");
         create(&self.folder.join("debug"))?;
         let inside = format!("./usr/lib/debug/boot/vmlinux-{}", self.release);
-        packages::take_file(package, &inside, &self.folder.join("debug/vmlinux"))?;
+        packages::take_file(package, &inside, &self.folder.join("debug/vmlinux"), &self.log)?;
         step.done("");
         Ok(())
     }

@@ -129,17 +129,17 @@ pub fn unpack(package: &Path, folder: &Path, log: &Path) -> Result<(), PackageEr
 /// Takes one file out of a package, by its path within it (`./usr/…`).
 ///
 /// # Errors
-/// [`PackageError::Lacks`] when it is not there.
-pub fn take_file(package: &Path, path: &str, target: &Path) -> Result<(), PackageError> {
+/// [`PackageError::Lacks`] when it is not there, [`PackageError::Run`] when it cannot be taken out whole.
+pub fn take_file(package: &Path, path: &str, target: &Path, log: &Path) -> Result<(), PackageError> {
     let script = r#"set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar -xO "$2" > "$3""#;
     let mut command = Command::new("bash");
-    command.args(["-c", script, "bash"]).arg(package).arg(path).arg(target).stderr(Stdio::null());
-    let (_, _) = run::output(&mut command)?;
-    // tar closes the pipe early once it has the file, which fails the left side: the file tells.
-    if std::fs::metadata(target).map(|file| file.len()).unwrap_or(0) == 0 {
-        return Err(PackageError::Lacks { package: package.to_owned(), wanted: path.to_owned() });
+    command.args(["-c", script, "bash"]).arg(package).arg(path).arg(target);
+    match run::logged(&mut command, log) {
+        Err(RunError::Failed { .. }) if std::fs::metadata(target).map_or(0, |file| file.len()) == 0 => {
+            Err(PackageError::Lacks { package: package.to_owned(), wanted: path.to_owned() })
+        }
+        other => Ok(other?),
     }
-    Ok(())
 }
 
 /// Unpacks the compressed tar archive that a source package carries, without its first path component; with `only`, just

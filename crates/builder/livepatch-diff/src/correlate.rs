@@ -79,15 +79,18 @@ impl Correlation {
     fn pair_crowd(&mut self, original: &Object, patched: &Object, old: &[SymbolIndex], new: &[SymbolIndex]) {
         let old_traits: Vec<_> = old.iter().map(|&index| traits(original, index)).collect();
         let new_traits: Vec<_> = new.iter().map(|&index| traits(patched, index)).collect();
+        let mut open = Vec::new();
         for (at, wanted) in new_traits.iter().enumerate() {
             let mut matches = old_traits.iter().enumerate().filter(|(_, found)| *found == wanted);
             let unique_here = new_traits.iter().filter(|found| *found == wanted).count() == 1;
             match (matches.next(), matches.next()) {
                 (Some((found, _)), None) if unique_here => self.pair(old[found], new[at]),
-                _ => {
-                    self.ambiguous.insert(new[at]);
-                }
+                _ => open.push(new[at]),
             }
+        }
+        // Once every original has found its partner, what is left is new.
+        if old.iter().any(|index| !self.patched_of.contains_key(index)) {
+            self.ambiguous.extend(open);
         }
     }
 }

@@ -61,7 +61,7 @@ impl<'a> Difference<'a> {
         };
         let changed = changed_functions(&sides);
         let mut refusals = refuse_functions(&sides, &changed);
-        refusals.extend(refuse_data(&sides));
+        refusals.extend(refuse_data(&sides, &changed));
         refusals.extend(refuse_sections(&sides));
         let removed = removed_functions(original, &correlation);
         let mut difference = Self {
@@ -96,19 +96,26 @@ impl<'a> Difference<'a> {
     /// What must be put in the place of a reference from `from` (a function or object; `None`: anonymous data) to a
     /// symbol of the same object.
     pub fn role(&self, from: Option<SymbolIndex>, resolved: &Resolved, target: SymbolIndex) -> Role {
-        let symbol = &self.patched.symbols[target];
-        if from.is_some_and(|from| self.family(from) == self.family(target)) {
-            return Role::Copy(target);
-        }
-        match self.correlation.original_of(target) {
-            // A call goes straight to the new copy; an address that is taken stays the original's, so that callbacks
-            // registered now survive the livepatch being undone.
-            Some(original) => {
-                let replaced = symbol.kind == SymbolKind::Function && self.included.contains(&target);
-                if replaced && resolved.branch { Role::Copy(target) } else { Role::Original(original) }
-            }
-            None => Role::Copy(target),
-        }
+        let Some(original) = self.correlation.original_of(target) else { return Role::Copy(target) };
+        let is_function = self.patched.symbols[target].kind == SymbolKind::Function;
+        // Tables, jump tables and cold parts mean places of the very code that they were made with.
+        let within = matches!(resolved.reference, Reference::Symbol(_, into) if into != 0)
+            || cold_parent(&self.patched.symbols[target].name).is_some();
+        let copied = if from.is_some_and(|from| self.family(from) == self.family(target)) {
+            !is_function || within || resolved.branch || !resolved.in_code
+        } else {
+            is_function && (within || resolved.branch) && self.carries_family(target)
+        };
+        // A call goes straight to the new copy; an address that is taken stays the original's, so that callbacks
+        // registered now survive the livepatch being undone.
+        if copied { Role::Copy(target) } else { Role::Original(original) }
+    }
+
+    /// Whether the livepatch carries a function, or the function that a cold part belongs to.
+    fn carries_family(&self, target: SymbolIndex) -> bool {
+        self.included.contains(&target)
+            || cold_parent(&self.patched.symbols[target].name)
+                .is_some_and(|parent| self.included.iter().any(|&index| self.patched.symbols[index].name == parent))
     }
 
     /// A function and its cold part are one.
@@ -295,12 +302,12 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
     refusals
 }
 
-fn refuse_data(sides: &Sides<'_>) -> Vec<Refusal> {
+fn refuse_data(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -> Vec<Refusal> {
     let original = sides.original.0;
-    let data =
-        sides.correlation.pairs().filter(|&(old, _)| original.symbols[old].kind != SymbolKind::Function);
+    let data = sides.correlation.pairs().filter(|&(old, _)| original.symbols[old].kind != SymbolKind::Function);
     let mut refusals = Vec::new();
-    for (old, _) in data.filter(|&(old, new)| !sides.same_data(old, new)) {
+    let same = |old, new| sides.same_data(old, new) && !holds_labels(sides.patched.0, new, changed);
+    for (old, _) in data.filter(|&(old, new)| !same(old, new)) {
         let object = original.symbols[old].name.clone();
         let section = original.section_of(old).map_or("", |section| original.sections[section].name.as_str());
         refusals.push(if is_init(section) {
@@ -310,6 +317,17 @@ fn refuse_data(sides: &Sides<'_>) -> Vec<Refusal> {
         });
     }
     refusals
+}
+
+/// Whether data points into the middle of a changed function: labels for a computed goto. The running kernel's own would
+/// lead the new code back into the old.
+fn holds_labels(patched: &Object, data: SymbolIndex, changed: &[(SymbolIndex, SymbolIndex)]) -> bool {
+    let symbol = &patched.symbols[data];
+    let Some(section) = patched.section_of(data) else { return false };
+    references(patched, section, symbol.value, symbol.size).iter().any(|resolved| match resolved.reference {
+        Reference::Symbol(target, into) => into != 0 && changed.iter().any(|&(_, new)| new == target),
+        _ => false,
+    })
 }
 
 /// Sections whose content is compared symbol by symbol, piece by piece or entry by entry.

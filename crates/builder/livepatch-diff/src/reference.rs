@@ -67,6 +67,8 @@ pub struct Resolved {
     pub bias: i64,
     /// Whether it is the target of a call or jump.
     pub branch: bool,
+    /// Whether the field is in code, as opposed to a table or data.
+    pub in_code: bool,
 }
 
 /// How each relocated field of a piece of code is used.
@@ -115,6 +117,7 @@ pub fn references(object: &Object, section: SectionIndex, start: u64, size: u64)
             reference: reference(object, relocation, bias),
             bias,
             branch: used.is_some_and(|used| used.branch),
+            in_code: holder.is_code(),
         }
     };
     relocations.iter().map(resolve).collect()

@@ -1,4 +1,4 @@
-// changed: sum.constprop.0.isra.0
+// changed: sum.constprop.0
 struct pair {
 	int a;
 	int b;

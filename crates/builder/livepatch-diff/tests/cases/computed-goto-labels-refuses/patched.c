@@ -1,0 +1,15 @@
+// refused: data-changed labels
+int run(const unsigned char *program, int x)
+{
+	static const void *const labels[] = { &&stop, &&up, &&down };
+
+	goto *labels[*program++ & 3];
+up:
+	x += 2;
+	goto *labels[*program++ & 3];
+down:
+	x -= 1;
+	goto *labels[*program++ & 3];
+stop:
+	return x;
+}

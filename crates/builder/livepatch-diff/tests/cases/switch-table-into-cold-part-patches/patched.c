@@ -1,0 +1,16 @@
+// changed: name
+// needs: fail
+__attribute__((cold)) void fail(int x);
+
+int name(int x)
+{
+	switch (x) {
+	case 0: asm volatile("nop; nop"); return 30;
+	case 1: asm volatile("nop; inc %0" : "+r"(x)); return x;
+	case 2: fail(2); fail(x); return -2;
+	case 3: asm volatile("nop; neg %0" : "+r"(x)); return x * 5;
+	case 4: asm volatile("nop; not %0" : "+r"(x)); return x * 7;
+	case 5: asm volatile("nop; nop; nop"); return 42;
+	}
+	return -1;
+}

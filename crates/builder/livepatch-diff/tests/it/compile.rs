@@ -1,0 +1,104 @@
+//! Makes objects of C text, as kbuild does and as the builder does.
+
+use livepatch_diff::{EntrySizes, Object, SymbolIndex, SymbolKind};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// What matters of the kernel's own flags for x86-64.
+const KERNEL_FLAGS: [&str; 20] = [
+    "-O2",
+    "-std=gnu11",
+    "-w",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-PIE",
+    "-fno-common",
+    "-fno-strict-aliasing",
+    "-fno-stack-protector",
+    "-ffreestanding",
+    "-mcmodel=kernel",
+    "-mno-red-zone",
+    "-mno-sse",
+    "-mno-80387",
+    "-pg",
+    "-mfentry",
+    "-mrecord-mcount",
+    "-fcf-protection=none",
+    "-falign-functions=16",
+    "-g0",
+    "-c",
+];
+
+/// What the builder adds to them.
+const SECTION_FLAGS: [&str; 2] = ["-ffunction-sections", "-fdata-sections"];
+
+/// A folder with objects that goes when it is dropped.
+pub(crate) struct Workshop {
+    folder: TempDir,
+}
+
+impl Workshop {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Compiles as the builder does: every function and object in a section of its own.
+    pub(crate) fn compile(&self, unit: &str, text: &str) -> Vec<u8> {
+        std::fs::read(self.run_compiler(unit, text, &SECTION_FLAGS)).unwrap()
+    }
+
+    /// Compiles as kbuild does; answers the object's path.
+    pub(crate) fn compile_for_base(&self, unit: &str, text: &str) -> PathBuf {
+        self.run_compiler(unit, text, &[])
+    }
+
+    /// `unit` may have a folder; the compiler sees the file name only.
+    fn run_compiler(&self, unit: &str, text: &str, flags: &[&str]) -> PathBuf {
+        let source = self.path(unit);
+        let folder = source.parent().unwrap();
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(&source, text).unwrap();
+        let object = source.with_extension("o");
+        let mut gcc = Command::new("gcc");
+        gcc.args(KERNEL_FLAGS).args(flags).arg("-o").arg(&object).arg(source.file_name().unwrap());
+        run(gcc.current_dir(folder));
+        object
+    }
+
+    /// Runs a program of binutils in the folder.
+    pub(crate) fn binutils(&self, program: &str, arguments: &[&str], files: &[&Path]) {
+        run(Command::new(program).args(arguments).args(files).current_dir(self.folder.path()));
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Sizes of the structures in Linux 6.1 for x86-64.
+pub(crate) fn entry_sizes() -> EntrySizes {
+    let sizes = [
+        ("alt_instr", 12),
+        ("bug_entry", 12),
+        ("exception_table_entry", 12),
+        ("jump_entry", 16),
+        ("paravirt_patch_site", 16),
+        ("unwind_hint", 12),
+    ];
+    sizes.map(|(name, size)| (name.to_owned(), size)).into()
+}
+
+/// The function of that name.
+pub(crate) fn function(object: &Object, name: &str) -> SymbolIndex {
+    let wanted = |index: &usize| {
+        object.symbols[*index].name == name
+            && object.symbols[*index].kind == SymbolKind::Function
+            && object.section_of(*index).is_some()
+    };
+    (0..object.symbols.len()).find(wanted).unwrap_or_else(|| panic!("no function {name}"))
+}
