@@ -87,7 +87,7 @@ impl<'a> Base<'a> {
         if let Self::Module(module) = self
             && !module.has_file_names()
         {
-            return module.run(&wanted).map_err(|detail| BaseError::NoUnit {
+            return module.run(original, &wanted).map_err(|detail| BaseError::NoUnit {
                 file: file.to_owned(),
                 binary: self.name().to_owned(),
                 detail,

@@ -56,7 +56,7 @@ impl ModuleBase {
 
     /// The run of local symbols that a translation unit's names make up: the linker keeps each unit's locals together.
     /// Names that occur once anchor it; then nearly all of what lies between must be wanted too.
-    pub(super) fn run(&self, wanted: &BTreeSet<&str>) -> Result<Unit, String> {
+    pub(super) fn run(&self, original: &Object, wanted: &BTreeSet<&str>) -> Result<Unit, String> {
         let local = |index: &usize| {
             let symbol = &self.object.symbols[*index];
             symbol.binding == Binding::Local
@@ -75,6 +75,7 @@ impl ModuleBase {
                 Err("it has none of the local symbols".into())
             };
         };
+        let (first, last) = self.extended(original, &locals, wanted, (first, last));
         let within: Vec<usize> =
             locals.iter().copied().filter(|index| (first..=last).contains(index)).collect();
         let fitting = within.iter().filter(|&&index| wanted.contains(name(index))).count();
@@ -85,13 +86,40 @@ impl ModuleBase {
                 within.len()
             ));
         }
-        // Namesakes of other units at either end are no anchors: the run may go on a little.
-        let fits = |index: usize| wanted.contains(name(index));
-        let before =
-            locals.iter().rev().skip_while(|&&index| index >= first).take_while(|&&index| fits(index)).last();
-        let after =
-            locals.iter().skip_while(|&&index| index <= last).take_while(|&&index| fits(index)).last();
-        Ok(Unit::Run(before.copied().unwrap_or(first), after.copied().unwrap_or(last)))
+        Ok(Unit::Run(first, last))
+    }
+
+    /// The run from `first` to `last` with what follows at either end. Namesakes of other units are no anchors, but a
+    /// unit has each name once: what is in the run already does not belong to it, and of a name at both ends only the one
+    /// on the side where the compiled unit has it.
+    fn extended(
+        &self,
+        original: &Object,
+        locals: &[SymbolIndex],
+        wanted: &BTreeSet<&str>,
+        (first, last): (SymbolIndex, SymbolIndex),
+    ) -> (SymbolIndex, SymbolIndex) {
+        let name = |index: SymbolIndex| self.object.symbols[index].name.as_str();
+        let inner = locals.iter().filter(|index| (first..=last).contains(*index));
+        let inner: BTreeSet<&str> = inner.map(|&index| name(index)).collect();
+        let fitting = |list: &mut dyn Iterator<Item = SymbolIndex>| -> Vec<SymbolIndex> {
+            let mut seen = inner.clone();
+            list.take_while(|&index| wanted.contains(name(index)) && seen.insert(name(index))).collect()
+        };
+        let before = fitting(&mut locals.iter().rev().copied().filter(|&index| index < first));
+        let after = fitting(&mut locals.iter().copied().filter(|&index| index > last));
+        let rank = |index: SymbolIndex| {
+            original.symbols.iter().position(|symbol| {
+                symbol.binding == Binding::Local && symbol.kind != SymbolKind::File && symbol.name == name(index)
+            })
+        };
+        let end = |list: &[SymbolIndex], other: &[SymbolIndex], on_this_side: &dyn Fn(SymbolIndex) -> bool| {
+            let is_single = |index: SymbolIndex| !other.iter().any(|&found| name(found) == name(index));
+            list.iter().copied().take_while(|&index| is_single(index) || on_this_side(index)).last()
+        };
+        let start = end(&before, &after, &|index| rank(index) < rank(first));
+        let finish = end(&after, &before, &|index| rank(index) > rank(last));
+        (start.unwrap_or(first), finish.unwrap_or(last))
     }
 
     fn is_in(&self, unit: Unit, index: SymbolIndex) -> bool {

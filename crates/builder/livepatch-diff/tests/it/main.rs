@@ -1,5 +1,6 @@
 //! The difference engine on objects that gcc makes of small C files, with flags like the kernel's.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is the test's answer
 
+mod base;
 mod cases;
 mod compile;
