@@ -7,6 +7,7 @@
 mod altered_module;
 mod another_kernel;
 mod apply_and_undo;
+mod built_modules;
 mod expired_metadata;
 mod proxy;
 mod rolled_back_metadata;
