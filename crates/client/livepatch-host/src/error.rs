@@ -23,3 +23,19 @@ pub enum HostError {
         expected: &'static str,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_vanishes_while_it_is_read_is_missing() {
+        let error = |errno: i32| HostError::Read {
+            path: "/sys/kernel/livepatch/x/enabled".into(),
+            source: io::Error::from_raw_os_error(errno),
+        };
+        for (errno, missing) in [(2, true), (3, true), (19, true), (5, false), (13, false)] {
+            assert_eq!(error(errno).is_missing(), missing, "errno {errno}");
+        }
+    }
+}

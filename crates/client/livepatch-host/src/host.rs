@@ -2,6 +2,7 @@
 
 use crate::{HostError, LoadedLivepatch, LoadedModule, livepatches, modules, tasks};
 use livepatch_kernel::{BuildId, KernelIdentity, Taint};
+use rustix::io::Errno;
 use std::{
     fs,
     io::Read,
@@ -39,17 +40,10 @@ impl Host {
         let build_id =
             BuildId::from_notes(&notes).map_err(|_| self.content("sys/kernel/notes", "GNU build id"))?;
         let release = self.line("proc/sys/kernel/osrelease")?;
-        let release = release
-            .parse()
-            .map_err(|_| self.content("proc/sys/kernel/osrelease", "kernel release"))?;
-        let arch = self
-            .line("proc/sys/kernel/arch")
-            .unwrap_or_else(|_| uname_machine());
-        Ok(KernelIdentity {
-            release,
-            build_id,
-            arch,
-        })
+        let release =
+            release.parse().map_err(|_| self.content("proc/sys/kernel/osrelease", "kernel release"))?;
+        let arch = self.line("proc/sys/kernel/arch").unwrap_or_else(|_| uname_machine());
+        Ok(KernelIdentity { release, build_id, arch })
     }
 
     /// `/proc/sys/kernel/tainted`.
@@ -58,10 +52,7 @@ impl Host {
     /// [`HostError`] when it is missing or no number.
     pub fn taint(&self) -> Result<Taint, HostError> {
         let path = "proc/sys/kernel/tainted";
-        self.line(path)?
-            .parse()
-            .map(Taint)
-            .map_err(|_| self.content(path, "taint mask"))
+        self.line(path)?.parse().map(Taint).map_err(|_| self.content(path, "taint mask"))
     }
 
     /// `/proc/sys/kernel/random/boot_id`: a UUID that differs from boot to boot.
@@ -72,11 +63,7 @@ impl Host {
         let path = "proc/sys/kernel/random/boot_id";
         let id = self.line(path)?;
         let sound = (32..=36).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        if sound {
-            Ok(id)
-        } else {
-            Err(self.content(path, "boot id"))
-        }
+        if sound { Ok(id) } else { Err(self.content(path, "boot id")) }
     }
 
     /// Time since boot, of `/proc/uptime`: unlike the clock it never jumps.
@@ -149,11 +136,7 @@ impl Host {
         let bytes = self.bytes(&relative)?;
         let text = String::from_utf8_lossy(&bytes);
         let line = text.lines().next().unwrap_or_default().trim();
-        if line.is_empty() {
-            Err(self.content(relative, "text"))
-        } else {
-            Ok(line.to_owned())
-        }
+        if line.is_empty() { Err(self.content(relative, "text")) } else { Ok(line.to_owned()) }
     }
 
     fn bytes(&self, relative: impl AsRef<Path>) -> Result<Vec<u8>, HostError> {
@@ -163,24 +146,24 @@ impl Host {
             fs::File::open(&path)?.take(LARGEST).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        read().map_err(|source| HostError::Read {
-            path: path.clone(),
-            source,
-        })
+        read().map_err(|source| HostError::Read { path: path.clone(), source })
     }
 
     fn content(&self, relative: impl AsRef<Path>, expected: &'static str) -> HostError {
-        HostError::Content {
-            path: self.path(relative),
-            expected,
-        }
+        HostError::Content { path: self.path(relative), expected }
     }
 }
 
 impl HostError {
-    /// Whether the file does not exist, which for sysfs and proc means: there is no such thing in the kernel.
+    /// Whether the file does not exist, which for sysfs and proc means: there is no such thing in the kernel. ENODEV is
+    /// what sysfs answers when the thing vanishes while its file is being opened or read (fs/kernfs/file.c), and ESRCH
+    /// what proc answers for a task that is gone.
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+        let Self::Read { source, .. } = self else {
+            return false;
+        };
+        let errno = source.raw_os_error().map(Errno::from_raw_os_error);
+        errno.is_some_and(|errno| [Errno::NOENT, Errno::NODEV, Errno::SRCH].contains(&errno))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{Host, HostError};
 use serde::{Deserialize, Serialize};
-use std::{fs, io, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 pub(crate) const DIRECTORY: &str = "sys/kernel/livepatch";
 
@@ -57,27 +57,12 @@ fn read_whole(host: &Host, name: &str) -> Result<LoadedLivepatch, HostError> {
     let (enabled, transition) = (flag("enabled")?, flag("transition")?);
     let mut objects = Vec::new();
     for object in subdirectories(host, directory.clone())? {
-        let patched = host
-            .line(directory.join(&object).join("patched"))
-            .ok()
-            .map(|line| line == "1");
+        let patched = host.line(directory.join(&object).join("patched")).ok().map(|line| line == "1");
         let functions = subdirectories(host, directory.join(&object))?;
-        let functions = functions
-            .iter()
-            .map(|entry| function_name(entry).to_owned())
-            .collect();
-        objects.push(LivepatchObject {
-            name: object,
-            patched,
-            functions,
-        });
+        let functions = functions.iter().map(|entry| function_name(entry).to_owned()).collect();
+        objects.push(LivepatchObject { name: object, patched, functions });
     }
-    Ok(LoadedLivepatch {
-        name: name.to_owned(),
-        enabled,
-        transition,
-        objects,
-    })
+    Ok(LoadedLivepatch { name: name.to_owned(), enabled, transition, objects })
 }
 
 /// `FUNCTION,SYMPOS` is the entry of a function.
@@ -90,8 +75,10 @@ fn subdirectories(host: &Host, relative: PathBuf) -> Result<Vec<String>, HostErr
     let path = host.path(relative);
     let entries = match fs::read_dir(&path) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(HostError::Read { path, source }),
+        Err(source) => {
+            let error = HostError::Read { path, source };
+            return if error.is_missing() { Ok(Vec::new()) } else { Err(error) };
+        }
     };
     let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
     let mut names: Vec<String> = entries

@@ -56,9 +56,10 @@ impl LoadError {
         }
     }
 
-    /// Whether there is no such livepatch or module (ENOENT).
+    /// Whether there is no such livepatch or module: ENOENT, or ENODEV when it vanished at this very moment.
     pub fn is_missing(&self) -> bool {
-        self.errno() == Some(Errno::NOENT.raw_os_error())
+        self.errno()
+            .is_some_and(|errno| [Errno::NOENT, Errno::NODEV].contains(&Errno::from_raw_os_error(errno)))
     }
 
     /// Whether trying again soon may work: EAGAIN (still referenced) or EBUSY (another transition runs).
@@ -82,10 +83,7 @@ impl ModuleLoader {
     /// module), EBUSY (a transition is running), EEXIST (loaded already).
     pub fn load(&self, name: &str, module: &[u8]) -> Result<(), LoadError> {
         self.check(name)?;
-        let hand_over = |source| LoadError::HandOver {
-            module: name.to_owned(),
-            source,
-        };
+        let hand_over = |source| LoadError::HandOver { module: name.to_owned(), source };
         let sealed = || {
             let memory = memfd_create("livepatch", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
             let mut memory = fs::File::from(memory);
@@ -107,15 +105,8 @@ impl ModuleLoader {
         self.check(name)?;
         let path = self.host.path(livepatches::DIRECTORY).join(name).join("enabled");
         fs::write(&path, "0").map_err(|error| match error.raw_os_error() {
-            Some(errno) => LoadError::Kernel {
-                operation: "disable",
-                module: name.to_owned(),
-                errno,
-            },
-            None => LoadError::HandOver {
-                module: name.to_owned(),
-                source: error,
-            },
+            Some(errno) => LoadError::Kernel { operation: "disable", module: name.to_owned(), errno },
+            None => LoadError::HandOver { module: name.to_owned(), source: error },
         })
     }
 
@@ -141,11 +132,7 @@ impl ModuleLoader {
 }
 
 fn kernel(operation: &'static str, module: &str, errno: Errno) -> LoadError {
-    LoadError::Kernel {
-        operation,
-        module: module.to_owned(),
-        errno: errno.raw_os_error(),
-    }
+    LoadError::Kernel { operation, module: module.to_owned(), errno: errno.raw_os_error() }
 }
 
 /// The errno's name and what it means for a livepatch module, as measured on Debian kernels.
@@ -173,10 +160,7 @@ mod tests {
     #[test]
     fn a_recorded_tree_is_never_changed() {
         let loader = ModuleLoader::new(Host::new("/nonexistent"));
-        assert!(matches!(
-            loader.load("x", b"\x7fELF"),
-            Err(LoadError::NotThisMachine(_))
-        ));
+        assert!(matches!(loader.load("x", b"\x7fELF"), Err(LoadError::NotThisMachine(_))));
         assert!(matches!(loader.disable("x"), Err(LoadError::NotThisMachine(_))));
         assert!(matches!(loader.remove("x"), Err(LoadError::NotThisMachine(_))));
     }
@@ -185,10 +169,7 @@ mod tests {
     fn names_cannot_leave_the_directory() {
         let loader = ModuleLoader::new(Host::new("/nonexistent"));
         for name in ["", "..", "a/b", "a\0b"] {
-            assert!(
-                matches!(loader.disable(name), Err(LoadError::Name(_))),
-                "{name:?}"
-            );
+            assert!(matches!(loader.disable(name), Err(LoadError::Name(_))), "{name:?}");
         }
     }
 

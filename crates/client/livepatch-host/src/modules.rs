@@ -28,18 +28,10 @@ fn parse_line(line: &str) -> Option<LoadedModule> {
     let _users = fields.next()?;
     let live = fields.next()? == "Live";
     let last = fields.last().unwrap_or_default();
-    let taints = last
-        .strip_prefix('(')
-        .and_then(|rest| rest.strip_suffix(')'))
-        .unwrap_or_default();
+    let taints = last.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or_default();
     // While a module comes or goes the kernel appends + or - to the letters.
     let taints = taints.chars().filter(char::is_ascii_uppercase).collect();
-    Some(LoadedModule {
-        name,
-        references,
-        live,
-        taints,
-    })
+    Some(LoadedModule { name, references, live, taints })
 }
 
 #[cfg(test)]

@@ -18,9 +18,7 @@ pub struct BlockingTask {
 impl fmt::Display for BlockingTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.name, self.tid)?;
-        self.waits_in
-            .as_ref()
-            .map_or(Ok(()), |function| write!(f, " in {function}"))
+        self.waits_in.as_ref().map_or(Ok(()), |function| write!(f, " in {function}"))
     }
 }
 
@@ -34,17 +32,10 @@ pub(crate) fn blocking(host: &Host, patching: bool, limit: usize) -> Vec<Blockin
     for pid in numbers(&host.path("proc")) {
         for tid in numbers(&host.path(format!("proc/{pid}/task"))) {
             let directory = format!("proc/{pid}/task/{tid}");
-            if host
-                .line(format!("{directory}/patch_state"))
-                .is_ok_and(|state| state == lagging)
-            {
-                let name = host
-                    .line(format!("{directory}/comm"))
-                    .unwrap_or_else(|_| "?".into());
-                let waits_in = host
-                    .line(format!("{directory}/wchan"))
-                    .ok()
-                    .filter(|function| function != "0");
+            if host.line(format!("{directory}/patch_state")).is_ok_and(|state| state == lagging) {
+                let name = host.line(format!("{directory}/comm")).unwrap_or_else(|_| "?".into());
+                let waits_in =
+                    host.line(format!("{directory}/wchan")).ok().filter(|function| function != "0");
                 found.push(BlockingTask { tid, name, waits_in });
             }
             if found.len() >= limit {
@@ -56,13 +47,9 @@ pub(crate) fn blocking(host: &Host, patching: bool, limit: usize) -> Vec<Blockin
 }
 
 fn numbers(directory: &Path) -> Vec<u32> {
-    let entries = fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok);
-    let mut numbers: Vec<u32> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    let mut numbers: Vec<u32> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     numbers.sort_unstable();
     numbers
 }

@@ -14,10 +14,7 @@ fn put(root: &Path, path: &str, content: impl AsRef<[u8]>) {
 
 fn machine() -> (TempDir, Host) {
     let root = tempfile::tempdir().unwrap();
-    let mut notes = [4u32, 20, 3]
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .collect::<Vec<_>>();
+    let mut notes = [4u32, 20, 3].iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
     notes.extend(b"GNU\0");
     notes.extend([0xab; 20]);
     put(root.path(), "sys/kernel/notes", notes);
@@ -25,11 +22,7 @@ fn machine() -> (TempDir, Host) {
     put(root.path(), "proc/sys/kernel/arch", "x86_64\n");
     put(root.path(), "proc/sys/kernel/tainted", "45056\n");
     put(root.path(), "proc/sys/kernel/hostname", "web1\n");
-    put(
-        root.path(),
-        "proc/sys/kernel/random/boot_id",
-        "5a37a7ab-5b4c-4f44-b9c2-2d4f3ec4f3d6\n",
-    );
+    put(root.path(), "proc/sys/kernel/random/boot_id", "5a37a7ab-5b4c-4f44-b9c2-2d4f3ec4f3d6\n");
     put(root.path(), "proc/uptime", "3600.25 7000.00\n");
     fs::create_dir_all(root.path().join("sys/kernel/livepatch")).unwrap();
     let host = Host::new(root.path());
@@ -84,11 +77,7 @@ fn a_kernel_without_livepatching_has_none() {
 fn tasks_that_hold_a_transition_back_are_named() {
     let (root, host) = machine();
     for (pid, tid, state, wchan) in [(1, 1, 1, "0"), (40, 40, 0, "lpt_read"), (40, 41, -1, "0")] {
-        put(
-            root.path(),
-            &format!("proc/{pid}/task/{tid}/patch_state"),
-            format!("{state}\n"),
-        );
+        put(root.path(), &format!("proc/{pid}/task/{tid}/patch_state"), format!("{state}\n"));
         put(root.path(), &format!("proc/{pid}/task/{tid}/comm"), "sleeper\n");
         put(root.path(), &format!("proc/{pid}/task/{tid}/wchan"), wchan);
     }
@@ -103,16 +92,7 @@ fn what_is_missing_or_odd_is_named() {
     let (root, host) = machine();
     put(root.path(), "sys/kernel/notes", "short");
     let error = host.kernel().unwrap_err();
-    assert!(
-        matches!(
-            error,
-            HostError::Content {
-                expected: "GNU build id",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, HostError::Content { expected: "GNU build id", .. }), "{error}");
     fs::remove_file(root.path().join("proc/sys/kernel/tainted")).unwrap();
     assert!(host.taint().unwrap_err().is_missing());
     put(root.path(), "proc/sys/kernel/random/boot_id", "../../etc\n");
