@@ -153,7 +153,8 @@ fn field_of(object: &Object, name: &str, target: &str) -> u64 {
     let index = function(object, name);
     let (section, symbol) = (object.section_of(index).unwrap(), &object.symbols[index]);
     let relocations = object.relocations_in(section, symbol.value, symbol.size);
-    let wanted = relocations.iter().find(|relocation| object.symbols[relocation.symbol].name == target).unwrap();
+    let wanted =
+        relocations.iter().find(|relocation| object.symbols[relocation.symbol].name == target).unwrap();
     wanted.offset - symbol.value
 }
 

@@ -44,7 +44,8 @@ fn every_folder_comes_out_as_its_directives_say() {
 }
 
 fn check(folder: &Path, name: &str) -> Result<(), String> {
-    let read = |file: &str| std::fs::read_to_string(folder.join(file)).map_err(|error| format!("{file}: {error}"));
+    let read =
+        |file: &str| std::fs::read_to_string(folder.join(file)).map_err(|error| format!("{file}: {error}"));
     let (original, patched) = (read("original.c")?, read("patched.c")?);
     let (expected, code) = directives(&patched)?;
     let workshop = Workshop::new();
@@ -52,7 +53,9 @@ fn check(folder: &Path, name: &str) -> Result<(), String> {
     let patched = workshop.compile("patched/unit.c", &code);
     let found = outcome(&original, &patched, &expected)?;
     let suits = match name.rsplit('-').next() {
-        Some("patches") => expected.refused.is_empty() && !(expected.changed.is_empty() && expected.added.is_empty()),
+        Some("patches") => {
+            expected.refused.is_empty() && !(expected.changed.is_empty() && expected.added.is_empty())
+        }
         Some("refuses") => !expected.refused.is_empty(),
         Some("unchanged") => expected == Outcome::default(),
         _ => false,
@@ -105,7 +108,8 @@ fn outcome(original: &[u8], patched: &[u8], expected: &Outcome) -> Result<Outcom
     let names = |object: &Object, list: &mut dyn Iterator<Item = SymbolIndex>| {
         list.map(|index| object.symbols[index].name.clone()).collect()
     };
-    let data = difference.included.iter().filter(|&&index| patched.symbols[index].kind != SymbolKind::Function);
+    let data =
+        difference.included.iter().filter(|&&index| patched.symbols[index].kind != SymbolKind::Function);
     Ok(Outcome {
         changed: names(&original, &mut difference.changed.iter().map(|&(original, _)| original)),
         added: names(&patched, &mut difference.added()),
@@ -124,7 +128,12 @@ fn refused(difference: &Difference<'_>, expected: &Outcome) -> BTreeSet<String> 
         let said = |line: &&String| {
             line.split_once(' ').is_some_and(|(code, name)| code == refusal.code() && message.contains(name))
         };
-        expected.refused.iter().find(said).cloned().unwrap_or_else(|| format!("{}: {message}", refusal.code()))
+        expected
+            .refused
+            .iter()
+            .find(said)
+            .cloned()
+            .unwrap_or_else(|| format!("{}: {message}", refusal.code()))
     };
     difference.refusals.iter().map(line).collect()
 }
@@ -145,7 +154,9 @@ fn entries(extracted: &Extracted) -> Result<BTreeSet<String>, String> {
     };
     let sites = object.section_named("__mcount_loc").map_or(0, |section| object.sections[section].size / 8);
     let functions = object.symbols.iter().filter(|symbol| {
-        symbol.kind == SymbolKind::Function && !symbol.name.starts_with("livepatch_new_") && !symbol.name.contains(".cold")
+        symbol.kind == SymbolKind::Function
+            && !symbol.name.starts_with("livepatch_new_")
+            && !symbol.name.contains(".cold")
     });
     let functions = functions.count() as u64;
     if sites != functions {

@@ -4,3 +4,4 @@
 mod base;
 mod cases;
 mod compile;
+mod round;
