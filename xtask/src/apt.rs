@@ -11,9 +11,21 @@ use std::{
 
 /// Boots guests: QEMU, the guest's programs, and depmod for unpacked kernels.
 const VM: [&str; 4] = ["qemu-system-x86", "busybox-static", "kmod", "e2fsprogs"];
-/// Compiles parts of kernels: what Debian's kernel packages build with, and objtool's library.
-const BUILDER: [&str; 9] =
-    ["gcc-12", "make", "binutils", "bc", "bison", "flex", "libelf-dev", "libssl-dev", "xz-utils"];
+/// Compiles parts of kernels: what Debian's kernel packages build with. Without pahole the kernel's configuration would
+/// silently lose an option that changes the layout of its structures.
+const BUILDER: [&str; 11] = [
+    "gcc-12",
+    "libc6-dev",
+    "make",
+    "binutils",
+    "bc",
+    "bison",
+    "flex",
+    "libelf-dev",
+    "libssl-dev",
+    "pahole",
+    "xz-utils",
+];
 
 /// What the demo and the tests need.
 pub(crate) fn needed() -> Vec<&'static str> {

@@ -74,7 +74,7 @@ pub(crate) fn client_package(binaries: &Path, output: &Path) -> Result<PathBuf> 
 
     let package = output.join(format!("livepatch_{}_amd64.deb", env!("CARGO_PKG_VERSION")));
     let mut command = Command::new("dpkg-deb");
-    command.args(["--root-owner-group", "-Zxz", "--build"]).arg(root).arg(&package);
+    command.args(["--root-owner-group", "-Zxz", "-z2", "--build"]).arg(root).arg(&package);
     run_logged(&mut command, &log, &|_| {})?;
     Ok(package)
 }

@@ -115,15 +115,38 @@ impl Report {
     }
 }
 
-/// The line of the distribution's changelog that belongs to the fix, from the source package in the cache.
+/// The entry of the distribution's changelog that belongs to the fix, from the source package in the cache.
 fn changelog_line(version: &str, mark: &str) -> Option<String> {
     let package = cache_directory().join("downloads").join(format!("{SOURCE}_{version}_all.deb"));
     let inside = format!("./usr/share/doc/{SOURCE}/changelog.Debian.gz");
-    let script =
-        r#"dpkg-deb --fsys-tarfile "$1" | tar -xO --occurrence=1 "$2" | zcat | grep -F -m 1 -e "$3""#;
+    let script = r#"dpkg-deb --fsys-tarfile "$1" | tar -xO --occurrence=1 "$2" | zcat"#;
     let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).arg(package).args([&inside, mark]).stderr(Stdio::null());
-    let line = String::from_utf8(command.output().ok()?.stdout).ok()?;
-    let line = line.trim().trim_start_matches(['*', '-', ' ']);
-    (!line.is_empty()).then(|| line.to_owned())
+    command.args(["-c", script, "sh"]).arg(package).arg(&inside).stderr(Stdio::null());
+    changelog_entry(&String::from_utf8_lossy(&command.output().ok()?.stdout), mark)
+}
+
+/// Entries begin with `*` or `-` and go on in the lines that do not.
+fn changelog_entry(changelog: &str, mark: &str) -> Option<String> {
+    let begins = |line: &str| line.trim_start().starts_with(['*', '-']);
+    let lines: Vec<&str> = changelog.lines().collect();
+    let at = lines.iter().position(|line| line.contains(mark))?;
+    let first = (0..=at).rev().find(|&number| begins(lines[number]))?;
+    let entry: Vec<&str> = lines[first..=at].iter().map(|line| line.trim()).collect();
+    Some(entry.join(" ").trim_start_matches(['*', '-', ' ']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changelog_entry_is_whole() {
+        let text = "linux (2) x\n\n  * New update:\n    - a: first (CVE-1)\n    - time/namespace: Validate\n      offsets (CVE-2)\n";
+        assert_eq!(
+            changelog_entry(text, "CVE-2").as_deref(),
+            Some("time/namespace: Validate offsets (CVE-2)")
+        );
+        assert_eq!(changelog_entry(text, "CVE-1").as_deref(), Some("a: first (CVE-1)"));
+        assert_eq!(changelog_entry(text, "CVE-3"), None);
+    }
 }

@@ -13,14 +13,13 @@ const TESTING: &str = "testing";
 const XTASK: &str = "xtask";
 
 /// A library, and the only crates that may name it.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 5] = [
     ("tough", &["livepatch-trust"]),
     ("sqlx", &["livepatch-store"]),
     ("axum", &["livepatch-server"]),
     // The ELF library: one crate reads published modules, the others take kernels and objects apart.
     ("object", &["livepatch-module", "livepatch-diff", "livepatch-build"]),
     ("rsa", &["livepatch-module"]),
-    ("ureq", &["livepatch-agent", "livepatch-admin"]),
 ];
 
 /// Ground crates do no input or output over a network and run on no executor; only TUF's library wants one.

@@ -125,7 +125,7 @@ impl GuestBuilder {
         self
     }
 
-    /// Keeps console, initramfs and QEMU's messages in this directory; else they go with the guest.
+    /// Keeps the console and QEMU's messages in this directory; else they go with the guest.
     pub fn artefacts(mut self, directory: impl Into<PathBuf>) -> Self {
         self.artefacts = Some(directory.into());
         self
@@ -161,6 +161,8 @@ impl GuestBuilder {
         };
         let guest = Guest::new(State { child, channel, next_id: 0 }, console, artefacts, scratch);
         guest.wait_until_ready(BOOT_LIMIT)?;
+        // QEMU has read it, and it is large.
+        fs::remove_file(&initramfs).map_err(VmError::file(&initramfs))?;
         Ok(guest)
     }
 

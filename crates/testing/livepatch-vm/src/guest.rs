@@ -146,7 +146,7 @@ impl Guest {
         &self.console
     }
 
-    /// The directory with what this guest leaves behind: console, initramfs, QEMU's own messages.
+    /// The directory with what this guest leaves behind: the console and QEMU's own messages.
     pub fn artefacts(&self) -> &Path {
         &self.artefacts
     }
