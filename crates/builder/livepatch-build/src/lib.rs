@@ -11,10 +11,11 @@
 //! 5. [`pipeline`] strings these together with a timing for each step and writes [`report`] and manifest.
 //! 6. [`sign`] makes keys and signs.
 //!
-//! [`fix`] takes a fix out of two versions of a source package.
+//! [`explain`] says what each refusal means; [`fix`] takes a fix out of two versions of a source package.
 
 pub mod cache;
 pub mod compile;
+pub mod explain;
 pub mod fix;
 pub mod kernel;
 pub mod link;

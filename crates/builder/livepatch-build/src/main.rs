@@ -5,9 +5,10 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use livepatch_build::cache::Cache;
 use livepatch_build::fix::{self, FixRequest};
 use livepatch_build::kernel::Kernel;
-use livepatch_build::pipeline::{self, Request};
+use livepatch_build::pipeline::{self, BuildError, Request};
 use livepatch_build::report::{Outcome, Report};
-use livepatch_build::{narrate, sign};
+use livepatch_build::scope::ScopeError;
+use livepatch_build::{explain, narrate, sign};
 use livepatch_kernel::KernelRelease;
 use livepatch_manifest::{Fix, FixSource};
 use std::io::{self, Write};
@@ -48,6 +49,11 @@ enum Action {
         /// PEM file of its certificate.
         #[arg(long)]
         certificate: PathBuf,
+    },
+    /// Say what the code of a refusal means and what to do instead; without a code, list them all.
+    Explain {
+        /// The code, as in the report, such as data-changed.
+        code: Option<String>,
     },
     /// Print shell completions.
     Completions {
@@ -177,6 +183,7 @@ fn run(action: Action) -> Result<ExitCode> {
             let manifest = sign::sign(&folder, &key, &certificate)?;
             print(&format!("{} {}\n", manifest.file_name(), manifest.module.sha256))?;
         }
+        Action::Explain { code } => return explain(code.as_deref()),
         Action::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "livepatch-build", &mut io::stdout());
         }
@@ -213,8 +220,18 @@ fn build(cache: &Cache, arguments: BuildArguments) -> Result<ExitCode> {
         version: arguments.livepatch_version,
         output: arguments.output,
     };
-    let report = pipeline::build(&kernel, &request)
-        .with_context(|| format!("cannot build {} for {}", request.patch.display(), arguments.kernel))?;
+    let report = match pipeline::build(&kernel, &request) {
+        // Seen before anything is compiled, so there is no report to carry it.
+        Err(BuildError::Scope(error @ ScopeError::File { code, .. })) => {
+            print(&format!("refused [{code}]: {error}\n"))?;
+            if let Some(entry) = explain::all().iter().find(|entry| entry.code == code) {
+                print(&format!("  advice: {}\n", entry.advice))?;
+            }
+            return Ok(ExitCode::from(REFUSED));
+        }
+        other => other
+            .with_context(|| format!("cannot build {} for {}", request.patch.display(), arguments.kernel))?,
+    };
     match arguments.format {
         Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
         Format::Text => print(&summary(&report))?,
@@ -224,6 +241,19 @@ fn build(cache: &Cache, arguments: BuildArguments) -> Result<ExitCode> {
         Outcome::Refused => ExitCode::from(REFUSED),
         Outcome::NoFunctionalChange => ExitCode::from(NO_CHANGE),
     })
+}
+
+fn explain(code: Option<&str>) -> Result<ExitCode> {
+    let known = explain::all();
+    let Some(code) = code else {
+        known.iter().try_for_each(|entry| print(&format!("{:22} {}\n", entry.code, entry.meaning)))?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let Some(entry) = known.iter().find(|entry| entry.code == code) else {
+        bail!("no refusal has the code '{code}'; livepatch-build explain lists them all");
+    };
+    print(&format!("{}: {}\n\nInstead: {}.\n", entry.code, entry.meaning, entry.advice))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn parse_fix(text: &str, source: Option<&FixSource>) -> Result<Fix> {

@@ -15,7 +15,7 @@ pub enum ScopeError {
     #[error("{} is no unified diff: no line starts with +++", .0.display())]
     NoFiles(PathBuf),
     /// It touches something that is not a C file, or that is not in the tree.
-    #[error("{code}: the patch touches {file}: {reason}")]
+    #[error("the patch touches {file}: {reason}")]
     File {
         /// Stable code of the refusal.
         code: &'static str,

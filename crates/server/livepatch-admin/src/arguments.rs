@@ -62,6 +62,17 @@ pub(crate) enum Command {
     /// Machines.
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// Print a completion script.
+    Completions {
+        /// The shell to print it for.
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory.
+    #[command(hide = true)]
+    ManPages {
+        /// The directory; made when it is not there.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

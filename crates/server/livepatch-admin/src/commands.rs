@@ -5,7 +5,7 @@ use crate::{
         Arguments, CertificateCommand, Command, Format, LivepatchCommand, MachineCommand, Promote, Publish,
         TokenCommand, TokenCreate,
     },
-    output,
+    generate, output,
     server::Server,
 };
 use anyhow::{Context as _, Result, bail};
@@ -23,6 +23,11 @@ const LARGEST_CERTIFICATE: u64 = 1 << 20;
 const LARGEST_MODULE: u64 = 64 << 20;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.command {
+        Command::Completions { shell } => return generate::completions(*shell),
+        Command::ManPages { directory } => return generate::man_pages(directory),
+        _ => {}
+    }
     let server = Server::new(&arguments.server, arguments.key_file.as_deref())?;
     let format = arguments.format;
     match &arguments.command {
@@ -33,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Promote(request) => promote(&server, format, request),
         Command::Livepatch(LivepatchCommand::List) => list_livepatches(&server, format),
         Command::Machine(MachineCommand::List) => list_machines(&server, format),
+        Command::Completions { .. } | Command::ManPages { .. } => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod commands;
+mod generate;
 mod output;
 mod period;
 mod server;

@@ -1,0 +1,64 @@
+//! What each refusal means: the text behind `livepatch-build explain`.
+
+use livepatch_diff::Refusal;
+
+/// A refusal's code with its meaning and advice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The stable code.
+    pub code: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do instead.
+    pub advice: &'static str,
+}
+
+/// Refusals of the patch itself, before anything is compiled (see [`crate::scope`]): code, meaning, advice.
+const OF_THE_PATCH: [(&str, &str, &str); 5] = [
+    (
+        "bad-path",
+        "the patch names a file outside the kernel tree",
+        "make the patch with paths below a/ and b/",
+    ),
+    ("no-such-file", "the patch names a file that this kernel's source does not have", "take the part out"),
+    (
+        "header-patch",
+        "the patch touches a header, which many translation units may include",
+        "move the change into C files, or wait: this will come",
+    ),
+    (
+        "assembly-patch",
+        "the patch touches assembly, which has no functions that could be redirected",
+        "reboot into the fixed kernel",
+    ),
+    (
+        "not-code",
+        "the patch touches a file that is not compiled",
+        "leave documentation and build files out of the patch",
+    ),
+];
+
+/// All codes, first those of the patch, then those of the difference.
+pub fn all() -> Vec<Explanation> {
+    let of_the_patch = OF_THE_PATCH.map(|(code, meaning, advice)| Explanation { code, meaning, advice });
+    let of_the_difference = Refusal::samples().into_iter().map(|sample| Explanation {
+        code: sample.code(),
+        meaning: sample.meaning(),
+        advice: sample.advice(),
+    });
+    of_the_patch.into_iter().chain(of_the_difference).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_code_is_there_once_and_is_explained() {
+        let all = all();
+        let codes: BTreeSet<&str> = all.iter().map(|entry| entry.code).collect();
+        assert_eq!(codes.len(), all.len());
+        assert!(all.iter().all(|entry| !entry.meaning.is_empty() && !entry.advice.is_empty()));
+    }
+}
