@@ -114,8 +114,9 @@ impl<'a> Difference<'a> {
     /// Whether the livepatch carries a function, or the function that a cold part belongs to.
     fn carries_family(&self, target: SymbolIndex) -> bool {
         self.included.contains(&target)
-            || cold_parent(&self.patched.symbols[target].name)
-                .is_some_and(|parent| self.included.iter().any(|&index| self.patched.symbols[index].name == parent))
+            || cold_parent(&self.patched.symbols[target].name).is_some_and(|parent| {
+                self.included.iter().any(|&index| self.patched.symbols[index].name == parent)
+            })
     }
 
     /// A function and its cold part are one.
@@ -304,7 +305,8 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
 
 fn refuse_data(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -> Vec<Refusal> {
     let original = sides.original.0;
-    let data = sides.correlation.pairs().filter(|&(old, _)| original.symbols[old].kind != SymbolKind::Function);
+    let data =
+        sides.correlation.pairs().filter(|&(old, _)| original.symbols[old].kind != SymbolKind::Function);
     let mut refusals = Vec::new();
     let same = |old, new| sides.same_data(old, new) && !holds_labels(sides.patched.0, new, changed);
     for (old, _) in data.filter(|&(old, new)| !same(old, new)) {

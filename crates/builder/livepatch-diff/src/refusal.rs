@@ -132,18 +132,40 @@ impl Refusal {
     /// What the code means, whoever has it.
     pub fn meaning(&self) -> &'static str {
         match self {
-            Self::DataChanged { .. } => "the initial value of existing data changes, but the running kernel's copy has been in use since it started",
-            Self::InitCode { .. } => "code or data changes that is only used while the kernel or a module starts, and then freed",
-            Self::Untraceable { .. } => "a changed function has no trace site (notrace, noinstr, exit code), so calls to it cannot be redirected",
-            Self::SectionMoved { .. } => "a function moves to a section with rules of its own, such as .noinstr.text, which a redirected copy would not obey",
-            Self::SectionChanged { .. } => "something that is registered at start changes: a module parameter, an export, an init call",
-            Self::AmbiguousStatic { .. } => "a changed function uses a static variable that has namesakes, and it cannot be told which of them it is",
-            Self::UnnamedData { .. } => "a changed function refers to writable data that has no symbol, so the running kernel's cannot be found",
-            Self::UnknownRelocation { .. } => "the object has a relocation of a kind that the builder does not know",
-            Self::BaseMismatch { .. } => "a function to be replaced, compiled without the patch, is not the code that the running kernel has: something of source, compiler or configuration differs",
+            Self::DataChanged { .. } => {
+                "the initial value of existing data changes, but the running kernel's copy has been in use since it started"
+            }
+            Self::InitCode { .. } => {
+                "code or data changes that is only used while the kernel or a module starts, and then freed"
+            }
+            Self::Untraceable { .. } => {
+                "a changed function has no trace site (notrace, noinstr, exit code), so calls to it cannot be redirected"
+            }
+            Self::SectionMoved { .. } => {
+                "a function moves to a section with rules of its own, such as .noinstr.text, which a redirected copy would not obey"
+            }
+            Self::SectionChanged { .. } => {
+                "something that is registered at start changes: a module parameter, an export, an init call"
+            }
+            Self::AmbiguousStatic { .. } => {
+                "a changed function uses a static variable that has namesakes, and it cannot be told which of them it is"
+            }
+            Self::UnnamedData { .. } => {
+                "a changed function refers to writable data that has no symbol, so the running kernel's cannot be found"
+            }
+            Self::UnknownRelocation { .. } => {
+                "the object has a relocation of a kind that the builder does not know"
+            }
+            Self::BaseMismatch { .. } => {
+                "a function to be replaced, compiled without the patch, is not the code that the running kernel has: something of source, compiler or configuration differs"
+            }
             Self::NotBuilt { .. } => "the running kernel does not contain this translation unit",
-            Self::UnknownSymbol { .. } => "the patched code refers to a symbol that neither the running kernel nor the patch has",
-            Self::StaticKeyInModule { .. } => "a patched function of a module has a static branch whose key is in a module, and branches are set up before that module is there",
+            Self::UnknownSymbol { .. } => {
+                "the patched code refers to a symbol that neither the running kernel nor the patch has"
+            }
+            Self::StaticKeyInModule { .. } => {
+                "a patched function of a module has a static branch whose key is in a module, and branches are set up before that module is there"
+            }
         }
     }
 

@@ -16,16 +16,9 @@ pub(crate) fn explain_taint(taint: Taint, livepatched: bool) -> String {
     if taint.has(Taint::LIVEPATCH) {
         sentences.push(own_flags(taint, livepatched));
     }
-    let own = if taint.has(Taint::LIVEPATCH) {
-        taint.from_livepatch()
-    } else {
-        Taint(0)
-    };
-    let foreign: Vec<String> = taint
-        .since(own)
-        .flags()
-        .map(|flag| format!("{}: {}", flag.letter, flag.meaning))
-        .collect();
+    let own = if taint.has(Taint::LIVEPATCH) { taint.from_livepatch() } else { Taint(0) };
+    let foreign: Vec<String> =
+        taint.since(own).flags().map(|flag| format!("{}: {}", flag.letter, flag.meaning)).collect();
     if !foreign.is_empty() {
         sentences.push(format!("not from livepatching: {}", foreign.join("; ")));
     }
@@ -33,11 +26,7 @@ pub(crate) fn explain_taint(taint: Taint, livepatched: bool) -> String {
 }
 
 fn own_flags(taint: Taint, livepatched: bool) -> String {
-    let letters = if taint.has(Taint::OUT_OF_TREE) {
-        "O and K are"
-    } else {
-        "K is"
-    };
+    let letters = if taint.has(Taint::OUT_OF_TREE) { "O and K are" } else { "K is" };
     let mut text = if livepatched {
         format!("{letters} the livepatch's own and harmless")
     } else {
@@ -82,10 +71,7 @@ fn unapplied(snapshot: &Snapshot) -> String {
 }
 
 fn after_failure(status: &Status) -> String {
-    let code = status
-        .last_failure
-        .as_ref()
-        .map_or("", |failure| failure.code.as_str());
+    let code = status.last_failure.as_ref().map_or("", |failure| failure.code.as_str());
     match code {
         "transition-stalled" => "look at the tasks named above; the client tries again at the next check",
         "kernel-refused" => "look at the kernel's log (dmesg); the client tries again at the next check",
@@ -102,11 +88,7 @@ fn after_failure(status: &Status) -> String {
 }
 
 fn after_failed_check(status: &Status) -> String {
-    let code = status
-        .last_check
-        .as_ref()
-        .and_then(|check| check.code.as_deref())
-        .unwrap_or_default();
+    let code = status.last_check.as_ref().and_then(|check| check.code.as_deref()).unwrap_or_default();
     match code {
         "repository-unreachable" | "server-unreachable" => {
             "check the network and the server's address; the client tries again by itself"
@@ -130,17 +112,11 @@ mod tests {
     #[test]
     fn taint_is_explained_as_it_was_measured() {
         assert_eq!(explain_taint(Taint(0), false), "the kernel is not tainted");
-        assert_eq!(
-            explain_taint(Taint(36864), true),
-            "O and K are the livepatch's own and harmless"
-        );
+        assert_eq!(explain_taint(Taint(36864), true), "O and K are the livepatch's own and harmless");
         assert!(explain_taint(Taint(45056), true).contains("keyring does not know"));
         assert!(explain_taint(Taint(45056), false).contains("until the next boot"));
         let crashed = explain_taint(Taint(45184), true);
-        assert!(
-            crashed.contains("not from livepatching: D: the kernel died"),
-            "{crashed}"
-        );
+        assert!(crashed.contains("not from livepatching: D: the kernel died"), "{crashed}");
     }
 
     #[test]

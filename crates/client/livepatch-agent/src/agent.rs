@@ -64,10 +64,7 @@ impl Agent {
         agent.start_schedule(phase)?;
         agent.unmark_stop()?;
         let snapshot = agent.snapshot()?;
-        agent.reported = Some(patch_state(
-            &snapshot.facts(&agent.config),
-            snapshot.check.as_ref(),
-        ));
+        agent.reported = Some(patch_state(&snapshot.facts(&agent.config), snapshot.check.as_ref()));
         Ok(agent)
     }
 
@@ -137,10 +134,7 @@ impl Agent {
         let news = !snapshot.spool.events.is_empty() || self.reported != Some(state);
         Facts {
             stuck_modules: &self.stuck_modules,
-            refresh_due: snapshot
-                .schedule
-                .as_ref()
-                .is_none_or(|schedule| schedule.is_due(now, interval)),
+            refresh_due: snapshot.schedule.as_ref().is_none_or(|schedule| schedule.is_due(now, interval)),
             report_due: news && snapshot.uptime >= self.report_not_before,
             ..facts
         }
@@ -158,22 +152,15 @@ impl Agent {
     }
 
     fn start_schedule(&self, phase: u32) -> Result<(), Refusal> {
-        let phase = self
-            .state
-            .load::<Schedule>()?
-            .map_or(phase, |schedule| schedule.phase);
+        let phase = self.state.load::<Schedule>()?.map_or(phase, |schedule| schedule.phase);
         let now = self.environment.clock.now();
-        self.state
-            .save(&Schedule::at_start(phase, now, self.config.refresh_interval()))?;
+        self.state.save(&Schedule::at_start(phase, now, self.config.refresh_interval()))?;
         Ok(())
     }
 
     fn unmark_stop(&self) -> Result<(), Refusal> {
         let boot_id = self.environment.host.boot_id()?;
-        let here = self
-            .state
-            .load::<Intent>()?
-            .filter(|intent| intent.boot_id == boot_id);
+        let here = self.state.load::<Intent>()?.filter(|intent| intent.boot_id == boot_id);
         if let Some(mut intent) = here.filter(|intent| intent.stopped_cleanly) {
             intent.stopped_cleanly = false;
             self.state.save(&intent)?;

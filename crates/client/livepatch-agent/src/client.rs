@@ -67,13 +67,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotRunning`].
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(path).map_err(|source| ClientError::NotRunning {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
+        let stream = UnixStream::connect(path)
+            .map_err(|source| ClientError::NotRunning { path: path.to_owned(), source })?;
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Asks, hands each step to `on_step` (name, text), and gives the last answer.
@@ -86,10 +82,7 @@ impl Client {
         mut on_step: impl FnMut(&str, &str),
     ) -> Result<Answer, ClientError> {
         let patience = if request.changes() { STEP } else { ANSWER };
-        self.stream
-            .get_ref()
-            .set_read_timeout(Some(patience))
-            .map_err(ClientError::Broken)?;
+        self.stream.get_ref().set_read_timeout(Some(patience)).map_err(ClientError::Broken)?;
         write_message(self.stream.get_mut(), &request.to_call()).map_err(ClientError::Broken)?;
         loop {
             let reply: Option<Reply> = read_message(&mut self.stream).map_err(ClientError::Broken)?;

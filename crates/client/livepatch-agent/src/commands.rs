@@ -34,10 +34,8 @@ impl Agent {
         let token: EnrolmentToken = token
             .parse()
             .map_err(|error: livepatch_api::TokenError| Refusal::MalformedToken(error.to_string()))?;
-        let server = server
-            .or_else(|| self.config.server.clone())
-            .filter(is_server_url)
-            .ok_or(Refusal::NoServer)?;
+        let server =
+            server.or_else(|| self.config.server.clone()).filter(is_server_url).ok_or(Refusal::NoServer)?;
         if is_exposed(&server) {
             tell(
                 progress,
@@ -46,28 +44,17 @@ impl Agent {
             );
         }
         let anchor = self.pinned_anchor(&server, &token)?;
-        tell(
-            progress,
-            "trust",
-            "the server's trust anchor is the one that the token pins",
-        );
+        tell(progress, "trust", "the server's trust anchor is the one that the token pins");
         let identity = self.enrol(server, &token)?;
         self.state.save_trust_anchor(&anchor)?;
         self.state.remove::<Undone>()?;
         self.state.save(&identity)?;
-        tell(
-            progress,
-            "enrol",
-            format!("enrolled as {} in tier {}", identity.machine_id, identity.tier),
-        );
+        tell(progress, "enrol", format!("enrolled as {} in tier {}", identity.machine_id, identity.tier));
         self.full_cycle(progress)
     }
 
     fn pinned_anchor(&self, server: &Url, token: &EnrolmentToken) -> Result<Vec<u8>, Refusal> {
-        let bytes = self
-            .environment
-            .service
-            .trust_anchor(server, &token.trust_anchor)?;
+        let bytes = self.environment.service.trust_anchor(server, &token.trust_anchor)?;
         if Digest::of(&bytes) != token.trust_anchor {
             return Err(Refusal::TrustAnchorMismatch);
         }
@@ -99,9 +86,7 @@ impl Agent {
             return Ok(known.machine_id);
         }
         let machine_id = uuid::Uuid::new_v4().to_string();
-        self.state.save(&MachineId {
-            machine_id: machine_id.clone(),
-        })?;
+        self.state.save(&MachineId { machine_id: machine_id.clone() })?;
         Ok(machine_id)
     }
 
@@ -113,21 +98,13 @@ impl Agent {
     pub fn disable(&mut self, progress: &mut dyn Progress) -> Result<(), Refusal> {
         let identity = self.identity()?;
         if let Err(failure) = self.send_report(PatchState::Disabled)? {
-            tell(
-                progress,
-                "check-in",
-                format!("the server was not told: {}", failure.message),
-            );
+            tell(progress, "check-in", format!("the server was not told: {}", failure.message));
         }
         self.state.remove::<Identity>()?;
         self.state.remove::<Catalogue>()?;
         self.state.remove::<Check>()?;
         self.state.remove::<Attempt>()?;
-        tell(
-            progress,
-            "disable",
-            format!("{} is forgotten", origin(&identity.server)),
-        );
+        tell(progress, "disable", format!("{} is forgotten", origin(&identity.server)));
         Ok(())
     }
 
@@ -149,16 +126,14 @@ impl Agent {
     /// [`Refusal::NothingToUndo`]; [`Refusal::TransitionStalled`] when tasks keep the transition back from ending.
     pub fn undo(&mut self, progress: &mut dyn Progress) -> Result<(), Refusal> {
         let snapshot = self.snapshot()?;
-        let here = snapshot
-            .intent
-            .filter(|intent| intent.boot_id == snapshot.boot_id);
+        let here = snapshot.intent.filter(|intent| intent.boot_id == snapshot.boot_id);
         let intent = here.ok_or(Refusal::NothingToUndo)?;
         self.state.save(&self.undone(&intent.manifest))?;
         self.settle(progress)?;
         match self.state.load::<Intent>()? {
-            Some(left) if matches!(left.phase, Phase::Undoing { .. }) => Err(Refusal::TransitionStalled(
-                self.environment.host.blocking_tasks(false, 8),
-            )),
+            Some(left) if matches!(left.phase, Phase::Undoing { .. }) => {
+                Err(Refusal::TransitionStalled(self.environment.host.blocking_tasks(false, 8)))
+            }
             _ => Ok(()),
         }
     }
@@ -170,10 +145,7 @@ impl Agent {
     pub fn clear_blocked(&mut self, digest: &str) -> Result<Digest, Refusal> {
         let blocked = self.state.load::<Blocked>()?.unwrap_or_default();
         let matches = |text: &str| digest.len() >= 8 && text.starts_with(digest);
-        let mut found = blocked
-            .entries
-            .iter()
-            .filter(|entry| matches(entry.sha256.as_str()));
+        let mut found = blocked.entries.iter().filter(|entry| matches(entry.sha256.as_str()));
         let (Some(entry), None) = (found.next(), found.next()) else {
             return Err(Refusal::NotBlocked(digest.chars().take(64).collect()));
         };
@@ -186,10 +158,7 @@ impl Agent {
     /// Makes the next look due now.
     fn look_soon(&self) -> Result<(), Refusal> {
         if let Some(schedule) = self.state.load::<Schedule>()? {
-            self.state.save(&Schedule {
-                next_refresh: self.timestamp(),
-                ..schedule
-            })?;
+            self.state.save(&Schedule { next_refresh: self.timestamp(), ..schedule })?;
         }
         Ok(())
     }
@@ -202,9 +171,7 @@ impl Agent {
         let check = snapshot.check.as_ref().and_then(|check| check.failure.clone());
         let attempt = snapshot.attempt.as_ref().filter(|attempt| !attempt.retry);
         let blocked = || blocked_offer(&snapshot.catalogue, &snapshot.blocked);
-        Ok(check
-            .or_else(|| attempt.map(|attempt| attempt.failure.clone()))
-            .or_else(blocked))
+        Ok(check.or_else(|| attempt.map(|attempt| attempt.failure.clone())).or_else(blocked))
     }
 }
 
@@ -212,9 +179,6 @@ impl Agent {
 fn blocked_offer(catalogue: &Option<Catalogue>, blocked: &Blocked) -> Option<Failure> {
     let best = catalogue.as_ref()?.livepatches.first()?;
     let entry = blocked.find(&best.module.sha256)?;
-    let refusal = Refusal::BlockedDigest {
-        name: entry.name.clone(),
-        reason: entry.reason.clone(),
-    };
+    let refusal = Refusal::BlockedDigest { name: entry.name.clone(), reason: entry.reason.clone() };
     Some(refusal.to_failure())
 }

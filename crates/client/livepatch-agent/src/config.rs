@@ -32,12 +32,7 @@ pub enum ConfigError {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            server: None,
-            refresh_minutes: 60,
-            soak_seconds: 600,
-            transition_deadline_seconds: 120,
-        }
+        Self { server: None, refresh_minutes: 60, soak_seconds: 600, transition_deadline_seconds: 120 }
     }
 }
 
@@ -67,11 +62,7 @@ impl Config {
         if config.transition_deadline_seconds == 0 {
             return wrong("transition_deadline_seconds is at least 1");
         }
-        if config
-            .server
-            .as_ref()
-            .is_some_and(|server| !is_server_url(server))
-        {
+        if config.server.as_ref().is_some_and(|server| !is_server_url(server)) {
             return wrong("server is an http or https URL");
         }
         Ok(config)
@@ -106,20 +97,15 @@ mod tests {
     #[test]
     fn nothing_gives_the_defaults() {
         assert_eq!(Config::parse("").unwrap(), Config::default());
-        assert_eq!(
-            Config::load(Path::new("/nonexistent/x.toml")).unwrap(),
-            Config::default()
-        );
+        assert_eq!(Config::load(Path::new("/nonexistent/x.toml")).unwrap(), Config::default());
     }
 
     #[test]
     fn the_packaged_example_is_valid() {
         let example = include_str!("../../../../packaging/livepatchd.toml");
         assert_eq!(Config::parse(example).unwrap(), Config::default());
-        let uncommented: String = example
-            .lines()
-            .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")
-            .collect();
+        let uncommented: String =
+            example.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n").collect();
         let config = Config::parse(&uncommented).unwrap();
         assert!(config.server.is_some());
     }

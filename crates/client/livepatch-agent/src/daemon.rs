@@ -95,9 +95,7 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let listener = listen(&options.socket).map_err(system("listen on the socket"))?;
 
     let (jobs, queue) = mpsc::channel();
-    let worker = thread::Builder::new()
-        .name("worker".into())
-        .spawn(move || work(agent, &queue));
+    let worker = thread::Builder::new().name("worker".into()).spawn(move || work(agent, &queue));
     let worker = worker.map_err(system("start the worker"))?;
     let desk = Arc::new(Desk {
         state: state.clone(),
@@ -105,9 +103,7 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
         jobs: jobs.clone(),
         open: AtomicUsize::new(0),
     });
-    let reception = thread::Builder::new()
-        .name("listener".into())
-        .spawn(move || receive(&listener, &desk));
+    let reception = thread::Builder::new().name("listener".into()).spawn(move || receive(&listener, &desk));
     reception.map_err(system("start the listener"))?;
 
     notify(NotifyState::Ready);
@@ -150,10 +146,7 @@ fn new_agent(options: &DaemonOptions, state: StateDir) -> Result<Agent, DaemonEr
 
 /// What the worker is asked to do.
 enum Job {
-    Do {
-        request: Request,
-        replies: Sender<Reply>,
-    },
+    Do { request: Request, replies: Sender<Reply> },
     Stop,
 }
 

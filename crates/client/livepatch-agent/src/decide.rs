@@ -129,10 +129,7 @@ fn after_reboot(intent: &Intent) -> Action {
 
 /// One step on for the livepatch at hand; `None` when it needs nothing now.
 fn advance(facts: &Facts<'_>, intent: &Intent) -> Option<Action> {
-    let loaded = facts
-        .livepatches
-        .iter()
-        .find(|livepatch| livepatch.name == intent.manifest.name);
+    let loaded = facts.livepatches.iter().find(|livepatch| livepatch.name == intent.manifest.name);
     match (&intent.phase, loaded) {
         (Phase::Loading, Some(_)) => Some(Action::Enter(Phase::Transition)),
         (Phase::Loading, None) => Some(abandoned_load(facts, intent)),
@@ -147,11 +144,7 @@ fn advance(facts: &Facts<'_>, intent: &Intent) -> Option<Action> {
 
 /// The daemon died around the load, and the kernel does not show the livepatch.
 fn abandoned_load(facts: &Facts<'_>, intent: &Intent) -> Action {
-    match facts
-        .modules
-        .iter()
-        .find(|module| module.name == intent.manifest.name)
-    {
+    match facts.modules.iter().find(|module| module.name == intent.manifest.name) {
         Some(module) if !module.live => Action::Poll,
         _ => Action::Forget(Forget::NeverLoaded),
     }
@@ -196,10 +189,7 @@ fn undoing(
 pub(crate) fn trouble(now: Taint, before: Taint) -> String {
     let new = now.since(before);
     let bad = [Taint::DIED, Taint::WARNED, Taint::LOCKUP];
-    new.flags()
-        .filter(|flag| bad.contains(&flag.bit))
-        .map(|flag| flag.letter)
-        .collect()
+    new.flags().filter(|flag| bad.contains(&flag.bit)).map(|flag| flag.letter).collect()
 }
 
 /// The livepatch that should be applied now, if there is one: the greatest offered version that is not blocked, when it
@@ -208,49 +198,36 @@ pub(crate) fn trouble(now: Taint, before: Taint) -> String {
 /// An offer that is not fresh is good enough only for a livepatch that proved itself on this machine: anything else may
 /// have been withdrawn meanwhile.
 pub(crate) fn candidate<'a>(facts: &Facts<'a>) -> Option<&'a Manifest> {
-    let catalogue = facts
-        .catalogue
-        .filter(|catalogue| catalogue.build_id == facts.kernel.build_id)?;
+    let catalogue = facts.catalogue.filter(|catalogue| catalogue.build_id == facts.kernel.build_id)?;
     let best = best_offer(catalogue, facts.blocked)?;
     let wanted = facts.enabled
         && !is_undone(facts, best)
         && applied_version(facts).is_none_or(|version| version < best.version)
         && (is_fresh(facts, catalogue) || facts.confirmed.digests.contains(&best.module.sha256))
-        && facts
-            .attempt
-            .is_none_or(|attempt| attempt.sha256 != best.module.sha256 || attempt.retry);
+        && facts.attempt.is_none_or(|attempt| attempt.sha256 != best.module.sha256 || attempt.retry);
     wanted.then_some(best)
 }
 
 fn is_fresh(facts: &Facts<'_>, catalogue: &Catalogue) -> bool {
-    let age = facts
-        .uptime
-        .saturating_sub(Duration::from_millis(catalogue.uptime_ms));
+    let age = facts.uptime.saturating_sub(Duration::from_millis(catalogue.uptime_ms));
     catalogue.boot_id == facts.boot_id && age <= FRESH
 }
 
 /// The greatest version of the catalogue that is not blocked.
 pub(crate) fn best_offer<'a>(catalogue: &'a Catalogue, blocked: &Blocked) -> Option<&'a Manifest> {
     let allowed = |manifest: &&Manifest| blocked.find(&manifest.module.sha256).is_none();
-    catalogue
-        .livepatches
-        .iter()
-        .filter(allowed)
-        .max_by_key(|manifest| manifest.version)
+    catalogue.livepatches.iter().filter(allowed).max_by_key(|manifest| manifest.version)
 }
 
 /// The greatest version of ours that is in the kernel and not on its way out.
 pub(crate) fn applied_version(facts: &Facts<'_>) -> Option<u32> {
     let ours = facts.livepatches.iter().filter(|livepatch| livepatch.enabled);
-    ours.filter_map(|livepatch| own_version(&livepatch.name, facts.kernel))
-        .max()
+    ours.filter_map(|livepatch| own_version(&livepatch.name, facts.kernel)).max()
 }
 
 /// The version in a module name of ours for this kernel (`livepatch_RELEASE_VERSION`); `None` for a foreign name.
 pub(crate) fn own_version(name: &str, kernel: &KernelIdentity) -> Option<u32> {
-    let rest = name
-        .strip_prefix("livepatch_")?
-        .strip_prefix(kernel.release.as_identifier().as_str())?;
+    let rest = name.strip_prefix("livepatch_")?.strip_prefix(kernel.release.as_identifier().as_str())?;
     rest.strip_prefix('_')?.parse().ok()
 }
 
@@ -262,15 +239,10 @@ pub(crate) fn is_undone(facts: &Facts<'_>, manifest: &Manifest) -> bool {
 }
 
 fn adoptable<'a>(facts: &Facts<'a>) -> Option<&'a Manifest> {
-    let catalogue = facts
-        .catalogue
-        .filter(|catalogue| catalogue.build_id == facts.kernel.build_id)?;
+    let catalogue = facts.catalogue.filter(|catalogue| catalogue.build_id == facts.kernel.build_id)?;
     let version = applied_version(facts)?;
     let in_kernel = |name: &str| facts.livepatches.iter().any(|livepatch| livepatch.name == name);
-    catalogue
-        .livepatches
-        .iter()
-        .find(|manifest| manifest.version == version && in_kernel(&manifest.name))
+    catalogue.livepatches.iter().find(|manifest| manifest.version == version && in_kernel(&manifest.name))
 }
 
 /// A livepatch module of ours that the kernel has but does not use: a newer one replaced it, or it was disabled.
@@ -291,18 +263,11 @@ fn is_stuck(facts: &Facts<'_>, name: &str) -> bool {
 
 fn soak_watch(facts: &Facts<'_>) -> Option<Duration> {
     let intent = facts.intent.filter(|intent| intent.phase == Phase::Soaking)?;
-    Some(
-        facts
-            .soak
-            .saturating_sub(phase_age(facts, intent))
-            .min(SOAK_WATCH),
-    )
+    Some(facts.soak.saturating_sub(phase_age(facts, intent)).min(SOAK_WATCH))
 }
 
 fn phase_age(facts: &Facts<'_>, intent: &Intent) -> Duration {
-    facts
-        .uptime
-        .saturating_sub(Duration::from_millis(intent.phase_began_ms))
+    facts.uptime.saturating_sub(Duration::from_millis(intent.phase_began_ms))
 }
 
 #[cfg(test)]

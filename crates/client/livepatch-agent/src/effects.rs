@@ -49,10 +49,7 @@ impl Agent {
 
     fn block_crashed(&self, intent: &Intent) -> Result<(), Refusal> {
         let name = &intent.manifest.name;
-        let reason = format!(
-            "the machine went down before {name} was confirmed (applied {})",
-            intent.began
-        );
+        let reason = format!("the machine went down before {name} was confirmed (applied {})", intent.began);
         self.block(&intent.manifest, reason.clone())?;
         self.event(EventKind::Crashed, reason)?;
         Ok(self.state.remove::<Intent>()?)
@@ -60,12 +57,8 @@ impl Agent {
 
     fn block(&self, manifest: &Manifest, reason: String) -> Result<(), Refusal> {
         let at = self.timestamp();
-        let entry = BlockedDigest {
-            sha256: manifest.module.sha256.clone(),
-            name: manifest.name.clone(),
-            reason,
-            at,
-        };
+        let entry =
+            BlockedDigest { sha256: manifest.module.sha256.clone(), name: manifest.name.clone(), reason, at };
         self.update(|confirmed: &mut Confirmed| confirmed.digests.retain(|digest| *digest != entry.sha256))?;
         self.update(|blocked: &mut Blocked| {
             blocked.entries.retain(|old| old.sha256 != entry.sha256);
@@ -90,10 +83,7 @@ impl Agent {
         let active = |before: &&Intent| {
             let name = &before.manifest.name;
             before.boot_id == now.boot_id
-                && now
-                    .livepatches
-                    .iter()
-                    .any(|livepatch| livepatch.enabled && livepatch.name == *name)
+                && now.livepatches.iter().any(|livepatch| livepatch.enabled && livepatch.name == *name)
         };
         match intent.replaces.as_deref().filter(active) {
             Some(before) => Ok(self.state.save(before)?),
@@ -113,16 +103,9 @@ impl Agent {
         if soaking {
             let name = &intent.manifest.name;
             let soak = self.config.soak().as_secs();
-            tell(
-                progress,
-                "applied",
-                format!("{name} is applied; it is watched for {soak} s"),
-            );
+            tell(progress, "applied", format!("{name} is applied; it is watched for {soak} s"));
             self.state.remove::<Attempt>()?;
-            self.event(
-                EventKind::Applied,
-                format!("{name} is applied; the transition is complete"),
-            )?;
+            self.event(EventKind::Applied, format!("{name} is applied; the transition is complete"))?;
         }
         Ok(())
     }
@@ -143,8 +126,7 @@ impl Agent {
             format!("{} ran for {soak} s without trouble", intent.manifest.name),
         )?;
         let confirmed = self.state.load::<Confirmed>()?.unwrap_or_default();
-        self.state
-            .prune_modules(|sha256| confirmed.digests.iter().any(|kept| kept.as_str() == sha256))?;
+        self.state.prune_modules(|sha256| confirmed.digests.iter().any(|kept| kept.as_str() == sha256))?;
         Ok(())
     }
 
@@ -195,25 +177,13 @@ impl Agent {
             return Ok(());
         };
         let manifest = &intent.manifest;
-        tell(
-            progress,
-            "undone",
-            format!("{} is out of the kernel", manifest.name),
-        );
+        tell(progress, "undone", format!("{} is out of the kernel", manifest.name));
         match reason {
             UndoReason::Owner => {
-                self.event(
-                    EventKind::Undone,
-                    format!("{} was taken back by the owner", manifest.name),
-                )?;
+                self.event(EventKind::Undone, format!("{} was taken back by the owner", manifest.name))?;
             }
             UndoReason::Stalled => {
-                self.record_attempt(
-                    manifest,
-                    Refusal::TransitionStalled(Vec::new()).code(),
-                    detail,
-                    true,
-                )?;
+                self.record_attempt(manifest, Refusal::TransitionStalled(Vec::new()).code(), detail, true)?;
             }
             UndoReason::Trouble => {
                 self.record_attempt(manifest, Refusal::SoakTrouble(String::new()).code(), detail, true)?;
@@ -249,12 +219,7 @@ impl Agent {
     }
 
     fn intent(&self, now: &Snapshot, manifest: Manifest, phase: Phase) -> Intent {
-        let replaces = now.intent.clone().map(|before| {
-            Box::new(Intent {
-                replaces: None,
-                ..before
-            })
-        });
+        let replaces = now.intent.clone().map(|before| Box::new(Intent { replaces: None, ..before }));
         Intent {
             boot_id: now.boot_id.clone(),
             manifest,
@@ -302,11 +267,7 @@ impl Agent {
         let module = self.obtain(manifest, &anchor, progress)?;
         verify_module(&module, manifest, &anchor.certificates, &now.kernel)?;
         let id = manifest.module.sha256.short();
-        tell(
-            progress,
-            "verify",
-            format!("{name} is verified: digest {id}, signature, kernel build id"),
-        );
+        tell(progress, "verify", format!("{name} is verified: digest {id}, signature, kernel build id"));
         self.state.cache_module(&manifest.module.sha256, &module)?;
 
         let intent = self.intent(now, manifest.clone(), Phase::Loading);
@@ -344,10 +305,7 @@ impl Agent {
         message: &str,
         touched_the_kernel: bool,
     ) -> Result<(), Refusal> {
-        let failure = Failure {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        };
+        let failure = Failure { code: code.to_owned(), message: message.to_owned() };
         let attempt = Attempt {
             at: self.timestamp(),
             sha256: manifest.module.sha256.clone(),
@@ -361,20 +319,12 @@ impl Agent {
         if known {
             return Ok(());
         }
-        let kind = if touched_the_kernel {
-            EventKind::Failed
-        } else {
-            EventKind::Refused
-        };
+        let kind = if touched_the_kernel { EventKind::Failed } else { EventKind::Refused };
         self.event(kind, format!("{code}: {}: {message}", manifest.name))
     }
 
     pub(crate) fn undone(&self, manifest: &Manifest) -> Undone {
-        Undone {
-            build_id: manifest.kernel.build_id.clone(),
-            version: manifest.version,
-            at: self.timestamp(),
-        }
+        Undone { build_id: manifest.kernel.build_id.clone(), version: manifest.version, at: self.timestamp() }
     }
 
     pub(crate) fn anchor(&self) -> Result<Anchor, Refusal> {
@@ -385,7 +335,5 @@ impl Agent {
 
 /// A livepatch that is not ours: a cumulative one of ours would silently replace it.
 fn foreign_livepatch(now: &Snapshot) -> Option<&LoadedLivepatch> {
-    now.livepatches
-        .iter()
-        .find(|livepatch| own_version(&livepatch.name, &now.kernel).is_none())
+    now.livepatches.iter().find(|livepatch| own_version(&livepatch.name, &now.kernel).is_none())
 }

@@ -39,10 +39,7 @@ impl HttpService {
     pub fn new() -> Self {
         // An error only says that a provider is set already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Self {
-            api: agent(CALL, 0),
-            files: agent(FILE, 5),
-        }
+        Self { api: agent(CALL, 0), files: agent(FILE, 5) }
     }
 
     fn post<Q: Serialize, A: DeserializeOwned>(
@@ -53,9 +50,7 @@ impl HttpService {
         request: &Q,
     ) -> Result<A, Refusal> {
         let call = self.api.post(endpoint(server, path).as_str());
-        let answer = call
-            .header("Authorization", format!("Bearer {bearer}"))
-            .send_json(request);
+        let answer = call.header("Authorization", format!("Bearer {bearer}")).send_json(request);
         let mut answer = answer.map_err(|error| unreachable(server, &error))?;
         if !answer.status().is_success() {
             return Err(refused(server, answer));
@@ -76,10 +71,7 @@ impl Service for HttpService {
         let url = endpoint(server, &format!("{}/{sha256}", paths::TRUST));
         self.fetch(&url, LARGEST_ANSWER).map_err(|error| match error {
             FetchError::NotFound => Refusal::TrustAnchorMismatch,
-            other => Refusal::ServerUnreachable {
-                server: origin(server),
-                reason: other.to_string(),
-            },
+            other => Refusal::ServerUnreachable { server: origin(server), reason: other.to_string() },
         })
     }
 
@@ -167,9 +159,7 @@ pub(crate) fn is_exposed(server: &Url) -> bool {
 }
 
 fn agent(whole: Duration, redirects: u32) -> Agent {
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
-        .build();
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     Agent::config_builder()
         .tls_config(tls)
         .timeout_global(Some(whole))
@@ -196,10 +186,7 @@ pub(crate) fn origin(server: &Url) -> String {
 }
 
 fn unreachable(server: &Url, error: &ureq::Error) -> Refusal {
-    Refusal::ServerUnreachable {
-        server: origin(server),
-        reason: error.to_string(),
-    }
+    Refusal::ServerUnreachable { server: origin(server), reason: error.to_string() }
 }
 
 fn refused(server: &Url, mut answer: Response<Body>) -> Refusal {
@@ -222,10 +209,7 @@ mod tests {
     fn paths_are_below_the_servers_own() {
         let endpoint = |server: &str| endpoint(&server.parse().unwrap(), "/v1/enrol").to_string();
         assert_eq!(endpoint("http://h:8080"), "http://h:8080/v1/enrol");
-        assert_eq!(
-            endpoint("https://h/livepatch/?x=1"),
-            "https://h/livepatch/v1/enrol"
-        );
+        assert_eq!(endpoint("https://h/livepatch/?x=1"), "https://h/livepatch/v1/enrol");
     }
 
     #[test]
@@ -246,9 +230,7 @@ mod tests {
     #[test]
     fn a_server_that_is_not_there_is_named_without_its_password() {
         let server = "http://user:secret@127.0.0.1:1/".parse().unwrap();
-        let refusal = HttpService::new()
-            .trust_anchor(&server, &Digest::of(b""))
-            .unwrap_err();
+        let refusal = HttpService::new().trust_anchor(&server, &Digest::of(b"")).unwrap_err();
         assert_eq!(refusal.code(), "server-unreachable");
         assert!(!refusal.to_string().contains("secret"), "{refusal}");
     }

@@ -30,11 +30,7 @@ impl Agent {
         }
         let failure = repository.err().map(|refusal| refusal.to_failure());
         if let Some(failure) = &failure {
-            tell(
-                progress,
-                "refused",
-                format!("{}: {}", failure.code, failure.message),
-            );
+            tell(progress, "refused", format!("{}: {}", failure.code, failure.message));
         }
         self.record_look(failure, answer)
     }
@@ -47,9 +43,8 @@ impl Agent {
         let now = self.environment.clock.now();
         let interval = self.config.refresh_interval();
         let last = self.state.load::<Check>()?.and_then(|check| check.failure);
-        let news = failure
-            .as_ref()
-            .filter(|failure| last.as_ref().map(|last| &last.code) != Some(&failure.code));
+        let news =
+            failure.as_ref().filter(|failure| last.as_ref().map(|last| &last.code) != Some(&failure.code));
         if let Some(news) = news {
             self.event(EventKind::Refused, format!("{}: {}", news.code, news.message))?;
         }
@@ -64,11 +59,7 @@ impl Agent {
         if failure.is_none() {
             self.allow_retry()?;
         }
-        self.state.save(&Check {
-            at: self.timestamp(),
-            failure,
-            check_in: answer.err(),
-        })?;
+        self.state.save(&Check { at: self.timestamp(), failure, check_in: answer.err() })?;
         Ok(())
     }
 
@@ -103,10 +94,7 @@ impl Agent {
         tell(
             progress,
             "check",
-            format!(
-                "the signed repository (targets {}) offers {offer}",
-                versions.targets
-            ),
+            format!("the signed repository (targets {}) offers {offer}", versions.targets),
         );
         self.state.save(&Catalogue {
             at: self.timestamp(),
@@ -122,9 +110,7 @@ impl Agent {
 
     fn open_repository(&self, identity: &Identity, anchor: &Anchor) -> Result<Box<dyn Repository>, Refusal> {
         let datastore = self.state.datastore();
-        self.environment
-            .service
-            .open_repository(&identity.server, anchor, &datastore)
+        self.environment.service.open_repository(&identity.server, anchor, &datastore)
     }
 
     pub(crate) fn fetch(
@@ -135,18 +121,10 @@ impl Agent {
     ) -> Result<Vec<u8>, Refusal> {
         let repository = self.open_repository(&self.identity()?, anchor)?;
         let published = repository.published();
-        let withdrawn = || livepatch_trust::TrustError::TargetMissing {
-            name: manifest.file_name(),
-        };
-        let published = published
-            .into_iter()
-            .find(|published| published.manifest == *manifest);
+        let withdrawn = || livepatch_trust::TrustError::TargetMissing { name: manifest.file_name() };
+        let published = published.into_iter().find(|published| published.manifest == *manifest);
         let bytes = repository.module(published.ok_or_else(withdrawn)?)?;
-        tell(
-            progress,
-            "fetch",
-            format!("{} is fetched, {} bytes", manifest.name, bytes.len()),
-        );
+        tell(progress, "fetch", format!("{} is fetched, {} bytes", manifest.name, bytes.len()));
         Ok(bytes)
     }
 
@@ -171,11 +149,7 @@ impl Agent {
                 let wait = REPORT_RETRY.saturating_mul(1 << self.report_failures.min(16));
                 self.report_not_before = snapshot.uptime + wait.min(self.config.refresh_interval());
                 self.report_failures = self.report_failures.saturating_add(1);
-                tell(
-                    progress,
-                    "check-in",
-                    format!("not taken: {}: {}", failure.code, failure.message),
-                );
+                tell(progress, "check-in", format!("not taken: {}: {}", failure.code, failure.message));
             }
         }
         Ok(answer)
@@ -198,11 +172,7 @@ impl Agent {
             events: spool.events.clone(),
             client_version: CLIENT_VERSION.to_owned(),
         };
-        match self
-            .environment
-            .service
-            .check_in(&identity.server, &identity.credential, &request)
-        {
+        match self.environment.service.check_in(&identity.server, &identity.credential, &request) {
             Ok(answer) => {
                 let told = request.events.len();
                 self.update(|spool: &mut Spool| drop(spool.events.drain(..told.min(spool.events.len()))))?;

@@ -30,16 +30,11 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_new(&arguments.log).context("--log is no filter")?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
     // The journal has its own time stamps and colours nothing.
     let terminal = std::io::stderr().is_terminal();
     if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time()
-            .with_ansi(false)
-            .with_writer(std::io::stderr)
-            .init();
+        log.without_time().with_ansi(false).with_writer(std::io::stderr).init();
     } else {
         log.with_ansi(terminal).with_writer(std::io::stderr).init();
     }

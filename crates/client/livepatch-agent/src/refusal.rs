@@ -145,29 +145,19 @@ impl Refusal {
 
     /// As it is kept, shown and reported.
     pub fn to_failure(&self) -> Failure {
-        Failure {
-            code: self.code().to_owned(),
-            message: self.to_string(),
-        }
+        Failure { code: self.code().to_owned(), message: self.to_string() }
     }
 
     /// Whether the kernel was asked: then it is a failure, before that it is a refusal.
     pub fn touched_the_kernel(&self) -> bool {
-        matches!(
-            self,
-            Self::Kernel(_) | Self::TransitionStalled(_) | Self::SoakTrouble(_)
-        )
+        matches!(self, Self::Kernel(_) | Self::TransitionStalled(_) | Self::SoakTrouble(_))
     }
 }
 
 /// An error of the server's API.
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
-        if error.code == ErrorCode::UnknownToken {
-            Self::UnknownToken
-        } else {
-            Self::Server(error)
-        }
+        if error.code == ErrorCode::UnknownToken { Self::UnknownToken } else { Self::Server(error) }
     }
 }
 
@@ -187,11 +177,7 @@ fn server_code(code: ErrorCode) -> &'static str {
 
 fn blockers(tasks: &[BlockingTask]) -> String {
     let names: Vec<String> = tasks.iter().map(ToString::to_string).collect();
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!("; it waited for {}", names.join(", "))
-    }
+    if names.is_empty() { String::new() } else { format!("; it waited for {}", names.join(", ")) }
 }
 
 /// An error with its causes, for messages that travel as text.

@@ -15,11 +15,7 @@ impl Schedule {
     /// The schedule of a machine whose random number is `phase`, when its daemon starts.
     pub fn at_start(phase: u32, now: Timestamp, interval: Duration) -> Self {
         let within = AFTER_BOOT.min(interval);
-        Self {
-            phase,
-            next_refresh: later(now, part_of(phase, within)),
-            failures: 0,
-        }
+        Self { phase, next_refresh: later(now, part_of(phase, within)), failures: 0 }
     }
 
     /// Whether it is time. A clock that was set back must not stop the looks: then it is time as well.
@@ -41,9 +37,7 @@ impl Schedule {
     /// After a look that failed: soon, then later and later, never later than the next moment of its own.
     pub fn after_failure(&self, now: Timestamp, interval: Duration) -> Self {
         let failures = self.failures.saturating_add(1);
-        let wait = FIRST_RETRY
-            .saturating_mul(1 << self.failures.min(16))
-            .min(interval);
+        let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(interval);
         // Up to a quarter more, so that machines that failed together do not retry together.
         let wait = wait + part_of(self.phase, wait / 4);
         Self {
@@ -59,10 +53,7 @@ fn next_slot(phase: u32, after: Timestamp, interval: Duration) -> Timestamp {
     let length = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX).max(1);
     let offset = i64::try_from(part_of(phase, interval).as_secs()).unwrap_or_default();
     let past = (after.as_second() - offset).rem_euclid(length);
-    later(
-        after,
-        Duration::from_secs(u64::try_from(length - past).unwrap_or_default()),
-    )
+    later(after, Duration::from_secs(u64::try_from(length - past).unwrap_or_default()))
 }
 
 /// `phase` / 2^32 of `whole`.
@@ -116,11 +107,8 @@ mod tests {
     #[test]
     fn phases_spread_over_the_interval() {
         let now = time(1_800_000_000);
-        let at = |phase: u32| {
-            Schedule::at_start(phase, now, HOUR)
-                .after_success(now, HOUR, None)
-                .next_refresh
-        };
+        let at =
+            |phase: u32| Schedule::at_start(phase, now, HOUR).after_success(now, HOUR, None).next_refresh;
         assert!(at(0) != at(u32::MAX / 2) && at(u32::MAX / 2) != at(u32::MAX));
     }
 

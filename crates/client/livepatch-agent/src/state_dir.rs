@@ -38,10 +38,7 @@ impl StateDir {
     /// [`StateError`] when it cannot be made.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StateError> {
         let path = path.into();
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path.join("modules"));
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path.join("modules"));
         made.map_err(failed("make", &path))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).map_err(failed("protect", &path))?;
         Ok(Self { path })
@@ -53,11 +50,8 @@ impl StateDir {
     /// [`StateError`] when there can be no lock.
     pub fn lock(&self) -> Result<Option<fs::File>, StateError> {
         let path = self.path.join("lock");
-        let file = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(failed("open", &path))?;
+        let file =
+            fs::File::options().create(true).append(true).open(&path).map_err(failed("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -99,9 +93,8 @@ impl StateDir {
     /// [`StateError`] when it could not be written; the old one stands.
     pub fn save<R: Record>(&self, record: &R) -> Result<(), StateError> {
         let path = self.path.join(R::FILE);
-        let bytes = serde_json::to_vec_pretty(record)
-            .map_err(io::Error::other)
-            .map_err(failed("write", &path))?;
+        let bytes =
+            serde_json::to_vec_pretty(record).map_err(io::Error::other).map_err(failed("write", &path))?;
         write_durably(&path, &bytes).map_err(failed("write", &path))
     }
 
@@ -168,10 +161,7 @@ impl StateDir {
         let entries = fs::read_dir(&directory).map_err(failed("list", &directory))?;
         for entry in entries.filter_map(Result::ok) {
             let path = entry.path();
-            let digest = path
-                .file_stem()
-                .and_then(|stem| stem.to_str())
-                .unwrap_or_default();
+            let digest = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             if !keep(digest) {
                 fs::remove_file(&path).map_err(failed("remove", &path))?;
             }
@@ -220,11 +210,7 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
 
 fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let path = path.to_owned();
-    move |source| StateError {
-        operation,
-        path,
-        source,
-    }
+    move |source| StateError { operation, path, source }
 }
 
 #[cfg(test)]
@@ -243,16 +229,10 @@ mod tests {
     fn records_read_back_are_private_and_go() {
         let (_directory, state) = state();
         assert_eq!(state.load::<Spool>().unwrap(), None);
-        let spool = Spool {
-            sequence: 7,
-            events: Vec::new(),
-        };
+        let spool = Spool { sequence: 7, events: Vec::new() };
         state.save(&spool).unwrap();
         assert_eq!(state.load::<Spool>().unwrap(), Some(spool));
-        let mode = fs::metadata(state.path.join(Spool::FILE))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(state.path.join(Spool::FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         state.remove::<Spool>().unwrap();
         state.remove::<Spool>().unwrap();
@@ -298,9 +278,6 @@ mod tests {
         state.cache_module(&new, b"new").unwrap();
         state.prune_modules(|digest| digest == new.as_str()).unwrap();
         assert_eq!(state.cached_module(&old).unwrap(), None);
-        assert_eq!(
-            state.cached_module(&new).unwrap().as_deref(),
-            Some(b"new".as_slice())
-        );
+        assert_eq!(state.cached_module(&new).unwrap().as_deref(), Some(b"new".as_slice()));
     }
 }

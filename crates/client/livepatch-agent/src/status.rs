@@ -148,9 +148,7 @@ pub(crate) fn status_of(snapshot: &Snapshot, config: &crate::Config) -> Status {
         taint: taint_status(snapshot.taint, livepatch.is_some()),
         livepatch,
         last_check,
-        next_check: identity
-            .and(snapshot.schedule.as_ref())
-            .map(|schedule| schedule.next_refresh),
+        next_check: identity.and(snapshot.schedule.as_ref()).map(|schedule| schedule.next_refresh),
         last_failure,
         tuf: snapshot.catalogue.as_ref().map(|catalogue| catalogue.versions),
         blocked: snapshot.blocked.entries.clone(),
@@ -165,14 +163,8 @@ pub fn patch_state(facts: &Facts<'_>, check: Option<&Check>) -> PatchState {
     if !facts.enabled {
         return PatchState::Disabled;
     }
-    let here = facts
-        .intent
-        .filter(|intent| intent.boot_id == facts.boot_id)
-        .map(|intent| &intent.phase);
-    if matches!(
-        here,
-        Some(Phase::Loading | Phase::Transition | Phase::Undoing { .. })
-    ) {
+    let here = facts.intent.filter(|intent| intent.boot_id == facts.boot_id).map(|intent| &intent.phase);
+    if matches!(here, Some(Phase::Loading | Phase::Transition | Phase::Undoing { .. })) {
         return PatchState::Applying;
     }
     if facts.attempt.is_some_and(|attempt| !attempt.retry) {
@@ -195,11 +187,7 @@ fn unapplied(facts: &Facts<'_>) -> PatchState {
     let offered = facts.catalogue.is_some_and(|catalogue| {
         catalogue.build_id == facts.kernel.build_id && !catalogue.livepatches.is_empty()
     });
-    if offered {
-        PatchState::Unapplied
-    } else {
-        PatchState::NothingToApply
-    }
+    if offered { PatchState::Unapplied } else { PatchState::NothingToApply }
 }
 
 /// What the kernel has applied, for reports: only a livepatch whose digest is known.
@@ -214,10 +202,8 @@ pub(crate) fn applied_livepatch(snapshot: &Snapshot) -> Option<AppliedLivepatch>
 
 /// Whether there is an offer that is not blocked and not undone, and why the greatest offer is not applied.
 pub(crate) fn offer(snapshot: &Snapshot) -> Option<&Manifest> {
-    let catalogue = snapshot
-        .catalogue
-        .as_ref()
-        .filter(|catalogue| catalogue.build_id == snapshot.kernel.build_id)?;
+    let catalogue =
+        snapshot.catalogue.as_ref().filter(|catalogue| catalogue.build_id == snapshot.kernel.build_id)?;
     best_offer(catalogue, &snapshot.blocked)
 }
 
@@ -229,14 +215,8 @@ fn applied(snapshot: &Snapshot) -> Option<&LoadedLivepatch> {
 
 /// The manifest of a livepatch in the kernel: of the intent of this boot, or of the catalogue.
 fn known_manifest<'a>(snapshot: &'a Snapshot, loaded: &LoadedLivepatch) -> Option<&'a Manifest> {
-    let here = snapshot
-        .intent
-        .iter()
-        .filter(|intent| intent.boot_id == snapshot.boot_id);
-    let offered = snapshot
-        .catalogue
-        .iter()
-        .flat_map(|catalogue| &catalogue.livepatches);
+    let here = snapshot.intent.iter().filter(|intent| intent.boot_id == snapshot.boot_id);
+    let offered = snapshot.catalogue.iter().flat_map(|catalogue| &catalogue.livepatches);
     let fits = |manifest: &&Manifest| {
         manifest.name == loaded.name && manifest.kernel.build_id == snapshot.kernel.build_id
     };
@@ -246,16 +226,10 @@ fn known_manifest<'a>(snapshot: &'a Snapshot, loaded: &LoadedLivepatch) -> Optio
 fn livepatch_status(snapshot: &Snapshot) -> Option<LivepatchStatus> {
     let loaded = applied(snapshot)?;
     let manifest = known_manifest(snapshot, loaded);
-    let intent = snapshot
-        .intent
-        .as_ref()
-        .filter(|intent| intent.manifest.name == loaded.name);
+    let intent = snapshot.intent.as_ref().filter(|intent| intent.manifest.name == loaded.name);
     let fixes = manifest.map(|manifest| manifest.fixes.iter().map(fix_status).collect());
     let functions = loaded.objects.iter().flat_map(|object| {
-        object
-            .functions
-            .iter()
-            .map(move |function| format!("{}:{function}", object.name))
+        object.functions.iter().map(move |function| format!("{}:{function}", object.name))
     });
     Some(LivepatchStatus {
         name: loaded.name.clone(),
@@ -269,10 +243,7 @@ fn livepatch_status(snapshot: &Snapshot) -> Option<LivepatchStatus> {
 }
 
 fn fix_status(fix: &Fix) -> FixStatus {
-    FixStatus {
-        id: fix.id.clone(),
-        summary: fix.summary.clone(),
-    }
+    FixStatus { id: fix.id.clone(), summary: fix.summary.clone() }
 }
 
 fn taint_status(taint: Taint, livepatched: bool) -> TaintStatus {
@@ -283,11 +254,7 @@ fn taint_status(taint: Taint, livepatched: bool) -> TaintStatus {
     });
     TaintStatus {
         value: taint,
-        letters: if taint.0 == 0 {
-            String::new()
-        } else {
-            taint.to_string()
-        },
+        letters: if taint.0 == 0 { String::new() } else { taint.to_string() },
         flags: flags.collect(),
         explanation: explain_taint(taint, livepatched),
     }

@@ -31,22 +31,12 @@ impl Anchor {
         let anchor: TrustAnchor =
             serde_json::from_slice(bytes).map_err(|error| unusable(error.to_string()))?;
         if anchor.schema != ANCHOR_SCHEMA {
-            return Err(unusable(format!(
-                "it has schema {}: update this client",
-                anchor.schema
-            )));
+            return Err(unusable(format!("it has schema {}: update this client", anchor.schema)));
         }
-        let certificates = anchor
-            .module_certificates
-            .iter()
-            .map(|pem| Certificate::from_pem(pem));
-        let certificates = certificates
-            .collect::<Result<_, _>>()
-            .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self {
-            tuf_root: anchor.tuf_root,
-            certificates,
-        })
+        let certificates = anchor.module_certificates.iter().map(|pem| Certificate::from_pem(pem));
+        let certificates =
+            certificates.collect::<Result<_, _>>().map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { tuf_root: anchor.tuf_root, certificates })
     }
 }
 
@@ -63,10 +53,7 @@ pub fn verify_module(
     check_manifest(manifest, running)?;
     let found = Digest::of(bytes);
     if found != manifest.module.sha256 {
-        return Err(Refusal::ModuleAltered {
-            expected: manifest.module.sha256.clone(),
-            found,
-        });
+        return Err(Refusal::ModuleAltered { expected: manifest.module.sha256.clone(), found });
     }
     verify(bytes, trusted)?;
     check_module(bytes, manifest, running)
@@ -74,11 +61,7 @@ pub fn verify_module(
 
 fn check_manifest(manifest: &Manifest, running: &KernelIdentity) -> Result<(), Refusal> {
     let kernel = &manifest.kernel;
-    same(
-        "the manifest's build id",
-        Some(&kernel.build_id),
-        &running.build_id,
-    )?;
+    same("the manifest's build id", Some(&kernel.build_id), &running.build_id)?;
     same("the manifest's release", Some(&kernel.release), &running.release)?;
     same("the manifest's architecture", Some(&kernel.arch), &running.arch)
 }
@@ -91,27 +74,12 @@ fn check_module(bytes: &[u8], manifest: &Manifest, running: &KernelIdentity) -> 
     }
     let name = module.name().map_err(malformed)?;
     if name != manifest.name {
-        return Err(Refusal::ModuleMalformed(format!(
-            "it is called {name} instead of {}",
-            manifest.name
-        )));
+        return Err(Refusal::ModuleMalformed(format!("it is called {name} instead of {}", manifest.name)));
     }
-    same(
-        "the module's build id",
-        module.build_id().as_ref(),
-        &running.build_id,
-    )?;
-    same(
-        "the module's release",
-        module.release().as_ref(),
-        &running.release,
-    )?;
+    same("the module's build id", module.build_id().as_ref(), &running.build_id)?;
+    same("the module's release", module.release().as_ref(), &running.release)?;
     let vermagic_release = module.vermagic().and_then(|vermagic| vermagic.split(' ').next());
-    same(
-        "the module's vermagic",
-        vermagic_release,
-        running.release.as_str(),
-    )
+    same("the module's vermagic", vermagic_release, running.release.as_str())
 }
 
 fn same<T: PartialEq + ToString + ?Sized>(

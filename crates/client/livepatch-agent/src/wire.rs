@@ -103,11 +103,7 @@ impl Request {
                 return service_call("GetInterfaceDescription", json!({"interface": interface}));
             }
         };
-        Call {
-            method: format!("{INTERFACE}.{method}"),
-            parameters,
-            more: self.changes(),
-        }
+        Call { method: format!("{INTERFACE}.{method}"), parameters, more: self.changes() }
     }
 
     /// Understands a call.
@@ -122,83 +118,53 @@ impl Request {
         if let Some(method) = call.method.strip_prefix("org.varlink.service.") {
             return match method {
                 "GetInfo" => Ok(Self::GetInfo),
-                "GetInterfaceDescription" => Ok(Self::GetInterfaceDescription {
-                    interface: text("interface")?,
-                }),
+                "GetInterfaceDescription" => {
+                    Ok(Self::GetInterfaceDescription { interface: text("interface")? })
+                }
                 _ => Err(CallError::Method(call.method.clone())),
             };
         }
-        let method = call
-            .method
-            .strip_prefix(INTERFACE)
-            .and_then(|rest| rest.strip_prefix('.'));
+        let method = call.method.strip_prefix(INTERFACE).and_then(|rest| rest.strip_prefix('.'));
         match method.unwrap_or_default() {
             "GetStatus" => Ok(Self::GetStatus),
             "Enable" => Ok(Self::Enable {
                 token: text("token")?,
-                server: call
-                    .parameters
-                    .get("server")
-                    .and_then(Value::as_str)
-                    .map(ToOwned::to_owned),
+                server: call.parameters.get("server").and_then(Value::as_str).map(ToOwned::to_owned),
             }),
             "Disable" => Ok(Self::Disable),
             "Refresh" => Ok(Self::Refresh {
-                apply: call
-                    .parameters
-                    .get("apply")
-                    .and_then(Value::as_bool)
-                    .unwrap_or_default(),
+                apply: call.parameters.get("apply").and_then(Value::as_bool).unwrap_or_default(),
             }),
             "Undo" => Ok(Self::Undo),
-            "ClearBlocked" => Ok(Self::ClearBlocked {
-                digest: text("digest")?,
-            }),
+            "ClearBlocked" => Ok(Self::ClearBlocked { digest: text("digest")? }),
             _ => Err(CallError::Method(call.method.clone())),
         }
     }
 
     /// Whether it changes the machine, so that root alone may ask for it.
     pub fn changes(&self) -> bool {
-        !matches!(
-            self,
-            Self::GetStatus | Self::GetInfo | Self::GetInterfaceDescription { .. }
-        )
+        !matches!(self, Self::GetStatus | Self::GetInfo | Self::GetInterfaceDescription { .. })
     }
 }
 
 fn service_call(method: &str, parameters: Value) -> Call {
-    Call {
-        method: format!("org.varlink.service.{method}"),
-        parameters,
-        more: false,
-    }
+    Call { method: format!("org.varlink.service.{method}"), parameters, more: false }
 }
 
 impl Reply {
     /// The last reply.
     pub fn last(parameters: Value) -> Self {
-        Self {
-            parameters,
-            ..Self::default()
-        }
+        Self { parameters, ..Self::default() }
     }
 
     /// One of several.
     pub fn step(name: &str, text: &str) -> Self {
-        Self {
-            parameters: json!({"step": {"name": name, "text": text}}),
-            continues: true,
-            error: None,
-        }
+        Self { parameters: json!({"step": {"name": name, "text": text}}), continues: true, error: None }
     }
 
     /// `Refused`: nothing was done, for a reason that has a code.
     pub fn refused(failure: &Failure) -> Self {
-        Self::error(
-            "Refused",
-            json!({"code": failure.code, "message": failure.message}),
-        )
+        Self::error("Refused", json!({"code": failure.code, "message": failure.message}))
     }
 
     /// `PermissionDenied`.
@@ -212,27 +178,17 @@ impl Reply {
             CallError::Method(method) => ("MethodNotFound", json!({"method": method})),
             CallError::Parameter(parameter) => ("InvalidParameter", json!({"parameter": parameter})),
         };
-        Self {
-            error: Some(format!("org.varlink.service.{name}")),
-            parameters,
-            continues: false,
-        }
+        Self { error: Some(format!("org.varlink.service.{name}")), parameters, continues: false }
     }
 
     fn error(name: &str, parameters: Value) -> Self {
-        Self {
-            error: Some(format!("{INTERFACE}.{name}")),
-            parameters,
-            continues: false,
-        }
+        Self { error: Some(format!("{INTERFACE}.{name}")), parameters, continues: false }
     }
 
     /// The failure that a `Refused` error carries.
     pub fn as_refusal(&self) -> Option<Failure> {
         let refused = self.error.as_deref() == Some(&format!("{INTERFACE}.Refused"));
-        refused
-            .then(|| serde_json::from_value(self.parameters.clone()).ok())
-            .flatten()
+        refused.then(|| serde_json::from_value(self.parameters.clone()).ok()).flatten()
     }
 
     /// Whether it is the `PermissionDenied` error.
@@ -279,22 +235,14 @@ mod tests {
     fn every_request_survives_the_wire() {
         for request in [
             Request::GetStatus,
-            Request::Enable {
-                token: "lp1.x.y".into(),
-                server: None,
-            },
-            Request::Enable {
-                token: "lp1.x.y".into(),
-                server: Some("http://h".into()),
-            },
+            Request::Enable { token: "lp1.x.y".into(), server: None },
+            Request::Enable { token: "lp1.x.y".into(), server: Some("http://h".into()) },
             Request::Disable,
             Request::Refresh { apply: true },
             Request::Undo,
             Request::ClearBlocked { digest: "abc".into() },
             Request::GetInfo,
-            Request::GetInterfaceDescription {
-                interface: INTERFACE.into(),
-            },
+            Request::GetInterfaceDescription { interface: INTERFACE.into() },
         ] {
             let mut bytes = Vec::new();
             write_message(&mut bytes, &request.to_call()).unwrap();
@@ -306,22 +254,10 @@ mod tests {
 
     #[test]
     fn odd_calls_are_named() {
-        let call = |method: &str| Call {
-            method: method.into(),
-            parameters: Value::Null,
-            more: false,
-        };
+        let call = |method: &str| Call { method: method.into(), parameters: Value::Null, more: false };
         let parse = |method: &str| Request::from_call(&call(method));
-        assert_eq!(
-            parse("org.openlivepatch.livepatchd.Enable"),
-            Err(CallError::Parameter("token"))
-        );
-        for method in [
-            "",
-            "GetStatus",
-            "org.openlivepatch.livepatchdGetStatus",
-            "org.varlink.service.X",
-        ] {
+        assert_eq!(parse("org.openlivepatch.livepatchd.Enable"), Err(CallError::Parameter("token")));
+        for method in ["", "GetStatus", "org.openlivepatch.livepatchdGetStatus", "org.varlink.service.X"] {
             assert!(matches!(parse(method), Err(CallError::Method(_))), "{method}");
         }
     }

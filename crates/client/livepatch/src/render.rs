@@ -24,10 +24,7 @@ pub(crate) fn answer_as_json(answer: &Answer) -> serde_json::Result<String> {
 pub(crate) fn status(status: &Status, now: Timestamp) -> String {
     let mut lines = vec![
         line("state", sentence(status.state)),
-        line(
-            "kernel",
-            &format!("{} (build id {})", status.kernel.release, status.kernel.build_id),
-        ),
+        line("kernel", &format!("{} (build id {})", status.kernel.release, status.kernel.build_id)),
     ];
     match &status.livepatch {
         Some(livepatch) => lines.extend(livepatch_lines(livepatch, now)),
@@ -48,10 +45,7 @@ pub(crate) fn status(status: &Status, now: Timestamp) -> String {
     }
     for entry in &status.blocked {
         let digest = entry.sha256.short();
-        lines.push(line(
-            "blocked",
-            &format!("{digest} {}: {}", entry.name, entry.reason),
-        ));
+        lines.push(line("blocked", &format!("{digest} {}: {}", entry.name, entry.reason)));
     }
     lines.push(line("next step", &status.next_step));
     lines.join("\n")
@@ -63,11 +57,7 @@ pub(crate) fn blocked(entries: &[BlockedDigest]) -> String {
         return "no livepatch is blocked on this machine".to_owned();
     }
     entries.iter().fold(String::new(), |mut text, entry| {
-        let _ = writeln!(
-            text,
-            "{}\n  {}, {}\n  {}",
-            entry.sha256, entry.name, entry.at, entry.reason
-        );
+        let _ = writeln!(text, "{}\n  {}, {}\n  {}", entry.sha256, entry.name, entry.at, entry.reason);
         text
     })
 }
@@ -128,10 +118,7 @@ fn check_lines(check: &CheckStatus, now: Timestamp) -> Vec<String> {
     }
     let mut lines = vec![line("last check", &text)];
     if let Some(failure) = &check.check_in {
-        lines.push(line(
-            "check-in",
-            &format!("failed: {}: {}", failure.code, failure.message),
-        ));
+        lines.push(line("check-in", &format!("failed: {}: {}", failure.code, failure.message)));
     }
     lines
 }

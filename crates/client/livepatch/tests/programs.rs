@@ -21,15 +21,7 @@ fn daemon_program() -> PathBuf {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| {
         let cargo = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--offline",
-                "--package",
-                "livepatch-agent",
-                "--bin",
-                "livepatchd",
-            ])
+            .args(["build", "--quiet", "--offline", "--package", "livepatch-agent", "--bin", "livepatchd"])
             .status();
         assert!(cargo.unwrap().success());
     });
@@ -57,16 +49,10 @@ impl Machine {
         put("proc/sys/kernel/arch", b"x86_64\n");
         put("proc/sys/kernel/tainted", b"0\n");
         put("proc/sys/kernel/hostname", b"web1\n");
-        put(
-            "proc/sys/kernel/random/boot_id",
-            b"5a37a7ab-5b4c-4f44-b9c2-2d4f3ec4f3d6\n",
-        );
+        put("proc/sys/kernel/random/boot_id", b"5a37a7ab-5b4c-4f44-b9c2-2d4f3ec4f3d6\n");
         put("proc/uptime", b"3600.25 7000.00\n");
         fs::create_dir_all(directory.path().join("root/sys/kernel/livepatch")).unwrap();
-        Self {
-            directory,
-            daemon: None,
-        }
+        Self { directory, daemon: None }
     }
 
     fn with_daemon() -> Self {
@@ -86,10 +72,7 @@ impl Machine {
         machine.daemon = Some(daemon.unwrap());
         let started = Instant::now();
         while UnixStream::connect(machine.socket()).is_err() {
-            assert!(
-                started.elapsed() < Duration::from_secs(30),
-                "livepatchd does not listen"
-            );
+            assert!(started.elapsed() < Duration::from_secs(30), "livepatchd does not listen");
             thread::sleep(Duration::from_millis(20));
         }
         machine
@@ -101,21 +84,13 @@ impl Machine {
 
     fn livepatch(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_livepatch"));
-        command
-            .arg("--socket")
-            .arg(self.socket())
-            .args(arguments)
-            .output()
-            .unwrap()
+        command.arg("--socket").arg(self.socket()).args(arguments).output().unwrap()
     }
 
     /// Exit code and what the command wrote to standard error.
     fn fails(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.livepatch(arguments);
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 
     fn status(&self) -> serde_json::Value {
@@ -142,11 +117,7 @@ impl Drop for Machine {
 
 /// A server that serves an anchor and knows no token. Returns its URL and the anchor's digest.
 fn server_without_tokens() -> (String, Digest) {
-    let anchor = TrustAnchor {
-        schema: 1,
-        tuf_root: "{}".into(),
-        module_certificates: vec![],
-    };
+    let anchor = TrustAnchor { schema: 1, tuf_root: "{}".into(), module_certificates: vec![] };
     let anchor = anchor.to_bytes().unwrap();
     let digest = Digest::of(&anchor);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -162,15 +133,10 @@ fn server_without_tokens() -> (String, Digest) {
                 .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
             let _ = reader.read_exact(&mut vec![0; length.unwrap_or(0)]);
             let refusal = br#"{"code":"unknown-token","message":"unknown"}"#;
-            let (status, body) = if head.starts_with("GET") {
-                (200, &anchor[..])
-            } else {
-                (401, &refusal[..])
-            };
-            let head = format!(
-                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            );
+            let (status, body) =
+                if head.starts_with("GET") { (200, &anchor[..]) } else { (401, &refusal[..]) };
+            let head =
+                format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
             let _ = stream.write_all(&[head.as_bytes(), body].concat());
         }
     });
@@ -178,10 +144,7 @@ fn server_without_tokens() -> (String, Digest) {
 }
 
 fn token(digest: &Digest) -> String {
-    let token = EnrolmentToken {
-        secret: "s".repeat(32),
-        trust_anchor: digest.clone(),
-    };
+    let token = EnrolmentToken { secret: "s".repeat(32), trust_anchor: digest.clone() };
     token.to_string()
 }
 
@@ -217,23 +180,12 @@ fn what_needs_an_enabled_machine_says_how_to_enable_it() {
     for arguments in [&["refresh"][..], &["disable"]] {
         let (code, text) = machine.fails(arguments);
         assert_eq!(code, 6);
-        assert!(
-            text.starts_with("error[not-enabled]") && text.contains("livepatch enable TOKEN"),
-            "{text}"
-        );
+        assert!(text.starts_with("error[not-enabled]") && text.contains("livepatch enable TOKEN"), "{text}");
     }
     let (code, text) = machine.fails(&["undo"]);
-    assert_eq!(
-        (code, text.starts_with("error[nothing-to-undo]")),
-        (3, true),
-        "{text}"
-    );
+    assert_eq!((code, text.starts_with("error[nothing-to-undo]")), (3, true), "{text}");
     let (code, text) = machine.fails(&["blocked", "clear", "0123456789"]);
-    assert_eq!(
-        (code, text.starts_with("error[not-blocked]")),
-        (3, true),
-        "{text}"
-    );
+    assert_eq!((code, text.starts_with("error[not-blocked]")), (3, true), "{text}");
 }
 
 #[test]
@@ -241,26 +193,15 @@ fn tokens_that_are_no_good() {
     let machine = Machine::with_daemon();
     let (code, text) = machine.fails(&["enable", "lp1.secret"]);
     assert_eq!(code, 2);
-    assert!(
-        text.starts_with("error[malformed-token]") && !text.contains("lp1.secret"),
-        "{text}"
-    );
+    assert!(text.starts_with("error[malformed-token]") && !text.contains("lp1.secret"), "{text}");
 
     let (url, digest) = server_without_tokens();
     let (code, text) = machine.fails(&["enable", &token(&digest)]);
     assert_eq!((code, text.starts_with("error[no-server]")), (2, true), "{text}");
     let (code, text) = machine.fails(&["enable", &token(&digest), "--server", &url]);
-    assert_eq!(
-        (code, text.starts_with("error[unknown-token]")),
-        (3, true),
-        "{text}"
-    );
+    assert_eq!((code, text.starts_with("error[unknown-token]")), (3, true), "{text}");
     let (code, text) = machine.fails(&["enable", &token(&Digest::of(b"another")), "--server", &url]);
-    assert_eq!(
-        (code, text.starts_with("error[trust-anchor-mismatch]")),
-        (3, true),
-        "{text}"
-    );
+    assert_eq!((code, text.starts_with("error[trust-anchor-mismatch]")), (3, true), "{text}");
 
     let output = machine.livepatch(&["--format", "json", "enable", &token(&digest), "--server", &url]);
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -273,11 +214,7 @@ fn a_server_that_does_not_answer() {
     let machine = Machine::with_daemon();
     let token = token(&Digest::of(b"x"));
     let (code, text) = machine.fails(&["enable", &token, "--server", "http://127.0.0.1:1"]);
-    assert_eq!(
-        (code, text.starts_with("error[server-unreachable]")),
-        (3, true),
-        "{text}"
-    );
+    assert_eq!((code, text.starts_with("error[server-unreachable]")), (3, true), "{text}");
 }
 
 #[test]
@@ -294,11 +231,7 @@ fn a_token_from_standard_input_stays_off_the_command_line() {
         .unwrap();
     writeln!(command.stdin.take().unwrap(), "{}", token(&digest)).unwrap();
     let output = command.wait_with_output().unwrap();
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .starts_with("error[unknown-token]")
-    );
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("error[unknown-token]"));
 }
 
 #[test]
@@ -316,12 +249,7 @@ fn the_socket_speaks_varlink() {
     let interface = r#"{"method":"org.varlink.service.GetInterfaceDescription",
         "parameters":{"interface":"org.openlivepatch.livepatchd"}}"#;
     let description = ask(interface);
-    assert!(
-        description["parameters"]["description"]
-            .as_str()
-            .unwrap()
-            .contains("method GetStatus()")
-    );
+    assert!(description["parameters"]["description"].as_str().unwrap().contains("method GetStatus()"));
     let unknown = ask(r#"{"method":"org.openlivepatch.livepatchd.Reboot","parameters":{}}"#);
     assert_eq!(unknown["error"], "org.varlink.service.MethodNotFound");
 }
@@ -339,12 +267,7 @@ fn completions_and_man_pages_are_made() {
     let completions = machine.livepatch(&["completions", "bash"]);
     assert!(String::from_utf8(completions.stdout).unwrap().contains("blocked"));
     let directory = machine.directory.path().join("man");
-    assert!(
-        machine
-            .livepatch(&["man", directory.to_str().unwrap()])
-            .status
-            .success()
-    );
+    assert!(machine.livepatch(&["man", directory.to_str().unwrap()]).status.success());
     let page = fs::read_to_string(directory.join("livepatch.1")).unwrap();
     assert!(page.contains("Exit status") && directory.join("livepatch-enable.1").exists());
 }

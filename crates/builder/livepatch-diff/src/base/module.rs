@@ -110,13 +110,16 @@ impl ModuleBase {
         let after = fitting(&mut locals.iter().copied().filter(|&index| index > last));
         let rank = |index: SymbolIndex| {
             original.symbols.iter().position(|symbol| {
-                symbol.binding == Binding::Local && symbol.kind != SymbolKind::File && symbol.name == name(index)
+                symbol.binding == Binding::Local
+                    && symbol.kind != SymbolKind::File
+                    && symbol.name == name(index)
             })
         };
-        let end = |list: &[SymbolIndex], other: &[SymbolIndex], on_this_side: &dyn Fn(SymbolIndex) -> bool| {
-            let is_single = |index: SymbolIndex| !other.iter().any(|&found| name(found) == name(index));
-            list.iter().copied().take_while(|&index| is_single(index) || on_this_side(index)).last()
-        };
+        let end =
+            |list: &[SymbolIndex], other: &[SymbolIndex], on_this_side: &dyn Fn(SymbolIndex) -> bool| {
+                let is_single = |index: SymbolIndex| !other.iter().any(|&found| name(found) == name(index));
+                list.iter().copied().take_while(|&index| is_single(index) || on_this_side(index)).last()
+            };
         let start = end(&before, &after, &|index| rank(index) < rank(first));
         let finish = end(&after, &before, &|index| rank(index) > rank(last));
         (start.unwrap_or(first), finish.unwrap_or(last))

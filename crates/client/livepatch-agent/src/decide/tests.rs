@@ -90,12 +90,7 @@ impl World {
                 uptime_ms: 900_000,
                 build_id: kernel().build_id,
                 tier: "stable".into(),
-                versions: Versions {
-                    root: 1,
-                    targets: 1,
-                    snapshot: 1,
-                    timestamp: 1,
-                },
+                versions: Versions { root: 1, targets: 1, snapshot: 1, timestamp: 1 },
                 livepatches: versions.iter().copied().map(manifest).collect(),
             }),
             ..Self::idle()
@@ -118,12 +113,7 @@ impl World {
 
     fn in_kernel(mut self, version: u32, enabled: bool, transition: bool) -> Self {
         let name = manifest(version).name;
-        self.livepatches.push(LoadedLivepatch {
-            name: name.clone(),
-            enabled,
-            transition,
-            objects: vec![],
-        });
+        self.livepatches.push(LoadedLivepatch { name: name.clone(), enabled, transition, objects: vec![] });
         self.module(&name, true)
     }
 
@@ -168,10 +158,7 @@ impl World {
 }
 
 fn undoing(reason: UndoReason) -> Phase {
-    Phase::Undoing {
-        reason,
-        detail: String::new(),
-    }
+    Phase::Undoing { reason, detail: String::new() }
 }
 
 fn apply(version: u32) -> Action {
@@ -188,9 +175,5 @@ fn block(world: &mut World, version: u32) {
 }
 
 fn undo_by_owner(world: &mut World, version: u32) {
-    world.undone = Some(Undone {
-        build_id: kernel().build_id,
-        version,
-        at: jiff::Timestamp::UNIX_EPOCH,
-    });
+    world.undone = Some(Undone { build_id: kernel().build_id, version, at: jiff::Timestamp::UNIX_EPOCH });
 }

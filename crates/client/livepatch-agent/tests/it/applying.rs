@@ -135,15 +135,10 @@ fn a_cached_module_that_was_altered_is_fetched_again() {
     let published = rig.site.publish(1, &module);
     rig.refresh();
     rig.pass(SOAK);
-    rig.state()
-        .cache_module(&published.module.sha256, &build(1, &[]))
-        .unwrap();
+    rig.state().cache_module(&published.module.sha256, &build(1, &[])).unwrap();
     rig.reboot();
     assert_eq!(rig.kernel.active(), [name(1)]);
-    assert_eq!(
-        rig.state().cached_module(&published.module.sha256).unwrap(),
-        Some(module)
-    );
+    assert_eq!(rig.state().cached_module(&published.module.sha256).unwrap(), Some(module));
 }
 
 #[test]
@@ -164,11 +159,7 @@ fn disable_leaves_the_kernel_alone_and_forgets_the_server() {
     assert_eq!(rig.status().state, PatchState::Disabled);
     let requests = rig.site.requests().len();
     rig.pass(Duration::from_secs(86_400));
-    assert_eq!(
-        rig.site.requests().len(),
-        requests,
-        "a disabled machine is silent"
-    );
+    assert_eq!(rig.site.requests().len(), requests, "a disabled machine is silent");
     rig.undo().unwrap();
     assert_eq!(rig.kernel.active(), [""; 0]);
     rig.reboot();

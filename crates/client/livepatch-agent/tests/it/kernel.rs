@@ -98,17 +98,13 @@ impl FakeKernel {
     /// Names in `/sys/kernel/livepatch`.
     pub(crate) fn active(&self) -> Vec<String> {
         let entries = fs::read_dir(self.livepatches()).unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect()
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     /// Names in `/proc/modules`.
     pub(crate) fn modules(&self) -> Vec<String> {
         let text = self.get("proc/modules");
-        text.lines()
-            .map(|line| line.split(' ').next().unwrap().to_owned())
-            .collect()
+        text.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
     }
 
     /// Somebody else's livepatch.
@@ -127,10 +123,7 @@ impl FakeKernel {
         self.put(&format!("{base}/transition"), u8::from(transition).to_string());
         fs::create_dir_all(self.root.join(base).join("vmlinux/ext4_mb_load_buddy_gfp,0")).unwrap();
         let modules = self.get("proc/modules");
-        self.put(
-            "proc/modules",
-            format!("{modules}{name} 16384 1 - Live 0xffffffffc0393000 (OEK)\n"),
-        );
+        self.put("proc/modules", format!("{modules}{name} 16384 1 - Live 0xffffffffc0393000 (OEK)\n"));
         for bit in [12, 13, 15] {
             self.taint(bit);
         }
@@ -146,10 +139,7 @@ impl FakeKernel {
     fn deactivate(&self, name: &str) {
         fs::remove_dir_all(self.livepatches().join(name)).unwrap();
         let modules = self.get("proc/modules");
-        self.put(
-            "proc/modules",
-            modules.replace(&format!("{name} 16384 1"), &format!("{name} 16384 0")),
-        );
+        self.put("proc/modules", modules.replace(&format!("{name} 16384 1"), &format!("{name} 16384 0")));
     }
 
     fn livepatches(&self) -> PathBuf {
@@ -168,11 +158,7 @@ impl FakeKernel {
 }
 
 fn errno(operation: &'static str, module: &str, errno: i32) -> LoadError {
-    LoadError::Kernel {
-        operation,
-        module: module.to_owned(),
-        errno,
-    }
+    LoadError::Kernel { operation, module: module.to_owned(), errno }
 }
 
 const ENOENT: i32 = 2;

@@ -24,10 +24,7 @@ fn refusal_of(module: &[u8]) -> String {
 #[test]
 fn signatures() {
     assert_eq!(refusal_of(&build(1, &[])), "module-unsigned");
-    assert_eq!(
-        refusal_of(&sign(&build(1, &[]), &FOREIGN_KEY).unwrap()),
-        "module-signer-unknown"
-    );
+    assert_eq!(refusal_of(&sign(&build(1, &[]), &FOREIGN_KEY).unwrap()), "module-signer-unknown");
     let mut tampered = signed(1);
     tampered[80] ^= 1;
     assert_eq!(refusal_of(&tampered), "module-signature-invalid");
@@ -39,10 +36,7 @@ fn modules_that_were_built_for_another_kernel() {
     for change in [
         ("livepatch_build_id", other.as_str()),
         ("livepatch_release", "6.1.0-56-cloud-amd64"),
-        (
-            "vermagic",
-            "6.1.0-56-cloud-amd64 SMP preempt mod_unload modversions ",
-        ),
+        ("vermagic", "6.1.0-56-cloud-amd64 SMP preempt mod_unload modversions "),
     ] {
         let module = sign(&build(1, &[change]), &KEY).unwrap();
         assert_eq!(refusal_of(&module), "wrong-kernel", "{change:?}");
@@ -97,10 +91,7 @@ fn expired_metadata() {
     assert!(rig.kernel.is_untouched());
     let status = rig.status();
     assert_eq!(status.state, PatchState::CheckFailed);
-    assert_eq!(
-        status.last_check.unwrap().code.as_deref(),
-        Some("metadata-expired")
-    );
+    assert_eq!(status.last_check.unwrap().code.as_deref(), Some("metadata-expired"));
 }
 
 #[test]
@@ -124,10 +115,7 @@ fn tokens() {
     let refused = |rig: &mut Rig, token: &str| rig.enable_with(token).unwrap_err().code();
     assert_eq!(refused(&mut rig, "lp1.short"), "malformed-token");
     assert_eq!(rig.site.requests().len(), 0);
-    let unknown = EnrolmentToken {
-        secret: "z".repeat(32),
-        ..rig.site.token()
-    };
+    let unknown = EnrolmentToken { secret: "z".repeat(32), ..rig.site.token() };
     assert_eq!(refused(&mut rig, &unknown.to_string()), "unknown-token");
     rig.site.replace_anchor();
     let requests = rig.site.requests().len();

@@ -33,10 +33,7 @@ fn events_wait_for_the_server_and_survive_a_restart() {
     rig.pass(Duration::from_secs(7200));
     assert_eq!(rig.events(), ["applied", "confirmed"]);
     let sequences: Vec<u64> = rig.site.reports().iter().map(|report| report.sequence).collect();
-    assert!(
-        sequences.windows(2).all(|pair| pair[0] < pair[1]),
-        "{sequences:?}"
-    );
+    assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]), "{sequences:?}");
 }
 
 #[test]
@@ -61,10 +58,7 @@ fn a_quiet_machine_reports_once_an_interval() {
     let before = rig.site.requests().len();
     rig.pass(Duration::from_secs(3600));
     let requests = rig.site.requests().split_off(before);
-    let posts = requests
-        .iter()
-        .filter(|request| request.starts_with("POST"))
-        .count();
+    let posts = requests.iter().filter(|request| request.starts_with("POST")).count();
     assert_eq!(posts, 1, "{requests:?}");
     assert!(requests.len() <= 5, "{requests:?}");
 }

@@ -21,14 +21,7 @@ impl Rig {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let kernel = FakeKernel::new(&directory.path().join("root"));
-        let mut rig = Self {
-            directory,
-            kernel,
-            site: Site::new(),
-            agent: None,
-            boots: 1,
-            steps: Vec::new(),
-        };
+        let mut rig = Self { directory, kernel, site: Site::new(), agent: None, boots: 1, steps: Vec::new() };
         rig.start();
         rig
     }
@@ -74,11 +67,7 @@ impl Rig {
 
     pub(crate) fn settle(&mut self) -> Duration {
         let steps = &mut self.steps;
-        self.agent
-            .as_mut()
-            .unwrap()
-            .settle(&mut |step: Step| steps.push(step.name))
-            .unwrap()
+        self.agent.as_mut().unwrap().settle(&mut |step: Step| steps.push(step.name)).unwrap()
     }
 
     /// Time passes as it does for the daemon: it wakes whenever it wanted to.
@@ -135,15 +124,7 @@ impl Rig {
     pub(crate) fn events(&self) -> Vec<String> {
         let reports = self.site.reports();
         let events = reports.iter().flat_map(|report| &report.events);
-        events
-            .map(|event| {
-                serde_json::to_value(event.kind)
-                    .unwrap()
-                    .as_str()
-                    .unwrap()
-                    .to_owned()
-            })
-            .collect()
+        events.map(|event| serde_json::to_value(event.kind).unwrap().as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) fn state(&self) -> StateDir {

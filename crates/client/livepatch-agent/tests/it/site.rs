@@ -48,9 +48,7 @@ impl Site {
         };
         let anchor = anchor.to_bytes().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap())
-            .parse()
-            .unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let shared = Arc::new(Mutex::new(Shared {
             anchor: anchor.clone(),
             reports: Vec::new(),
@@ -66,12 +64,7 @@ impl Site {
                 thread::spawn(move || serve(stream, &files, &shared));
             }
         });
-        Self {
-            directory,
-            url,
-            anchor,
-            shared,
-        }
+        Self { directory, url, anchor, shared }
     }
 
     pub(crate) fn url(&self) -> Url {
@@ -80,10 +73,7 @@ impl Site {
 
     /// A token that the server knows.
     pub(crate) fn token(&self) -> EnrolmentToken {
-        EnrolmentToken {
-            secret: SECRET.into(),
-            trust_anchor: Digest::of(&self.anchor),
-        }
+        EnrolmentToken { secret: SECRET.into(), trust_anchor: Digest::of(&self.anchor) }
     }
 
     pub(crate) fn publish(&self, version: u32, module: &[u8]) -> Manifest {
@@ -106,10 +96,7 @@ impl Site {
     /// Signs metadata that are out of date already.
     pub(crate) fn expire(&self) {
         let day = Duration::from_secs(86_400);
-        let mut publisher = self.publisher(Lifetimes {
-            timestamp: day,
-            ..Lifetimes::default()
-        });
+        let mut publisher = self.publisher(Lifetimes { timestamp: day, ..Lifetimes::default() });
         publisher.commit(SystemTime::now() - 10 * day).unwrap();
     }
 
@@ -119,11 +106,7 @@ impl Site {
 
     /// Changes a byte of every published module's file.
     pub(crate) fn alter_modules(&self) {
-        let targets = self
-            .directory
-            .path()
-            .join("repository/targets")
-            .join(crate::kernel::RELEASE);
+        let targets = self.directory.path().join("repository/targets").join(crate::kernel::RELEASE);
         for entry in fs::read_dir(targets).unwrap() {
             let path = entry.unwrap().path();
             let mut bytes = fs::read(&path).unwrap();
@@ -220,9 +203,6 @@ fn respond(request: &str, bearer: &str, body: &[u8], files: &Path, shared: &mut 
 }
 
 fn error(code: ErrorCode) -> (u16, Vec<u8>) {
-    let error = ApiError {
-        code,
-        message: "no".into(),
-    };
+    let error = ApiError { code, message: "no".into() };
     (401, serde_json::to_vec(&error).unwrap())
 }

@@ -12,30 +12,20 @@ fn nothing_to_do_is_rest() {
 fn the_greatest_offer_is_applied() {
     assert_eq!(World::offering(&[1, 3, 2]).decide(), apply(3));
     assert_eq!(
-        World::offering(&[1, 2])
-            .in_kernel(1, true, false)
-            .with_intent(1, Phase::Confirmed)
-            .decide(),
+        World::offering(&[1, 2]).in_kernel(1, true, false).with_intent(1, Phase::Confirmed).decide(),
         apply(2)
     );
 }
 
 #[test]
 fn what_is_applied_or_newer_stays() {
-    let world = World::offering(&[1])
-        .in_kernel(2, true, false)
-        .with_intent(2, Phase::Confirmed);
+    let world = World::offering(&[1]).in_kernel(2, true, false).with_intent(2, Phase::Confirmed);
     assert_eq!(world.decide(), Action::Rest(None));
 }
 
 #[test]
 fn a_disabled_machine_applies_and_asks_nothing() {
-    let world = World {
-        enabled: false,
-        refresh_due: true,
-        report_due: true,
-        ..World::offering(&[1])
-    };
+    let world = World { enabled: false, refresh_due: true, report_due: true, ..World::offering(&[1]) };
     assert_eq!(world.decide(), Action::Rest(None));
 }
 
@@ -71,10 +61,7 @@ fn a_failed_attempt_waits_for_the_next_look() {
         at: jiff::Timestamp::UNIX_EPOCH,
         sha256: manifest(1).module.sha256,
         name: manifest(1).name,
-        failure: Failure {
-            code: "kernel-refused".into(),
-            message: String::new(),
-        },
+        failure: Failure { code: "kernel-refused".into(), message: String::new() },
         retry: false,
     });
     assert_eq!(world.decide(), Action::Rest(None));
@@ -99,11 +86,7 @@ fn a_stale_offer_counts_only_when_confirmed_here() {
 
 #[test]
 fn refresh_comes_before_apply_and_report_last() {
-    let mut world = World {
-        refresh_due: true,
-        report_due: true,
-        ..World::offering(&[1])
-    };
+    let mut world = World { refresh_due: true, report_due: true, ..World::offering(&[1]) };
     assert_eq!(world.decide(), Action::Refresh);
     world.refresh_due = false;
     assert_eq!(world.decide(), apply(1));

@@ -4,12 +4,7 @@ use super::*;
 
 #[test]
 fn a_crash_before_confirmation_blocks() {
-    for phase in [
-        Phase::Loading,
-        Phase::Transition,
-        Phase::Soaking,
-        undoing(UndoReason::Trouble),
-    ] {
+    for phase in [Phase::Loading, Phase::Transition, Phase::Soaking, undoing(UndoReason::Trouble)] {
         let world = World::offering(&[1]).with_intent(1, phase.clone()).after_reboot();
         assert_eq!(world.decide(), Action::BlockCrashed, "{phase:?}");
     }
@@ -17,19 +12,14 @@ fn a_crash_before_confirmation_blocks() {
 
 #[test]
 fn a_crash_before_confirmation_blocks_even_when_it_was_confirmed_in_an_earlier_boot() {
-    let mut world = World::offering(&[1])
-        .with_intent(1, Phase::Soaking)
-        .after_reboot();
+    let mut world = World::offering(&[1]).with_intent(1, Phase::Soaking).after_reboot();
     world.confirmed.add(&manifest(1).module.sha256);
     assert_eq!(world.decide(), Action::BlockCrashed);
 }
 
 #[test]
 fn a_crash_blocks_on_a_disabled_machine_too() {
-    let world = World {
-        enabled: false,
-        ..World::idle().with_intent(1, Phase::Soaking).after_reboot()
-    };
+    let world = World { enabled: false, ..World::idle().with_intent(1, Phase::Soaking).after_reboot() };
     assert_eq!(world.decide(), Action::BlockCrashed);
 }
 
@@ -40,9 +30,7 @@ fn a_proper_reboot_is_no_reproach() {
     assert_eq!(world.decide(), Action::Forget(Forget::OtherBoot));
     let world = World::idle().with_intent(1, Phase::Confirmed).after_reboot();
     assert_eq!(world.decide(), Action::Forget(Forget::OtherBoot));
-    let world = World::idle()
-        .with_intent(1, undoing(UndoReason::Owner))
-        .after_reboot();
+    let world = World::idle().with_intent(1, undoing(UndoReason::Owner)).after_reboot();
     assert_eq!(world.decide(), Action::Forget(Forget::OtherBoot));
 }
 
@@ -50,55 +38,41 @@ fn a_proper_reboot_is_no_reproach() {
 fn a_load_that_never_happened_is_forgotten() {
     let world = World::idle().with_intent(1, Phase::Loading);
     assert_eq!(world.decide(), Action::Forget(Forget::NeverLoaded));
-    let world = World::idle()
-        .with_intent(1, Phase::Loading)
-        .module(&manifest(1).name, false);
+    let world = World::idle().with_intent(1, Phase::Loading).module(&manifest(1).name, false);
     assert_eq!(world.decide(), Action::Poll);
 }
 
 #[test]
 fn the_daemon_died_after_the_load() {
-    let world = World::idle()
-        .with_intent(1, Phase::Loading)
-        .in_kernel(1, true, true);
+    let world = World::idle().with_intent(1, Phase::Loading).in_kernel(1, true, true);
     assert_eq!(world.decide(), Action::Enter(Phase::Transition));
 }
 
 #[test]
 fn a_transition_is_watched_then_soaked() {
-    let world = World::idle()
-        .with_intent(1, Phase::Transition)
-        .in_kernel(1, true, true);
+    let world = World::idle().with_intent(1, Phase::Transition).in_kernel(1, true, true);
     assert_eq!(world.decide(), Action::Poll);
-    let world = World::idle()
-        .with_intent(1, Phase::Transition)
-        .in_kernel(1, true, false);
+    let world = World::idle().with_intent(1, Phase::Transition).in_kernel(1, true, false);
     assert_eq!(world.decide(), Action::Enter(Phase::Soaking));
 }
 
 #[test]
 fn a_stalled_transition_is_reverted() {
-    let mut world = World::idle()
-        .with_intent(1, Phase::Transition)
-        .in_kernel(1, true, true);
+    let mut world = World::idle().with_intent(1, Phase::Transition).in_kernel(1, true, true);
     world.uptime = Duration::from_secs(990 + 120);
     assert_eq!(world.decide(), Action::Undo(UndoReason::Stalled));
 }
 
 #[test]
 fn a_transition_that_somebody_reverts_is_left_to_end() {
-    let mut world = World::idle()
-        .with_intent(1, Phase::Transition)
-        .in_kernel(1, false, true);
+    let mut world = World::idle().with_intent(1, Phase::Transition).in_kernel(1, false, true);
     world.uptime = Duration::from_secs(5000);
     assert_eq!(world.decide(), Action::Poll);
 }
 
 #[test]
 fn soak_ends_in_confirmation() {
-    let mut world = World::idle()
-        .with_intent(1, Phase::Soaking)
-        .in_kernel(1, true, false);
+    let mut world = World::idle().with_intent(1, Phase::Soaking).in_kernel(1, true, false);
     assert_eq!(world.decide(), Action::Rest(Some(SOAK_WATCH)));
     world.uptime = Duration::from_secs(990 + 598);
     assert_eq!(world.decide(), Action::Rest(Some(Duration::from_secs(2))));
@@ -108,26 +82,18 @@ fn soak_ends_in_confirmation() {
 
 #[test]
 fn soak_does_not_keep_a_newer_version_away() {
-    let world = World::offering(&[2])
-        .with_intent(1, Phase::Soaking)
-        .in_kernel(1, true, false);
+    let world = World::offering(&[2]).with_intent(1, Phase::Soaking).in_kernel(1, true, false);
     assert_eq!(world.decide(), apply(2));
 }
 
 #[test]
 fn trouble_in_the_soak_takes_it_back() {
     for bit in [Taint::DIED, Taint::WARNED, Taint::LOCKUP] {
-        let mut world = World::idle()
-            .with_intent(1, Phase::Soaking)
-            .in_kernel(1, true, false);
+        let mut world = World::idle().with_intent(1, Phase::Soaking).in_kernel(1, true, false);
         world.taint = Taint(45056 | 1 << bit);
         assert_eq!(world.decide(), Action::Undo(UndoReason::Trouble));
         world.intent.as_mut().unwrap().taint_before = Taint(1 << bit);
-        assert_eq!(
-            world.decide(),
-            Action::Rest(Some(SOAK_WATCH)),
-            "it was there before"
-        );
+        assert_eq!(world.decide(), Action::Rest(Some(SOAK_WATCH)), "it was there before");
     }
     assert_eq!(trouble(Taint(45056), Taint(0)), "");
 }
@@ -142,26 +108,14 @@ fn a_livepatch_that_somebody_took_out_is_not_forced_back() {
 
 #[test]
 fn undo_goes_through_disable_and_removal() {
-    let mut world = World::idle()
-        .with_intent(1, Phase::Confirmed)
-        .in_kernel(1, true, false);
+    let mut world = World::idle().with_intent(1, Phase::Confirmed).in_kernel(1, true, false);
     undo_by_owner(&mut world, 1);
     assert_eq!(world.decide(), Action::Undo(UndoReason::Owner));
-    let world = World::idle()
-        .with_intent(1, undoing(UndoReason::Owner))
-        .in_kernel(1, true, false);
-    assert_eq!(
-        world.decide(),
-        Action::Undo(UndoReason::Owner),
-        "the daemon died before it disabled"
-    );
-    let world = World::idle()
-        .with_intent(1, undoing(UndoReason::Owner))
-        .in_kernel(1, false, true);
+    let world = World::idle().with_intent(1, undoing(UndoReason::Owner)).in_kernel(1, true, false);
+    assert_eq!(world.decide(), Action::Undo(UndoReason::Owner), "the daemon died before it disabled");
+    let world = World::idle().with_intent(1, undoing(UndoReason::Owner)).in_kernel(1, false, true);
     assert_eq!(world.decide(), Action::Poll);
-    let world = World::idle()
-        .with_intent(1, undoing(UndoReason::Owner))
-        .module(&manifest(1).name, true);
+    let world = World::idle().with_intent(1, undoing(UndoReason::Owner)).module(&manifest(1).name, true);
     assert_eq!(world.decide(), Action::RemoveModule(manifest(1).name));
     let world = World::idle().with_intent(1, undoing(UndoReason::Owner));
     assert_eq!(world.decide(), Action::FinishUndo);
@@ -169,18 +123,15 @@ fn undo_goes_through_disable_and_removal() {
 
 #[test]
 fn an_undo_that_stalls_is_looked_at_now_and_then() {
-    let mut world = World::offering(&[2])
-        .with_intent(1, undoing(UndoReason::Owner))
-        .in_kernel(1, false, true);
+    let mut world =
+        World::offering(&[2]).with_intent(1, undoing(UndoReason::Owner)).in_kernel(1, false, true);
     world.uptime = Duration::from_secs(990 + 120);
     assert_eq!(world.decide(), Action::Rest(Some(SOAK_WATCH)));
 }
 
 #[test]
 fn a_module_that_the_kernel_keeps_does_not_hold_the_undo_up() {
-    let mut world = World::idle()
-        .with_intent(1, undoing(UndoReason::Owner))
-        .module(&manifest(1).name, true);
+    let mut world = World::idle().with_intent(1, undoing(UndoReason::Owner)).module(&manifest(1).name, true);
     world.stuck.push(manifest(1).name);
     assert_eq!(world.decide(), Action::FinishUndo);
 }
@@ -188,18 +139,10 @@ fn a_module_that_the_kernel_keeps_does_not_hold_the_undo_up() {
 #[test]
 fn replaced_modules_are_removed_and_foreign_ones_are_not() {
     let replaced = manifest(1).name;
-    let world = World::idle()
-        .with_intent(2, Phase::Confirmed)
-        .in_kernel(2, true, false);
-    let world = world
-        .module(&replaced, true)
-        .module("kpatch_1", true)
-        .module("ext4", true);
+    let world = World::idle().with_intent(2, Phase::Confirmed).in_kernel(2, true, false);
+    let world = world.module(&replaced, true).module("kpatch_1", true).module("ext4", true);
     assert_eq!(world.decide(), Action::RemoveModule(replaced.clone()));
-    let world = World {
-        stuck: vec![replaced],
-        ..world
-    };
+    let world = World { stuck: vec![replaced], ..world };
     assert_eq!(world.decide(), Action::Rest(None));
 }
 
@@ -213,10 +156,7 @@ fn a_livepatch_without_a_record_is_adopted() {
 
 #[test]
 fn own_names_are_told_from_foreign_ones() {
-    assert_eq!(
-        own_version("livepatch_6_1_0_55_cloud_amd64_12", &kernel()),
-        Some(12)
-    );
+    assert_eq!(own_version("livepatch_6_1_0_55_cloud_amd64_12", &kernel()), Some(12));
     for name in [
         "lp_v1",
         "livepatch_6_1_0_56_cloud_amd64_1",
