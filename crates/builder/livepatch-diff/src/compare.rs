@@ -5,9 +5,22 @@ use crate::names::{is_never_shared, without_numbers};
 use crate::object::{Object, Section, SectionIndex, SymbolIndex, SymbolKind};
 use crate::reference::{Reference, Resolved, references, stretch};
 use crate::tables::{Entry, Tables};
+use std::collections::BTreeSet;
 
 /// How deep anonymous data may refer to anonymous data before the comparison gives up (and says: different).
-const DEEPEST: u32 = 16;
+const DEEPEST: u32 = 64;
+
+/// Section and offset.
+type Place = (SectionIndex, u64);
+
+/// The stretches that a comparison has come by: two stretches are the same unless something in them differs, and what
+/// differs ends the whole comparison, so that none needs to be looked at twice.
+#[derive(Default)]
+struct Walk {
+    depth: u32,
+    /// Original, patched, size.
+    seen: BTreeSet<(Place, Place, u64)>,
+}
 
 /// The two sides of a comparison.
 #[derive(Clone, Copy)]
@@ -23,21 +36,21 @@ pub(crate) struct Sides<'a> {
 impl Sides<'_> {
     /// Whether a function is the same in both objects: bytes, references, and the table entries that decide.
     pub(crate) fn same_function(&self, original: SymbolIndex, patched: SymbolIndex) -> bool {
-        self.same_symbol(original, patched, 0) && self.same_entries(original, patched)
+        self.same_symbol(original, patched, &mut Walk::default()) && self.same_entries(original, patched)
     }
 
     /// Whether an object (data) is the same in both.
     pub(crate) fn same_data(&self, original: SymbolIndex, patched: SymbolIndex) -> bool {
-        self.same_symbol(original, patched, 0)
+        self.same_symbol(original, patched, &mut Walk::default())
     }
 
     /// Whether two whole sections are the same.
     pub(crate) fn same_section(&self, original: SectionIndex, patched: SectionIndex) -> bool {
         let (old, new) = (&self.original.0.sections[original], &self.patched.0.sections[patched]);
-        old.size == new.size && self.same_stretch((original, 0), (patched, 0), old.size, 0)
+        old.size == new.size && self.same_stretch((original, 0), (patched, 0), old.size, &mut Walk::default())
     }
 
-    fn same_symbol(&self, original: SymbolIndex, patched: SymbolIndex, depth: u32) -> bool {
+    fn same_symbol(&self, original: SymbolIndex, patched: SymbolIndex, walk: &mut Walk) -> bool {
         let (old, new) = (&self.original.0.symbols[original], &self.patched.0.symbols[patched]);
         let (Some(old_section), Some(new_section)) =
             (self.original.0.section_of(original), self.patched.0.section_of(patched))
@@ -48,49 +61,52 @@ impl Sides<'_> {
         alike(&self.original.0.sections[old_section]) == alike(&self.patched.0.sections[new_section])
             && old.size == new.size
             && old.kind == new.kind
-            && self.same_stretch((old_section, old.value), (new_section, new.value), old.size, depth)
+            && self.same_stretch((old_section, old.value), (new_section, new.value), old.size, walk)
     }
 
-    fn same_stretch(
-        &self,
-        old: (SectionIndex, u64),
-        new: (SectionIndex, u64),
-        size: u64,
-        depth: u32,
-    ) -> bool {
+    fn same_stretch(&self, old: Place, new: Place, size: u64, walk: &mut Walk) -> bool {
+        if !walk.seen.insert((old, new, size)) {
+            return true;
+        }
+        if walk.depth == DEEPEST {
+            return false;
+        }
+        walk.depth += 1;
         let old_bytes = stretch(&self.original.0.sections[old.0].data, old.1, size);
         let new_bytes = stretch(&self.patched.0.sections[new.0].data, new.1, size);
         let old_references = references(self.original.0, old.0, old.1, size);
         let new_references = references(self.patched.0, new.0, new.1, size);
         // A field's own bytes are zero in a RELA object, so no masking is needed.
-        old_bytes == new_bytes
+        let same = old_bytes == new_bytes
             && old_references.len() == new_references.len()
             && old_references.iter().zip(&new_references).all(|(one, other)| {
                 one.relocation.offset - old.1 == other.relocation.offset - new.1
-                    && self.same_reference(one, other, depth + 1)
-            })
+                    && self.same_reference(one, other, walk)
+            });
+        walk.depth -= 1;
+        same
     }
 
-    fn same_reference(&self, old: &Resolved, new: &Resolved, depth: u32) -> bool {
-        if old.relocation.kind != new.relocation.kind || depth > DEEPEST {
+    fn same_reference(&self, old: &Resolved, new: &Resolved, walk: &mut Walk) -> bool {
+        if old.relocation.kind != new.relocation.kind {
             return false;
         }
         match (old.reference, new.reference) {
             (Reference::Symbol(one, into), Reference::Symbol(other, onto)) => {
-                into == onto && self.same_target(one, other, depth)
+                into == onto && self.same_target(one, other, walk)
             }
             (Reference::External(one, add), Reference::External(other, plus)) => {
                 let (one, other) = (&self.original.0.symbols[one].name, &self.patched.0.symbols[other].name);
                 add == plus && one == other
             }
             (Reference::Section(one, at), Reference::Section(other, place)) => {
-                self.same_anonymous((one, at), (other, place), depth)
+                self.same_anonymous((one, at), (other, place), walk)
             }
             _ => false,
         }
     }
 
-    fn same_target(&self, original: SymbolIndex, patched: SymbolIndex, depth: u32) -> bool {
+    fn same_target(&self, original: SymbolIndex, patched: SymbolIndex, walk: &mut Walk) -> bool {
         if self.correlation.original_of(patched) == Some(original) {
             return true;
         }
@@ -98,7 +114,7 @@ impl Sides<'_> {
         // Statics without identity, and constants that cannot be told apart by name, are the same when they say the same.
         (is_never_shared(old) || self.is_loose_constant(original, patched))
             && without_numbers(old) == without_numbers(new)
-            && self.same_symbol(original, patched, depth)
+            && self.same_symbol(original, patched, walk)
     }
 
     /// Read-only on both sides, and paired with nothing.
@@ -113,7 +129,7 @@ impl Sides<'_> {
             && constant(self.patched.0, patched)
     }
 
-    fn same_anonymous(&self, old: (SectionIndex, i64), new: (SectionIndex, i64), depth: u32) -> bool {
+    fn same_anonymous(&self, old: (SectionIndex, i64), new: (SectionIndex, i64), walk: &mut Walk) -> bool {
         let (Ok(at), Ok(place)) = (u64::try_from(old.1), u64::try_from(new.1)) else { return false };
         let (one, other) = (&self.original.0.sections[old.0], &self.patched.0.sections[new.0]);
         if one.flags != other.flags {
@@ -123,7 +139,7 @@ impl Sides<'_> {
             (Some((start, size)), Some((begin, length))) => {
                 at - start == place - begin
                     && size == length
-                    && self.same_stretch((old.0, start), (new.0, begin), size, depth)
+                    && self.same_stretch((old.0, start), (new.0, begin), size, walk)
             }
             _ => false,
         }
@@ -149,7 +165,7 @@ impl Sides<'_> {
             && old.references.len() == new.references.len()
             && old.references.iter().zip(&new.references).all(|(one, other)| {
                 one.relocation.offset - old.offset == other.relocation.offset - new.offset
-                    && self.same_reference(one, other, 0)
+                    && self.same_reference(one, other, &mut Walk::default())
             })
     }
 }

@@ -9,6 +9,7 @@
 //! modpost lets weak symbols pass.
 
 use crate::extract::is_alias;
+use crate::object::LARGEST_ALIGNMENT;
 use object::build::elf::{Builder, Relocation, SectionData, SectionId, SymbolId};
 use object::build::{ByteString, Id};
 use object::elf;
@@ -30,6 +31,9 @@ pub enum KlpError {
     /// A section that the module needs is missing.
     #[error("the module has no {0}")]
     Missing(&'static str),
+    /// A section is aligned to more than any page.
+    #[error("the section {0} has an impossible alignment")]
+    Alignment(String),
     /// A name that is not of the form that this crate gives.
     #[error("'{0}' is not a livepatch symbol")]
     Name(String),
@@ -61,7 +65,7 @@ pub fn name_symbols(
     target: &str,
     owner: impl Fn(&str) -> Option<Owner>,
 ) -> Result<Vec<u8>, KlpError> {
-    let mut builder = Builder::read(bytes)?;
+    let mut builder = read(bytes)?;
     for symbol in &mut builder.symbols {
         let undefined = symbol.section.is_none() && symbol.st_shndx == elf::SHN_UNDEF;
         let name = String::from_utf8_lossy(&symbol.name).into_owned();
@@ -91,7 +95,7 @@ fn pending_name(target: &str, object: &str, name: &str, position: u32) -> String
 /// # Errors
 /// [`KlpError`] when the module is not of the shape that kbuild gives.
 pub fn finish_module(bytes: &[u8], also: &BTreeMap<String, Owner>) -> Result<Vec<u8>, KlpError> {
-    let mut builder = Builder::read(bytes)?;
+    let mut builder = read(bytes)?;
     rename_also(&mut builder, also);
     drop_useless(&mut builder);
     resolve_aliases(&mut builder);
@@ -202,6 +206,22 @@ fn move_relocations(builder: &mut Builder<'_>, pending: &HashMap<usize, String>)
         section.data = SectionData::Relocation(relocations);
     }
     Ok(())
+}
+
+/// Reads a relocatable object; the writer pads to any alignment, so an absurd one must not reach it.
+fn read(bytes: &[u8]) -> Result<Builder<'_>, KlpError> {
+    let mut builder = Builder::read(bytes)?;
+    if builder.header.e_type != elf::ET_REL {
+        return Err(KlpError::Missing("type of a relocatable object"));
+    }
+    for section in &mut builder.sections {
+        if section.sh_addralign > LARGEST_ALIGNMENT {
+            return Err(KlpError::Alignment(String::from_utf8_lossy(&section.name).into_owned()));
+        }
+        // 0 means the same as 1 (gABI, sh_addralign).
+        section.sh_addralign = section.sh_addralign.max(1);
+    }
+    Ok(builder)
 }
 
 fn write(builder: Builder<'_>) -> Result<Vec<u8>, KlpError> {

@@ -6,6 +6,12 @@
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
 use object::{LittleEndian, elf};
 
+/// No section is larger: the kernel's code model gives 2 GiB to everything together (x86-64 psABI, 3.5.1).
+const LARGEST: u64 = 1 << 31;
+/// No section is aligned to more: the largest page that the kernel maps itself with has 1 GiB, and sections of objects do
+/// not come near.
+pub(crate) const LARGEST_ALIGNMENT: u64 = 1 << 24;
+
 /// Index of a section in [`Object::sections`]; equal to its ELF section index.
 pub type SectionIndex = usize;
 /// Index of a symbol in [`Object::symbols`]; equal to its ELF symbol index.
@@ -291,6 +297,9 @@ fn read_section(
         _ => SectionKind::Bytes,
     };
     let name = text(table.section_name(LittleEndian, section)?);
+    if section.sh_size(LittleEndian) > LARGEST || section.sh_addralign(LittleEndian) > LARGEST_ALIGNMENT {
+        return Err(ObjectError::Unusable(format!("the section {name} is too large")));
+    }
     // Debug information is not part of the model: it is large, and nothing at this level reads it.
     let wanted = kind == SectionKind::Bytes && !name.starts_with(".debug_");
     Ok(Section {
@@ -335,6 +344,14 @@ fn read_symbol(
         (SymbolKind::Section, Definition::Section(index)) => sections[index].name.clone(),
         _ => text(name),
     };
+    if let Definition::Section(index) = definition {
+        let section = &sections[index];
+        let start = symbol.st_value(LittleEndian).checked_sub(section.address);
+        let end = start.and_then(|start| start.checked_add(symbol.st_size(LittleEndian)));
+        if end.is_none_or(|end| end > section.size) {
+            return Err(ObjectError::Unusable(format!("the symbol {name} lies outside its section")));
+        }
+    }
     Ok(Symbol {
         name,
         value: symbol.st_value(LittleEndian),

@@ -146,7 +146,9 @@ fn reference(object: &Object, relocation: &Relocation, bias: i64) -> Reference {
     }
     match object.symbols_in(section).last() {
         // One past the end of an object is C's end pointer.
-        Some(&last) if object.symbols[last].value + object.symbols[last].size == unsigned => {
+        Some(&last)
+            if object.symbols[last].value.checked_add(object.symbols[last].size) == Some(unsigned) =>
+        {
             Reference::Symbol(last, object.symbols[last].size as i64)
         }
         _ => Reference::Section(section, place),

@@ -108,7 +108,8 @@ impl Tables {
                     .filter(|&&size| size > 0)
                     .ok_or(TableError::UnknownSize { structure, section: definition.section })?,
             };
-            for offset in (0..section.size).step_by(usize::try_from(size).unwrap_or(usize::MAX)) {
+            for offset in (0..section.data.len() as u64).step_by(usize::try_from(size).unwrap_or(usize::MAX))
+            {
                 tables.add(object, index, offset, size, definition.decides);
             }
         }

@@ -6,6 +6,9 @@ use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{LittleEndian, elf};
 use std::collections::{BTreeSet, HashMap};
 
+/// Bytes of zeros that are handed out at once: no object is as large, and a damaged size must not exhaust the memory.
+const LARGEST_ZEROS: u64 = 1 << 24;
+
 /// A symbol of the image.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageSymbol<'a> {
@@ -136,7 +139,9 @@ impl<'a> Image<'a> {
                     .checked_add(size)
                     .is_some_and(|end| end <= section.address.saturating_add(section.size))
         })?;
-        let Some(offset) = section.offset else { return Some(vec![0; usize::try_from(size).ok()?]) };
+        let Some(offset) = section.offset else {
+            return (size <= LARGEST_ZEROS).then(|| vec![0; size as usize]);
+        };
         let start = usize::try_from(offset.checked_add(address - section.address)?).ok()?;
         self.bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?).map(<[u8]>::to_vec)
     }

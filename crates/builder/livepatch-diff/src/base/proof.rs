@@ -114,8 +114,11 @@ pub(super) fn against_module(
             // The assembler resolves calls within a section by itself.
             None => {
                 let value = field_value(code, at, resolved.relocation.kind)?;
-                let place =
-                    (running.value + at).wrapping_add(value as u64).wrapping_add(resolved.bias as u64);
+                let place = running
+                    .value
+                    .wrapping_add(at)
+                    .wrapping_add(value as u64)
+                    .wrapping_add(resolved.bias as u64);
                 let (target, into) = module.symbol_at(section, place)?;
                 Reference::Symbol(target, into as i64)
             }

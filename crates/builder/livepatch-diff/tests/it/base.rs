@@ -80,13 +80,13 @@ __attribute__((no_instrument_function)) int print(const char *format, ...)
 "#;
 
 /// `three` comes first, so that a global has the lowest address while the symbol table has it last.
-fn units(workshop: &Workshop) -> Vec<PathBuf> {
+pub(crate) fn units(workshop: &Workshop) -> Vec<PathBuf> {
     [("three.c", THREE), ("one/unit.c", ONE), ("two/unit.c", TWO)]
         .map(|(unit, text)| workshop.compile_for_base(unit, text))
         .into()
 }
 
-fn link_image(workshop: &Workshop, mut objects: Vec<PathBuf>) -> Vec<u8> {
+pub(crate) fn link_image(workshop: &Workshop, mut objects: Vec<PathBuf>) -> Vec<u8> {
     objects.push(workshop.compile_for_base("kernel.c", KERNEL));
     let files: Vec<_> = objects.iter().map(PathBuf::as_path).collect();
     let flags = ["-static", "-e", "0", "-Ttext=0xffffffff81000000", "-z", "noexecstack", "-o", "vmlinux"];

@@ -4,4 +4,5 @@
 mod base;
 mod cases;
 mod compile;
+mod hostile;
 mod round;

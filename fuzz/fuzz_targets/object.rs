@@ -1,0 +1,58 @@
+//! A compiled object, taken through the difference engine: against itself, as a module, as an image, and through linking.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use livepatch_diff::{
+    Base, Difference, EntrySizes, Image, Object, Owner, Unit, extract, finish_module, name_symbols,
+};
+use std::collections::BTreeMap;
+
+fuzz_target!(|bytes: &[u8]| {
+    // The first byte says where a second object begins.
+    let Some((&split, rest)) = bytes.split_first() else { return };
+    let (one, other) = rest.split_at(rest.len() * usize::from(split) / 255);
+    let other = if other.is_empty() { one } else { other };
+    link(one);
+    let Ok(original) = Object::read(one) else { return };
+    if let Ok(base) = Base::module("sample", other) {
+        prove(&base, &original);
+    }
+    if let Ok(image) = Image::read(other) {
+        let _ = image.notes();
+        prove(&Base::Image(&image), &original);
+    }
+    let Ok(patched) = Object::read(other) else { return };
+    let Ok(difference) = Difference::new(&original, &patched, &sizes()) else { return };
+    if let Ok(extracted) = extract(&difference, 0) {
+        link(&extracted.bytes);
+    }
+});
+
+fn link(bytes: &[u8]) {
+    let owner = |name: &str| Some(Owner::Running { object: "sample".into(), position: name.len() as u32 });
+    if let Ok(named) = name_symbols(bytes, "sample", owner) {
+        let _ = finish_module(&named, &BTreeMap::new());
+    }
+    let _ = finish_module(bytes, &BTreeMap::new());
+}
+
+fn prove(base: &Base<'_>, original: &Object) {
+    let unit = base.unit(original).unwrap_or(Unit::NoLocals);
+    let _ = base.prove_all(unit, original, &sizes());
+    for symbol in &original.symbols {
+        let _ = base.position(unit, symbol);
+    }
+}
+
+/// Sizes of the structures in Linux 6.1 for x86-64.
+fn sizes() -> EntrySizes {
+    let sizes = [
+        ("alt_instr", 12),
+        ("bug_entry", 12),
+        ("exception_table_entry", 12),
+        ("jump_entry", 16),
+        ("paravirt_patch_site", 16),
+        ("unwind_hint", 12),
+    ];
+    sizes.map(|(name, size)| (name.to_owned(), size)).into()
+}
