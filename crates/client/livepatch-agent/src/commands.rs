@@ -34,8 +34,10 @@ impl Agent {
         let token: EnrolmentToken = token
             .parse()
             .map_err(|error: livepatch_api::TokenError| Refusal::MalformedToken(error.to_string()))?;
-        let server =
-            server.or_else(|| self.config.server.clone()).filter(is_server_url).ok_or(Refusal::NoServer)?;
+        let server = server.or_else(|| self.config.server.clone()).ok_or(Refusal::NoServer)?;
+        if !is_server_url(&server) {
+            return Err(Refusal::MalformedServer(server.to_string()));
+        }
         if is_exposed(&server) {
             tell(
                 progress,

@@ -36,6 +36,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use url::Url;
 
 /// Where the daemon lives.
 #[derive(Clone, Debug)]
@@ -171,10 +172,9 @@ fn work(mut agent: Agent, queue: &Receiver<Job>) {
 fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>) -> Reply {
     let mut progress = |step: Step| drop(replies.send(Reply::step(step.name, &step.text)));
     let result = match request {
-        Request::Enable { token, server } => match server.map(|server| server.parse()).transpose() {
-            Ok(server) => agent.enable(&token, server, &mut progress),
-            Err(_) => Err(Refusal::NoServer),
-        },
+        Request::Enable { token, server } => {
+            parse_server(server).and_then(|server| agent.enable(&token, server, &mut progress))
+        }
         Request::Disable => agent.disable(&mut progress).map(|()| None),
         Request::Refresh { apply } => agent.refresh(apply, &mut progress),
         Request::Undo => agent.undo(&mut progress).map(|()| None),
@@ -185,6 +185,12 @@ fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>) -> Repl
         Ok(failure) => Reply::last(json!({"status": agent.status().ok(), "failure": failure})),
         Err(refusal) => refused(&refusal),
     }
+}
+
+fn parse_server(server: Option<String>) -> Result<Option<Url>, Refusal> {
+    let parse =
+        |text: String| text.parse().map_err(|_| Refusal::MalformedServer(text.chars().take(200).collect()));
+    server.map(parse).transpose()
 }
 
 fn refused(refusal: &Refusal) -> Reply {
@@ -201,17 +207,19 @@ struct Desk {
 
 fn receive(listener: &UnixListener, desk: &Arc<Desk>) {
     for stream in listener.incoming() {
-        let Ok(stream) = stream else {
+        let Ok((stream, may_change)) = stream.and_then(|stream| may_change(&stream).map(|may| (stream, may)))
+        else {
             thread::sleep(Duration::from_millis(100));
             continue;
         };
-        if desk.open.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS {
+        // Others may fill the room, but not keep root out of it.
+        if desk.open.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS && !may_change {
             desk.open.fetch_sub(1, Ordering::Relaxed);
             continue;
         }
         let at = Arc::clone(desk);
         let spawned = thread::Builder::new().name("connection".into()).spawn(move || {
-            if let Err(error) = converse(&at, stream) {
+            if let Err(error) = converse(&at, stream, may_change) {
                 tracing::debug!(%error, "a connection ended early");
             }
             at.open.fetch_sub(1, Ordering::Relaxed);
@@ -222,11 +230,15 @@ fn receive(listener: &UnixListener, desk: &Arc<Desk>) {
     }
 }
 
-fn converse(desk: &Desk, stream: UnixStream) -> io::Result<()> {
+/// Whether the peer, whose user id the kernel vouches for, may change the machine: root, or whoever runs the daemon.
+fn may_change(stream: &UnixStream) -> io::Result<bool> {
+    let uid = socket_peercred(stream)?.uid;
+    Ok(uid.is_root() || uid == geteuid())
+}
+
+fn converse(desk: &Desk, stream: UnixStream, may_change: bool) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let uid = socket_peercred(&stream)?.uid;
-    let may_change = uid.is_root() || uid == geteuid();
     let mut output = stream.try_clone()?;
     let mut input = BufReader::new(stream);
     while let Some(call) = read_message(&mut input)? {

@@ -20,7 +20,7 @@ use url::{Host, Url};
 
 const CONNECT: Duration = Duration::from_secs(15);
 /// A whole call of the API.
-const CALL: Duration = Duration::from_secs(60);
+const CALL: Duration = Duration::from_secs(30);
 /// A whole file: the largest module over a slow line.
 const FILE: Duration = Duration::from_secs(300);
 /// The largest answer of the API. An anchor holds a TUF root and some certificates, a few KiB each.

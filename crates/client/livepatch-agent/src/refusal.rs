@@ -96,6 +96,9 @@ pub enum Refusal {
     /// No server is given or configured.
     #[error("no server is known: give --server URL, or set `server` in livepatchd.toml")]
     NoServer,
+    /// The server's URL is none that the client can use.
+    #[error("'{0}' is not the URL of a server: http://HOST[:PORT] or https://HOST[:PORT] expected")]
+    MalformedServer(String),
     /// There is nothing to undo.
     #[error("no livepatch of this client's is applied: there is nothing to undo")]
     NothingToUndo,
@@ -136,6 +139,7 @@ impl Refusal {
             Self::NotEnabled => "not-enabled",
             Self::AlreadyEnabled(_) => "already-enabled",
             Self::NoServer => "no-server",
+            Self::MalformedServer(_) => "malformed-server",
             Self::NothingToUndo => "nothing-to-undo",
             Self::NotBlocked(_) => "not-blocked",
             Self::Machine(_) => "machine-unreadable",

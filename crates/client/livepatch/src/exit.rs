@@ -32,7 +32,7 @@ impl Exit {
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure.code.as_str() {
             "not-enabled" => Self::NotEnabled,
-            "malformed-token" | "no-server" => Self::Usage,
+            "malformed-token" | "malformed-server" | "no-server" => Self::Usage,
             "state-unusable" | "machine-unreadable" | "stopping" => Self::Failed,
             _ => Self::Refused,
         }

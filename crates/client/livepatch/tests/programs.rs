@@ -8,7 +8,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
-    os::unix::net::UnixStream,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::Once,
@@ -209,12 +209,39 @@ fn tokens_that_are_no_good() {
     assert_eq!(machine.status()["state"], "disabled");
 }
 
+/// Needs root, to become somebody else.
+#[test]
+fn others_may_look_but_not_touch() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let machine = Machine::with_daemon();
+    let everybody = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(machine.directory.path(), everybody).unwrap();
+    let program = machine.directory.path().join("livepatch");
+    fs::copy(env!("CARGO_BIN_EXE_livepatch"), &program).unwrap();
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.uid(65_534).arg("--socket").arg(machine.socket()).args(arguments).output().unwrap()
+    };
+    assert_eq!(as_nobody(&["status"]).status.code(), Some(6));
+    for arguments in [&["refresh"][..], &["undo"], &["disable"], &["blocked", "clear", "0123456789"]] {
+        let output = as_nobody(arguments);
+        assert_eq!(output.status.code(), Some(5), "{arguments:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().contains("only root"));
+    }
+}
+
 #[test]
 fn a_server_that_does_not_answer() {
     let machine = Machine::with_daemon();
     let token = token(&Digest::of(b"x"));
     let (code, text) = machine.fails(&["enable", &token, "--server", "http://127.0.0.1:1"]);
     assert_eq!((code, text.starts_with("error[server-unreachable]")), (3, true), "{text}");
+    for server in ["livepatch.example.com", "ftp://livepatch.example.com"] {
+        let (code, text) = machine.fails(&["enable", &token, "--server", server]);
+        assert_eq!((code, text.starts_with("error[malformed-server]")), (2, true), "{text}");
+    }
 }
 
 #[test]
