@@ -13,7 +13,7 @@ use std::{
 const VM: [&str; 4] = ["qemu-system-x86", "busybox-static", "kmod", "e2fsprogs"];
 /// Compiles parts of kernels: what Debian's kernel packages build with. Without pahole the kernel's configuration would
 /// silently lose an option that changes the layout of its structures.
-const BUILDER: [&str; 11] = [
+const BUILDER: [&str; 13] = [
     "gcc-12",
     "libc6-dev",
     "make",
@@ -24,6 +24,8 @@ const BUILDER: [&str; 11] = [
     "libelf-dev",
     "libssl-dev",
     "pahole",
+    "patch",
+    "python3",
     "xz-utils",
 ];
 
