@@ -307,6 +307,7 @@ impl Agent {
     ) -> Result<(), Refusal> {
         let failure = Failure { code: code.to_owned(), message: message.to_owned() };
         let attempt = Attempt {
+            boot_id: self.environment.host.boot_id()?,
             at: self.timestamp(),
             sha256: manifest.module.sha256.clone(),
             name: manifest.name.clone(),

@@ -44,9 +44,11 @@ impl Snapshot {
     /// # Errors
     /// [`Refusal::State`], [`Refusal::Machine`].
     pub fn take(state: &StateDir, host: &Host) -> Result<Self, Refusal> {
+        let boot_id = host.boot_id()?;
+        let attempt = state.load::<Attempt>()?.filter(|attempt| attempt.boot_id == boot_id);
         Ok(Self {
             kernel: host.kernel()?,
-            boot_id: host.boot_id()?,
+            boot_id,
             uptime: host.uptime()?,
             taint: host.taint()?,
             livepatches: host.livepatches()?,
@@ -57,7 +59,7 @@ impl Snapshot {
             blocked: state.load()?.unwrap_or_default(),
             undone: state.load()?,
             confirmed: state.load()?.unwrap_or_default(),
-            attempt: state.load()?,
+            attempt,
             check: state.load()?,
             schedule: state.load()?,
             spool: state.load()?.unwrap_or_default(),

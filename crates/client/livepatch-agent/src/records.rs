@@ -221,6 +221,9 @@ pub struct Failure {
 /// The last attempt to apply, when it failed. The same livepatch is tried again after the next look at the repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
+    /// In which boot; in the next one it says nothing any more.
+    #[serde(default)]
+    pub boot_id: String,
     /// When.
     pub at: Timestamp,
     /// The digest that was tried.

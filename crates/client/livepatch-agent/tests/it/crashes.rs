@@ -130,6 +130,7 @@ fn a_kernel_that_refuses_is_asked_again_only_at_the_next_look() {
     assert_eq!(rig.events(), ["failed"], "the same failure is told once");
     rig.crash();
     assert!(rig.status().blocked.is_empty(), "a refused load is no crash");
+    assert_eq!(rig.status().last_failure, None, "what failed in another boot says nothing about this one");
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn what_the_owner_undid_stays_out_until_a_newer_one() {
 fn a_failed_attempt_waits_for_the_next_look() {
     let mut world = World::offering(&[1]);
     world.attempt = Some(Attempt {
+        boot_id: BOOT.into(),
         at: jiff::Timestamp::UNIX_EPOCH,
         sha256: manifest(1).module.sha256,
         name: manifest(1).name,
