@@ -1,0 +1,8 @@
+//! The program as its user meets it, without a kernel to build for.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is the test's answer
+
+mod command_line;
+mod kernel;
+mod scope;
+mod sign;
+mod workplace;
