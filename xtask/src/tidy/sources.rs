@@ -16,7 +16,7 @@ const UNSAFE_ALLOWANCE: &str = concat!("allow(", "unsafe_code");
 const CLOCKS: [&str; 2] = [concat!("SystemTime", "::now"), concat!("Instant", "::now")];
 /// Loading a module is the one act that cannot be taken back, so one crate does it.
 const LOADER_CALLS: [&str; 3] =
-    [concat!("finit_", "module("), concat!("init_", "module("), concat!("delete_", "module(")];
+    [concat!("finit_", "module("), concat!("::init_", "module("), concat!("delete_", "module(")];
 const LOADER: &str = "livepatch-host";
 
 /// A source file.
