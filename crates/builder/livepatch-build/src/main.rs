@@ -5,9 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use livepatch_build::cache::Cache;
 use livepatch_build::fix::{self, FixRequest};
 use livepatch_build::kernel::Kernel;
-use livepatch_build::pipeline::{self, BuildError, Request};
+use livepatch_build::pipeline::{self, Request};
 use livepatch_build::report::{Outcome, Report};
-use livepatch_build::scope::ScopeError;
 use livepatch_build::{explain, narrate, sign};
 use livepatch_kernel::KernelRelease;
 use livepatch_manifest::{Fix, FixSource};
@@ -220,18 +219,8 @@ fn build(cache: &Cache, arguments: BuildArguments) -> Result<ExitCode> {
         version: arguments.livepatch_version,
         output: arguments.output,
     };
-    let report = match pipeline::build(&kernel, &request) {
-        // Seen before anything is compiled, so there is no report to carry it.
-        Err(BuildError::Scope(error @ ScopeError::File { code, .. })) => {
-            print(&format!("refused [{code}]: {error}\n"))?;
-            if let Some(entry) = explain::all().iter().find(|entry| entry.code == code) {
-                print(&format!("  advice: {}\n", entry.advice))?;
-            }
-            return Ok(ExitCode::from(REFUSED));
-        }
-        other => other
-            .with_context(|| format!("cannot build {} for {}", request.patch.display(), arguments.kernel))?,
-    };
+    let report = pipeline::build(&kernel, &request)
+        .with_context(|| format!("cannot build {} for {}", request.patch.display(), arguments.kernel))?;
     match arguments.format {
         Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?,
         Format::Text => print(&summary(&report))?,

@@ -7,7 +7,7 @@ use crate::narrate::step;
 use crate::prove;
 use crate::report::{Outcome, ProofReport, RefusalReport, Report, Timings, UnitReport};
 use crate::run::RunError;
-use crate::scope::{self, ScopeError, Touched};
+use crate::scope::{self, FileRefusal, ScopeError, Touched};
 use livepatch_diff::{
     Base, BaseError, Difference, Exports, ExtractError, Extracted, Image, KlpError, Object, ObjectError,
     Owner, Refusal, SymbolIndex, SymbolKind, TableError, Unit, extract, finish_module, name_symbols,
@@ -113,9 +113,12 @@ impl Build<'_> {
     fn run(&self) -> Result<Report, BuildError> {
         let start = Instant::now();
         let mut timings = Timings::default();
-        let _ = std::fs::remove_file(&self.log);
-        let patched =
-            scope::apply(&self.kernel.source(), &self.request.patch, &self.work.join("overlay"), &self.log)?;
+        self.forget_earlier()?;
+        let overlay = self.work.join("overlay");
+        let patched = match scope::apply(&self.kernel.source(), &self.request.patch, &overlay, &self.log) {
+            Err(ScopeError::File(refusal)) => return self.refused_at_once(&refusal, start),
+            other => other?,
+        };
         let units = self.compile(patched, &mut timings)?;
 
         let reading = Instant::now();
@@ -139,6 +142,50 @@ impl Build<'_> {
             _ => None,
         };
         timings.close(start.elapsed().as_secs_f64());
+        self.report(
+            outcome,
+            parts.reports,
+            parts.refusals.iter().map(RefusalReport::from).collect(),
+            module_sha256,
+            timings,
+        )
+    }
+
+    /// What an earlier build left must not be taken for what this one made.
+    fn forget_earlier(&self) -> Result<(), BuildError> {
+        let module = module_path(&self.output, &self.name());
+        for path in [module, self.output.join(MANIFEST), self.output.join(REPORT), self.log.clone()] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(file_error(&path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The patch touches what cannot be livepatched: nothing needs to be compiled to say so.
+    fn refused_at_once(&self, refusal: &FileRefusal, start: Instant) -> Result<Report, BuildError> {
+        let advice = crate::explain::all().into_iter().find(|entry| entry.code == refusal.code);
+        let refusal = RefusalReport {
+            code: refusal.code.into(),
+            message: refusal.to_string(),
+            advice: advice.map_or("", |entry| entry.advice).into(),
+        };
+        let mut timings = Timings::default();
+        timings.close(start.elapsed().as_secs_f64());
+        self.report(Outcome::Refused, Vec::new(), vec![refusal], None, timings)
+    }
+
+    fn report(
+        &self,
+        outcome: Outcome,
+        units: Vec<UnitReport>,
+        refusals: Vec<RefusalReport>,
+        module_sha256: Option<Digest>,
+        timings: Timings,
+    ) -> Result<Report, BuildError> {
         let report = Report {
             schema: 1,
             outcome,
@@ -146,8 +193,8 @@ impl Build<'_> {
             version: self.request.version,
             kernel: self.kernel.identity.clone(),
             fixes: self.request.fixes.clone(),
-            units: parts.reports,
-            refusals: parts.refusals.iter().map(RefusalReport::from).collect(),
+            units,
+            refusals,
             module_sha256,
             timings,
         };

@@ -14,16 +14,9 @@ pub enum ScopeError {
     /// It names no file.
     #[error("{} is no unified diff: no line starts with +++", .0.display())]
     NoFiles(PathBuf),
-    /// It touches something that is not a C file, or that is not in the tree.
-    #[error("the patch touches {file}: {reason}")]
-    File {
-        /// Stable code of the refusal.
-        code: &'static str,
-        /// Path in the patch.
-        file: String,
-        /// Why that does not do.
-        reason: &'static str,
-    },
+    /// It touches something that cannot be livepatched.
+    #[error(transparent)]
+    File(#[from] FileRefusal),
     /// It does not apply.
     #[error("the patch does not apply to this kernel's source")]
     Apply(#[source] RunError),
@@ -36,6 +29,18 @@ pub enum ScopeError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// A file that rules a patch out: it is no C file, or not in the tree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the patch touches {file}: {reason}")]
+pub struct FileRefusal {
+    /// Stable code of the refusal.
+    pub code: &'static str,
+    /// Path in the patch.
+    pub file: String,
+    /// Why that does not do.
+    pub reason: &'static str,
 }
 
 /// A touched translation unit.
@@ -106,8 +111,8 @@ fn files_of(text: &str) -> Vec<String> {
     files
 }
 
-fn check_file(source: &Path, file: &str) -> Result<(), ScopeError> {
-    let refuse = |code, reason| Err(ScopeError::File { code, file: file.to_owned(), reason });
+fn check_file(source: &Path, file: &str) -> Result<(), FileRefusal> {
+    let refuse = |code, reason| Err(FileRefusal { code, file: file.to_owned(), reason });
     let path = Path::new(file);
     if path.components().any(|part| !matches!(part, Component::Normal(_))) {
         return refuse("bad-path", "the path leads out of the tree");
@@ -226,10 +231,7 @@ mod tests {
     #[test]
     fn paths_out_of_the_tree_are_refused() {
         for file in ["../etc/x.c", "/etc/x.c", "a/../../x.c"] {
-            assert!(matches!(
-                check_file(Path::new("/"), file),
-                Err(ScopeError::File { code: "bad-path", .. })
-            ));
+            assert!(matches!(check_file(Path::new("/"), file), Err(FileRefusal { code: "bad-path", .. })));
         }
     }
 }

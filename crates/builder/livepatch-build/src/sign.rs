@@ -43,6 +43,10 @@ pub fn generate(common_name: &str, folder: &Path) -> Result<(PathBuf, PathBuf), 
     let key = SigningKey::generate(common_name, SystemTime::now())?;
     std::fs::create_dir_all(folder).map_err(file_error(folder))?;
     let (key_path, certificate_path) = (folder.join("key.pem"), folder.join("cert.pem"));
+    // Half a pair would be in the way of the next attempt.
+    if let Some(existing) = [&key_path, &certificate_path].into_iter().find(|path| path.exists()) {
+        return Err(file_error(existing)(std::io::ErrorKind::AlreadyExists.into()));
+    }
     let write = |path: &Path, mode: u32, text: &str| {
         let mut file = std::fs::File::options().write(true).create_new(true).mode(mode).open(path)?;
         file.write_all(text.as_bytes())
