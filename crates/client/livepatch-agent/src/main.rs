@@ -4,7 +4,9 @@ use anyhow::Context as _;
 use clap::Parser;
 use livepatch_agent::{Config, DEFAULT_SOCKET, DEFAULT_STATE_DIR, DaemonOptions, run};
 use std::{io::IsTerminal as _, path::PathBuf};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// Keeps this machine's kernel livepatched. Runs in the foreground; the command `livepatch` talks to it.
 #[derive(Debug, Parser)]
@@ -29,15 +31,13 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_new(&arguments.log).context("--log is no filter")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let filter: Targets = arguments.log.parse().context("--log is no filter")?;
     // The journal has its own time stamps and colours nothing.
-    let terminal = std::io::stderr().is_terminal();
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().with_ansi(false).with_writer(std::io::stderr).init();
-    } else {
-        log.with_ansi(terminal).with_writer(std::io::stderr).init();
-    }
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let colours = !journal && std::io::stderr().is_terminal();
+    let log = fmt::layer().with_target(false).with_ansi(colours).with_writer(std::io::stderr);
+    let log = if journal { log.without_time().boxed() } else { log.boxed() };
+    tracing_subscriber::registry().with(log).with(filter).init();
     let path = arguments.config;
     let config = Config::load(&path).with_context(|| format!("{} cannot be used", path.display()))?;
     run(&DaemonOptions {

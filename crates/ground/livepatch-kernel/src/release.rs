@@ -72,11 +72,10 @@ impl fmt::Display for KernelRelease {
     }
 }
 
-/// Orders as the package manager orders versions, so that `6.1.0-9` comes before `6.1.0-10`.
+/// Orders as dpkg orders versions (deb-version(7)), so that `6.1.0-9` comes before `6.1.0-10`.
 impl Ord for KernelRelease {
     fn cmp(&self, other: &Self) -> Ordering {
-        let version = |text: &str| text.parse::<debversion::Version>().ok();
-        version(&self.0).cmp(&version(&other.0)).then_with(|| self.0.cmp(&other.0))
+        compare_versions(&self.0, &other.0).then_with(|| self.0.cmp(&other.0))
     }
 }
 
@@ -100,6 +99,40 @@ impl From<KernelRelease> for String {
     }
 }
 
+/// The rule of deb-version(7): stretches of other characters and numbers in turn; letters before everything else, a
+/// tilde before even the end.
+fn compare_versions(mut one: &str, mut other: &str) -> Ordering {
+    while !one.is_empty() || !other.is_empty() {
+        let (left, right) =
+            (take(&mut one, |b| !b.is_ascii_digit()), take(&mut other, |b| !b.is_ascii_digit()));
+        let weight = |text: &str, at: usize| match text.as_bytes().get(at) {
+            Some(b'~') => -1,
+            None => 0,
+            Some(letter) if letter.is_ascii_alphabetic() => i32::from(*letter),
+            Some(sign) => i32::from(*sign) + 256,
+        };
+        let words = (0..left.len().max(right.len())).map(|at| weight(left, at).cmp(&weight(right, at)));
+        let words = words.fold(Ordering::Equal, Ordering::then);
+        let (left, right) =
+            (take(&mut one, |b| b.is_ascii_digit()), take(&mut other, |b| b.is_ascii_digit()));
+        let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
+        let numbers = left.len().cmp(&right.len()).then_with(|| left.cmp(right));
+        match words.then(numbers) {
+            Ordering::Equal => {}
+            decided => return decided,
+        }
+    }
+    Ordering::Equal
+}
+
+/// Takes the longest start of which every byte is of a kind.
+fn take<'a>(text: &mut &'a str, kind: impl Fn(&u8) -> bool) -> &'a str {
+    let end = text.bytes().position(|byte| !kind(&byte)).unwrap_or(text.len());
+    let (start, rest) = text.split_at(end);
+    *text = rest;
+    start
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 mod tests {
@@ -121,7 +154,17 @@ mod tests {
     #[test]
     fn later_abi_is_greater() {
         let parse = |text: &str| text.parse::<KernelRelease>().unwrap();
-        assert!(parse("6.1.0-9-cloud-amd64") < parse("6.1.0-55-cloud-amd64"));
+        for (earlier, later) in [
+            ("6.1.0-9-cloud-amd64", "6.1.0-55-cloud-amd64"),
+            ("6.9", "6.12"),
+            ("6.12~rc1", "6.12"),
+            ("6.12", "6.12.1"),
+            ("6.12.95+deb12-amd64", "6.12.117+deb12-amd64"),
+            ("5.10.0-46-amd64", "5.10.0-46-cloud-amd64"),
+        ] {
+            assert!(parse(earlier) < parse(later), "{earlier} {later}");
+        }
+        assert_eq!(compare_versions("6.01", "6.1"), Ordering::Equal);
     }
 
     #[test]

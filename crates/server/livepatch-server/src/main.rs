@@ -6,7 +6,7 @@ use livepatch_server::{Server, Settings, Tiers};
 use livepatch_trust::Lifetimes;
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Serves livepatches to machines: enrolment, check-ins, and the signed repository.
 #[derive(Parser)]
@@ -44,9 +44,12 @@ struct Serve {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter =
-        EnvFilter::try_from_env("LIVEPATCH_LOG").unwrap_or_else(|_| EnvFilter::new("info,tough=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let wanted = std::env::var("LIVEPATCH_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| {
+        Targets::new().with_default(tracing::Level::INFO).with_target("tough", tracing::Level::WARN)
+    });
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    tracing_subscriber::registry().with(log).with(filter).init();
     let Command::Serve(serve) = arguments.command;
     match run(serve) {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,12 +3,15 @@
 use crate::Seconds;
 use sqlx::{
     SqlitePool,
-    migrate::{MigrateError, Migrator},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{path::Path, time::Duration};
 
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("../../../migrations/sqlite");
+/// The schema's steps: version, description, statements. Named one by one, since the macro that would find them compiles
+/// the database library a second time.
+const SQLITE_MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "first light", include_str!("../../../../migrations/sqlite/0001_first_light.sql"))];
 
 /// How long a query waits for another process's write before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,6 +44,14 @@ pub enum StoreError {
     },
 }
 
+fn sqlite_migrations() -> Migrator {
+    let migration = |(version, description, statements): (i64, &'static str, &'static str)| {
+        let statements = sqlx::SqlStr::from_static(statements);
+        Migration::new(version, description.into(), MigrationType::Simple, statements, false)
+    };
+    Migrator::with_migrations(SQLITE_MIGRATIONS.into_iter().map(migration).collect())
+}
+
 impl Store {
     /// Opens the SQLite database at `path`, makes it when it is missing, and brings its schema up to date.
     ///
@@ -61,7 +72,7 @@ impl Store {
             .acquire_timeout(BUSY_TIMEOUT)
             .connect_with(options)
             .await?;
-        SQLITE_MIGRATIONS.run(&pool).await?;
+        sqlite_migrations().run(&pool).await?;
         Ok(Self { pool })
     }
 
