@@ -29,9 +29,17 @@ const BUILDER: [&str; 13] = [
     "xz-utils",
 ];
 
-/// What the demo and the tests need.
+/// The oracles that signatures are compared with, byte for byte: OpenSSL and the kernel's own sign-file.
+const ORACLES: [&str; 2] = ["openssl", "linux-kbuild-6.1"];
+
+/// What the demo needs.
 pub(crate) fn needed() -> Vec<&'static str> {
     [VM.as_slice(), BUILDER.as_slice()].concat()
+}
+
+/// What the tests need.
+pub(crate) fn needed_by_tests() -> Vec<&'static str> {
+    [needed().as_slice(), ORACLES.as_slice()].concat()
 }
 
 /// Installs those of the packages that are missing; says which.

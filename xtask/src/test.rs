@@ -23,7 +23,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut narrator = Narrator::new();
     let log = workspace::fresh_directory("xtask-test")?.join("test.log");
     if !options.no_vm {
-        narrator.step("Debian packages", |step| apt::ensure(&apt::needed(), &log, step))?;
+        narrator.step("Debian packages", |step| apt::ensure(&apt::needed_by_tests(), &log, step))?;
     }
     check(&mut narrator)?;
     narrator.step("build the programs", |step| workspace::build_programs(&log, step))?;
