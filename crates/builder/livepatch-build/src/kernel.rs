@@ -10,6 +10,7 @@ use crate::run::{self, RunError};
 use livepatch_diff::{EntrySizes, Image, Object, ObjectError};
 use livepatch_kernel::{BuildId, BuildIdError, KernelIdentity, KernelRelease};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -74,6 +75,16 @@ pub enum KernelError {
         wanted: String,
         /// From the program.
         found: String,
+    },
+    /// The tools here change the configuration that the kernel was built with.
+    #[error(
+        "the configuration of {release} does not survive here: '{option}' changes; install the tools that the distribution builds with (pahole, the compiler)"
+    )]
+    Configuration {
+        /// Release.
+        release: KernelRelease,
+        /// The first line that is lost or new.
+        option: String,
     },
     /// vmlinux cannot be read.
     #[error("cannot read the kernel image")]
@@ -308,15 +319,24 @@ impl Preparation<'_> {
 
     fn prepare_tree(&self, compiler: &str) -> Result<(), KernelError> {
         let step = step("prepare the tree");
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        for target in ["olddefconfig", "modules_prepare"] {
-            let mut make = Command::new("make");
-            make.arg("-C").arg(self.folder.join("source")).arg(format!("-j{jobs}"));
-            make.args(make_variables(self.release, compiler)).arg(target);
-            run::logged(&mut make, &self.log)?;
+        let configuration = self.folder.join("source/.config");
+        let given = read_text(&configuration)?;
+        self.make(compiler, "olddefconfig")?;
+        // Without some tool (pahole, say) an option may be dropped, and structures come out otherwise.
+        if let Some(option) = first_change(&given, &read_text(&configuration)?) {
+            return Err(KernelError::Configuration { release: self.release.clone(), option });
         }
+        self.make(compiler, "modules_prepare")?;
         step.done("");
         Ok(())
+    }
+
+    fn make(&self, compiler: &str, target: &str) -> Result<(), KernelError> {
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut make = Command::new("make");
+        make.arg("-C").arg(self.folder.join("source")).arg(format!("-j{jobs}"));
+        make.args(make_variables(self.release, compiler)).arg(target);
+        Ok(run::logged(&mut make, &self.log)?)
     }
 
     /// Has the kernel's own compiler say how large the structures of the special sections are.
@@ -362,6 +382,14 @@ impl Preparation<'_> {
         say(format!("kernel {} is ready, build id {}", self.release, kernel.identity.build_id));
         Ok(())
     }
+}
+
+/// The first option that two configurations do not share.
+fn first_change(one: &str, other: &str) -> Option<String> {
+    let options = |text: &str| -> BTreeSet<String> {
+        text.lines().filter(|line| line.starts_with("CONFIG_")).map(str::to_owned).collect()
+    };
+    options(one).symmetric_difference(&options(other)).next().cloned()
 }
 
 /// A file as a memory map.
@@ -418,5 +446,17 @@ fn remove(path: &Path) -> Result<(), KernelError> {
             Err(KernelError::File { path: path.to_owned(), source: error })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_option_is_found_and_comments_do_not_count() {
+        let given = "# Linux\nCONFIG_A=y\nCONFIG_DEBUG_INFO_BTF=y\n";
+        assert_eq!(first_change(given, "CONFIG_DEBUG_INFO_BTF=y\nCONFIG_A=y\n# other\n"), None);
+        assert_eq!(first_change(given, "CONFIG_A=y\n").as_deref(), Some("CONFIG_DEBUG_INFO_BTF=y"));
     }
 }
