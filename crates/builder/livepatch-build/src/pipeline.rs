@@ -119,16 +119,11 @@ impl Build<'_> {
             Err(ScopeError::File(refusal)) => return self.refused_at_once(&refusal, start),
             other => other?,
         };
-        let units = self.compile(patched, &mut timings)?;
-
-        let reading = Instant::now();
         let vmlinux = self.kernel.vmlinux();
         let map = map_file(&vmlinux).map_err(file_error(&vmlinux))?;
-        let image = Image::read(&map)?;
-        let exports_path = self.kernel.source().join("Module.symvers");
-        let exports =
-            Exports::parse(&std::fs::read_to_string(&exports_path).map_err(file_error(&exports_path))?);
-        timings.proof += reading.elapsed().as_secs_f64();
+        // vmlinux is read while make and the compiler are at work: nothing in it depends on the patch.
+        let (units, binary) = rayon::join(|| self.compile(patched, &mut timings), || self.binary(&map));
+        let (units, (image, exports)) = (units?, binary?);
 
         let mut parts = Parts::default();
         self.differ(&image, &exports, &units, &mut parts, &mut timings)?;
@@ -149,6 +144,14 @@ impl Build<'_> {
             module_sha256,
             timings,
         )
+    }
+
+    /// What the distribution built: vmlinux, and who exports what.
+    fn binary<'b>(&self, map: &'b [u8]) -> Result<(Image<'b>, Exports), BuildError> {
+        let image = Image::read(map)?;
+        let path = self.kernel.source().join("Module.symvers");
+        let exports = Exports::parse(&std::fs::read_to_string(&path).map_err(file_error(&path))?);
+        Ok((image, exports))
     }
 
     /// What an earlier build left must not be taken for what this one made.
