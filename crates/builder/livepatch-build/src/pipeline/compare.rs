@@ -1,0 +1,186 @@
+//! Proves the base, takes the differences, and writes the objects that the module is linked from.
+
+use super::compile::Compiled;
+use super::{Build, BuildError, file_error};
+use crate::link::{Replaced, Symbols};
+use crate::narrate::step;
+use crate::prove;
+use crate::report::{ProofReport, Timings, UnitReport};
+use livepatch_diff::{
+    Base, BaseError, Difference, Exports, Extracted, Image, Owner, Refusal, SymbolIndex, SymbolKind, Unit,
+    extract, name_symbols,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+/// What the units add up to.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) reports: Vec<UnitReport>,
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) own: BTreeSet<String>,
+    pub(super) units: Vec<String>,
+    pub(super) objects: BTreeMap<String, Vec<Replaced>>,
+}
+
+impl Parts {
+    fn summary(&self) -> String {
+        let names = |pick: fn(&UnitReport) -> &Vec<String>| {
+            self.reports.iter().flat_map(pick).cloned().collect::<Vec<_>>().join(", ")
+        };
+        match (self.refusals.len(), names(|unit| &unit.changed), names(|unit| &unit.added)) {
+            (0, changed, _) if changed.is_empty() => "nothing that runs changes".into(),
+            (0, changed, added) if added.is_empty() => format!("changed: {changed}"),
+            (0, changed, added) => format!("changed: {changed}; new: {added}"),
+            (count, _, _) => format!("{count} reasons against a livepatch"),
+        }
+    }
+}
+
+impl Build<'_> {
+    /// Proves the base, takes the differences, and writes the objects.
+    pub(super) fn differ(
+        &self,
+        image: &Image<'_>,
+        exports: &Exports,
+        units: &[Compiled],
+        parts: &mut Parts,
+        timings: &mut Timings,
+    ) -> Result<(), BuildError> {
+        let step = step("compare");
+        let mut judged = Vec::new();
+        for unit in units {
+            let start = Instant::now();
+            let difference = Difference::new(&unit.original, &unit.patched, &self.kernel.entry_sizes)?;
+            timings.difference += start.elapsed().as_secs_f64();
+            let start = Instant::now();
+            let Some(base) = self.base(image, unit)? else {
+                let source_file = unit.touched.source.clone();
+                let module = unit.command.module_name().unwrap_or_default();
+                parts
+                    .refusals
+                    .push(Refusal::NotBuilt { source_file, detail: format!("it has no module {module}") });
+                continue;
+            };
+            let found = match base.unit(&unit.original) {
+                Ok(found) => found,
+                Err(BaseError::NoUnit { detail, .. }) => {
+                    let source_file = unit.touched.source.clone();
+                    parts.refusals.push(Refusal::NotBuilt { source_file, detail });
+                    continue;
+                }
+                Err(BaseError::Object(error)) => return Err(error.into()),
+                Err(BaseError::Table(error)) => return Err(error.into()),
+            };
+            let proof = prove::prove(self.kernel, &base, found, unit, &difference, &mut parts.refusals)?;
+            timings.proof += start.elapsed().as_secs_f64();
+            parts.own.extend(new_globals(&difference));
+            parts.refusals.extend(difference.refusals.iter().cloned());
+            parts.reports.push(unit_report(unit, base.name(), &difference, proof));
+            judged.push((unit, difference, base, found));
+        }
+        let start = Instant::now();
+        for (unit, difference, base, found) in &judged {
+            let own = parts.own.clone();
+            let symbols = Symbols { image, exports, own: &own };
+            parts.refusals.extend(symbols.refuse_static_keys(base, *found, difference));
+            if parts.refusals.is_empty() && !difference.included.is_empty() {
+                self.extract(&symbols, unit, difference, base, *found, parts)?;
+            }
+        }
+        timings.difference += start.elapsed().as_secs_f64();
+        step.done(parts.summary());
+        Ok(())
+    }
+
+    /// The binary that a unit is linked into; `None` when it is a module that this kernel does not have.
+    fn base<'b>(&self, image: &'b Image<'b>, unit: &Compiled) -> Result<Option<Base<'b>>, BuildError> {
+        let Some(name) = unit.command.module_name() else { return Ok(Some(Base::Image(image))) };
+        match self.kernel.module(&name)? {
+            Some(bytes) => Ok(Some(Base::module(&name, &bytes)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn extract(
+        &self,
+        symbols: &Symbols<'_>,
+        unit: &Compiled,
+        difference: &Difference<'_>,
+        base: &Base<'_>,
+        found: Unit,
+        parts: &mut Parts,
+    ) -> Result<(), BuildError> {
+        let number = parts.units.len();
+        let extracted = extract(difference, number)?;
+        let owners = match owners(symbols, base, found, difference, &extracted) {
+            Ok(owners) => owners,
+            Err(unknown) => {
+                parts.refusals.extend(unknown);
+                return Ok(());
+            }
+        };
+        let folder = self.work.join("module");
+        std::fs::create_dir_all(&folder).map_err(file_error(&folder))?;
+        let file = format!("unit{number}.o");
+        let path = folder.join(&file);
+        std::fs::write(&path, &extracted.bytes).map_err(file_error(&path))?;
+        unit.command.objtool(&self.kernel.source(), &path)?;
+        let bytes = std::fs::read(&path).map_err(file_error(&path))?;
+        let named = name_symbols(&bytes, base.name(), |name| owners.get(name).cloned())?;
+        std::fs::write(&path, named).map_err(file_error(&path))?;
+        for (alias, original) in extracted.replaced {
+            let symbol = &unit.original.symbols[original];
+            let Some(position) = base.position(found, symbol) else { continue };
+            let source = unit.touched.source.clone();
+            let replaced = Replaced { name: symbol.name.clone(), position, alias, source };
+            parts.objects.entry(base.name().to_owned()).or_default().push(replaced);
+        }
+        parts.units.push(file);
+        Ok(())
+    }
+}
+
+fn owners(
+    symbols: &Symbols<'_>,
+    base: &Base<'_>,
+    found: Unit,
+    difference: &Difference<'_>,
+    extracted: &Extracted,
+) -> Result<BTreeMap<String, Owner>, Vec<Refusal>> {
+    let mut owners = BTreeMap::new();
+    let mut unknown = Vec::new();
+    for (name, (original, from)) in &extracted.needed {
+        let symbol = original.map(|index| &difference.original.symbols[index]);
+        match symbols.owner(base, found, name, symbol) {
+            Some(owner) => {
+                owners.insert(name.clone(), owner);
+            }
+            None => unknown.push(Refusal::UnknownSymbol { symbol: name.clone(), from: from.clone() }),
+        }
+    }
+    if unknown.is_empty() { Ok(owners) } else { Err(unknown) }
+}
+
+fn new_globals(difference: &Difference<'_>) -> Vec<String> {
+    let new = difference.included.iter().filter(|&&index| {
+        difference.correlation.original_of(index).is_none()
+            && difference.patched.symbols[index].binding != livepatch_diff::Binding::Local
+    });
+    new.map(|&index| difference.patched.symbols[index].name.clone()).collect()
+}
+
+fn unit_report(unit: &Compiled, object: &str, difference: &Difference<'_>, proof: ProofReport) -> UnitReport {
+    let patched = |index: SymbolIndex| difference.patched.symbols[index].name.clone();
+    let original = |index: SymbolIndex| difference.original.symbols[index].name.clone();
+    let is_data = |index: &&SymbolIndex| difference.patched.symbols[**index].kind != SymbolKind::Function;
+    UnitReport {
+        source: unit.touched.source.clone(),
+        object: object.to_owned(),
+        changed: difference.changed.iter().map(|&(index, _)| original(index)).collect(),
+        added: difference.added().map(patched).collect(),
+        removed: difference.removed.iter().map(|&index| original(index)).collect(),
+        data: difference.included.iter().filter(is_data).map(|&index| patched(index)).collect(),
+        proof,
+    }
+}

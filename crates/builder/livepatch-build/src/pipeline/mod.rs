@@ -1,0 +1,215 @@
+//! A build from patch to module, step by step, each with its timing.
+
+mod compare;
+mod compile;
+mod finish;
+
+use crate::compile::CompileError;
+use crate::kernel::{Kernel, KernelError, map_file};
+use crate::report::{Outcome, RefusalReport, Report, Timings, UnitReport};
+use crate::run::RunError;
+use crate::scope::{self, FileRefusal, ScopeError};
+use compare::Parts;
+pub(crate) use compile::Compiled;
+use livepatch_diff::{Exports, ExtractError, Image, KlpError, ObjectError, TableError};
+use livepatch_manifest::{Digest, Fix, ManifestError};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// File name of the manifest in a build folder.
+pub const MANIFEST: &str = "manifest.json";
+/// File name of the report in a build folder.
+pub const REPORT: &str = "report.json";
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The patch.
+    pub patch: PathBuf,
+    /// What it mends.
+    pub fixes: Vec<Fix>,
+    /// Cumulative version.
+    pub version: u32,
+    /// Folder for module, manifest and report.
+    pub output: PathBuf,
+}
+
+/// Why a build broke off. A patch that cannot be livepatched is no error but an outcome.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // each variant passes on an error that says all
+pub enum BuildError {
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("a compiled object cannot be read")]
+    Object(#[from] ObjectError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Extract(#[from] ExtractError),
+    #[error("the livepatch relocations cannot be made")]
+    Klp(#[from] KlpError),
+    #[error("the manifest cannot be written")]
+    Manifest(#[from] ManifestError),
+    #[error("the report cannot be written")]
+    Report(#[from] serde_json::Error),
+    #[error("cannot use {}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the built module has no vermagic")]
+    NoVermagic,
+}
+
+/// The module's file in a build folder.
+pub fn module_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.ko"))
+}
+
+/// Builds a livepatch for a prepared kernel. Writes report and, when one was made, module and manifest.
+///
+/// # Errors
+/// [`BuildError`] when something is missing or fails; see [`Report::outcome`] for patches that cannot be livepatched.
+pub fn build(kernel: &Kernel, request: &Request) -> Result<Report, BuildError> {
+    let output = std::path::absolute(&request.output).map_err(file_error(&request.output))?;
+    let work = output.join("work");
+    remove_tree(&work)?;
+    std::fs::create_dir_all(&work).map_err(file_error(&work))?;
+    let report =
+        Build { kernel, request, log: output.join("build.log"), work: work.clone(), output }.run()?;
+    remove_tree(&work)?;
+    Ok(report)
+}
+
+struct Build<'a> {
+    kernel: &'a Kernel,
+    request: &'a Request,
+    output: PathBuf,
+    work: PathBuf,
+    log: PathBuf,
+}
+
+impl Build<'_> {
+    fn run(&self) -> Result<Report, BuildError> {
+        let start = Instant::now();
+        let mut timings = Timings::default();
+        self.forget_earlier()?;
+        let overlay = self.work.join("overlay");
+        let patched = match scope::apply(&self.kernel.source(), &self.request.patch, &overlay, &self.log) {
+            Err(ScopeError::File(refusal)) => return self.refused_at_once(&refusal, start),
+            other => other?,
+        };
+        let vmlinux = self.kernel.vmlinux();
+        let map = map_file(&vmlinux).map_err(file_error(&vmlinux))?;
+        // vmlinux is read while make and the compiler are at work: nothing in it depends on the patch.
+        let (units, binary) = rayon::join(|| self.compile(patched, &mut timings), || self.binary(&map));
+        let (units, (image, exports)) = (units?, binary?);
+
+        let mut parts = Parts::default();
+        self.differ(&image, &exports, &units, &mut parts, &mut timings)?;
+        let outcome = match (parts.refusals.is_empty(), parts.objects.is_empty()) {
+            (false, _) => Outcome::Refused,
+            (true, true) => Outcome::NoFunctionalChange,
+            (true, false) => Outcome::Built,
+        };
+        let module_sha256 = match outcome {
+            Outcome::Built => Some(self.link(&image, &parts, &mut timings)?),
+            _ => None,
+        };
+        timings.close(start.elapsed().as_secs_f64());
+        self.report(
+            outcome,
+            parts.reports,
+            parts.refusals.iter().map(RefusalReport::from).collect(),
+            module_sha256,
+            timings,
+        )
+    }
+
+    /// What the distribution built: vmlinux, and who exports what.
+    fn binary<'b>(&self, map: &'b [u8]) -> Result<(Image<'b>, Exports), BuildError> {
+        let image = Image::read(map)?;
+        let path = self.kernel.source().join("Module.symvers");
+        let exports = Exports::parse(&std::fs::read_to_string(&path).map_err(file_error(&path))?);
+        Ok((image, exports))
+    }
+
+    /// What an earlier build left must not be taken for what this one made.
+    fn forget_earlier(&self) -> Result<(), BuildError> {
+        let module = module_path(&self.output, &self.name());
+        for path in [module, self.output.join(MANIFEST), self.output.join(REPORT), self.log.clone()] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(file_error(&path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The patch touches what cannot be livepatched: nothing needs to be compiled to say so.
+    fn refused_at_once(&self, refusal: &FileRefusal, start: Instant) -> Result<Report, BuildError> {
+        let advice = crate::explain::all().into_iter().find(|entry| entry.code == refusal.code);
+        let refusal = RefusalReport {
+            code: refusal.code.into(),
+            message: refusal.to_string(),
+            advice: advice.map_or("", |entry| entry.advice).into(),
+        };
+        let mut timings = Timings::default();
+        timings.close(start.elapsed().as_secs_f64());
+        self.report(Outcome::Refused, Vec::new(), vec![refusal], None, timings)
+    }
+
+    fn report(
+        &self,
+        outcome: Outcome,
+        units: Vec<UnitReport>,
+        refusals: Vec<RefusalReport>,
+        module_sha256: Option<Digest>,
+        timings: Timings,
+    ) -> Result<Report, BuildError> {
+        let report = Report {
+            schema: 1,
+            outcome,
+            name: self.name(),
+            version: self.request.version,
+            kernel: self.kernel.identity.clone(),
+            fixes: self.request.fixes.clone(),
+            units,
+            refusals,
+            module_sha256,
+            timings,
+        };
+        self.write(REPORT, &serde_json::to_vec_pretty(&report)?)?;
+        Ok(report)
+    }
+
+    fn name(&self) -> String {
+        format!("livepatch_{}_{}", self.kernel.identity.release.as_identifier(), self.request.version)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BuildError> {
+        let path = self.output.join(name);
+        crate::sign::replace(&path, bytes).map_err(file_error(&path))
+    }
+}
+
+pub(crate) fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError + use<> {
+    let path = path.to_owned();
+    move |source| BuildError::File { path, source }
+}
+
+fn remove_tree(path: &Path) -> Result<(), BuildError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_error(path)(error)),
+        _ => Ok(()),
+    }
+}
