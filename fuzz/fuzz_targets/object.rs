@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use livepatch_diff::{
-    Base, Difference, EntrySizes, Image, Object, Owner, Unit, extract, finish_module, name_symbols,
+    Base, Difference, Image, Object, Owner, Unit, extract, finish_module, name_symbols,
 };
 use std::collections::BTreeMap;
 
@@ -22,7 +22,8 @@ fuzz_target!(|bytes: &[u8]| {
         prove(&Base::Image(&image), &original);
     }
     let Ok(patched) = Object::read(other) else { return };
-    let Ok(difference) = Difference::new(&original, &patched, &sizes()) else { return };
+    let sizes = original.architecture.usual_entry_sizes();
+    let Ok(difference) = Difference::new(&original, &patched, &sizes) else { return };
     if let Ok(extracted) = extract(&difference, 0) {
         link(&extracted.bytes);
     }
@@ -38,21 +39,8 @@ fn link(bytes: &[u8]) {
 
 fn prove(base: &Base<'_>, original: &Object) {
     let unit = base.unit(original).unwrap_or(Unit::NoLocals);
-    let _ = base.prove_all(unit, original, &sizes());
+    let _ = base.prove_all(unit, original, &original.architecture.usual_entry_sizes());
     for symbol in &original.symbols {
         let _ = base.position(unit, symbol);
     }
-}
-
-/// Sizes of the structures in Linux 6.1 for x86-64.
-fn sizes() -> EntrySizes {
-    let sizes = [
-        ("alt_instr", 12),
-        ("bug_entry", 12),
-        ("exception_table_entry", 12),
-        ("jump_entry", 16),
-        ("paravirt_patch_site", 16),
-        ("unwind_hint", 12),
-    ];
-    sizes.map(|(name, size)| (name.to_owned(), size)).into()
 }

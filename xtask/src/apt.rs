@@ -32,6 +32,9 @@ const BUILDER: [&str; 13] = [
 /// The oracles that signatures are compared with, byte for byte: OpenSSL and the kernel's own sign-file.
 const ORACLES: [&str; 2] = ["openssl", "linux-kbuild-6.1"];
 
+/// Compilers for the other machines whose objects can be compared.
+const CROSS: [&str; 3] = ["gcc-aarch64-linux-gnu", "gcc-powerpc64le-linux-gnu", "gcc-s390x-linux-gnu"];
+
 /// What the demo needs.
 pub(crate) fn needed() -> Vec<&'static str> {
     [VM.as_slice(), BUILDER.as_slice()].concat()
@@ -39,7 +42,7 @@ pub(crate) fn needed() -> Vec<&'static str> {
 
 /// What the tests need.
 pub(crate) fn needed_by_tests() -> Vec<&'static str> {
-    [needed().as_slice(), ORACLES.as_slice()].concat()
+    [needed().as_slice(), ORACLES.as_slice(), CROSS.as_slice()].concat()
 }
 
 /// Installs those of the packages that are missing; says which.

@@ -73,5 +73,6 @@ fn prove_all(
         BaseError::Object(error) => error.into(),
         BaseError::Table(error) => error.into(),
         BaseError::NoUnit { detail, .. } => ObjectError::Unusable(detail).into(),
+        BaseError::Machine(_) => ObjectError::Unusable(error.to_string()).into(),
     })
 }

@@ -186,6 +186,10 @@ pub(crate) fn piece(object: &Object, section: SectionIndex, at: u64) -> Option<(
         let start = at - at % holder.entsize;
         return Some((start, holder.entsize.min(holder.size - start)));
     }
+    if let Some(entry) = object.architecture.address_pool(&holder.name) {
+        let start = at - at % entry;
+        return Some((start, entry.min(holder.size - start)));
+    }
     if holder.is_code() {
         return code_piece(object, section, at);
     }

@@ -1,16 +1,33 @@
 //! The difference between two objects: what changed, what a livepatch must carry along, and what forbids one.
 
+use crate::arch::Architecture;
 use crate::compare::{Sides, piece};
 use crate::correlate::Correlation;
 use crate::names::{cold_parent, is_never_shared, without_numbers};
 use crate::object::{Definition, Object, SectionIndex, SectionKind, SymbolIndex, SymbolKind};
-use crate::reference::{Reference, Resolved, field_size, references};
+use crate::reference::{Reference, Resolved, references};
 use crate::refusal::Refusal;
-use crate::tables::{EntrySizes, TableError, Tables, is_table};
+use crate::tables::{Entry, EntrySizes, TableError, Tables, is_table};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stretch of anonymous data or code: section, start, size.
 pub type Piece = (SectionIndex, u64, u64);
+
+/// Why two objects cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum DifferenceError {
+    /// They are for different machines.
+    #[error("the original is for {original}, the patched object for {patched}")]
+    Machines {
+        /// The original's machine.
+        original: Architecture,
+        /// The patched object's machine.
+        patched: Architecture,
+    },
+    /// A special section cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
 
 /// What must be put in the place of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +65,17 @@ impl<'a> Difference<'a> {
     /// Compares two objects of the same translation unit.
     ///
     /// # Errors
-    /// [`TableError`] when a special section cannot be read. What makes a livepatch impossible is no error but a
-    /// [`Refusal`] in the result.
-    pub fn new(original: &'a Object, patched: &'a Object, sizes: &EntrySizes) -> Result<Self, TableError> {
+    /// [`DifferenceError`] when the objects are for different machines, or when a special section cannot be read. What
+    /// makes a livepatch impossible is no error but a [`Refusal`] in the result.
+    pub fn new(
+        original: &'a Object,
+        patched: &'a Object,
+        sizes: &EntrySizes,
+    ) -> Result<Self, DifferenceError> {
+        if original.architecture != patched.architecture {
+            let (original, patched) = (original.architecture, patched.architecture);
+            return Err(DifferenceError::Machines { original, patched });
+        }
         let original_tables = Tables::read(original, sizes)?;
         let tables = Tables::read(patched, sizes)?;
         let correlation = Correlation::new(original, patched);
@@ -171,7 +196,7 @@ impl<'a> Difference<'a> {
     fn follow(&mut self, from: Option<SymbolIndex>, resolved: &Resolved, queue: &mut Vec<SymbolIndex>) {
         let name =
             from.map_or_else(|| "unnamed data".to_owned(), |from| self.patched.symbols[from].name.clone());
-        if field_size(resolved.relocation.kind).is_none() {
+        if self.patched.architecture.field_size(resolved.relocation.kind).is_none() {
             self.refusals.push(Refusal::UnknownRelocation { from: name, kind: resolved.relocation.kind });
             return;
         }
@@ -204,7 +229,8 @@ impl<'a> Difference<'a> {
     fn include_piece(&mut self, from: &str, section: SectionIndex, at: i64, queue: &mut Vec<SymbolIndex>) {
         let holder = &self.patched.sections[section];
         let unnamed = || Refusal::UnnamedData { from: from.to_owned(), section: holder.name.clone() };
-        let place = u64::try_from(at).ok().filter(|_| !holder.is_writable() && holder.is_allocated());
+        let fixed = !holder.is_writable() || self.patched.architecture.address_pool(&holder.name).is_some();
+        let place = u64::try_from(at).ok().filter(|_| fixed && holder.is_allocated());
         let Some(found) = place.and_then(|place| piece_or_end(self.patched, section, place)) else {
             self.refusals.push(unnamed());
             return;
@@ -280,12 +306,7 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
     for &(original, _) in changed {
         let name = sides.original.0.symbols[original].name.clone();
         let from = section(sides.original.0, original);
-        let traced = sides
-            .original
-            .1
-            .of(original)
-            .iter()
-            .any(|entry| sides.original.0.sections[entry.section].name == "__mcount_loc");
+        let traced = is_traced(sides.original.0, sides.original.1, original);
         if is_init(&from) {
             refusals.push(Refusal::InitCode { name, section: from });
         } else if !traced {
@@ -301,6 +322,20 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
         }
     }
     refusals
+}
+
+/// Whether a function has a trace site, so that it can be redirected.
+fn is_traced(object: &Object, tables: &Tables, function: SymbolIndex) -> bool {
+    let machine = object.architecture;
+    let symbol = &object.symbols[function];
+    let listed = |entry: &Entry| machine.lists_trace_sites(&object.sections[entry.section].name);
+    let calls = |resolved: &Resolved| match resolved.reference {
+        Reference::External(target, _) => machine.is_trace_call(&object.symbols[target].name),
+        _ => false,
+    };
+    let Some(section) = object.section_of(function) else { return false };
+    tables.of(function).iter().any(listed)
+        || references(object, section, symbol.value, symbol.size).iter().any(calls)
 }
 
 fn refuse_data(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -> Vec<Refusal> {
@@ -333,11 +368,13 @@ fn holds_labels(patched: &Object, data: SymbolIndex, changed: &[(SymbolIndex, Sy
 }
 
 /// Sections whose content is compared symbol by symbol, piece by piece or entry by entry.
-fn is_ordinary(name: &str) -> bool {
+fn is_ordinary(architecture: Architecture, name: &str) -> bool {
     let prefixed =
         [".text", ".data", ".bss", ".rodata", ".init.text", ".init.data", ".init.rodata", ".altinstr_"];
-    let exact = ["__dyndbg", ".exit.text", ".exit.data", ".static_call.text"];
-    is_table(name)
+    // Unwind tables of the compiler's own (`.eh_frame`) go with their code; kernels that unwind make others.
+    let exact = [".eh_frame", "__dyndbg", ".exit.text", ".exit.data", ".static_call.text"];
+    is_table(architecture, name)
+        || architecture.address_pool(name).is_some()
         || name.starts_with(".discard.")
         || name.ends_with(".text")
         || exact.contains(&name)
@@ -351,7 +388,11 @@ fn refuse_sections(sides: &Sides<'_>) -> Vec<Refusal> {
         for (index, section) in object.sections.iter().enumerate() {
             let content =
                 section.is_allocated() && section.kind != SectionKind::Structure && section.size > 0;
-            if content && !is_ordinary(&section.name) && !section.is_strings() && !section.is_constants() {
+            if content
+                && !is_ordinary(object.architecture, &section.name)
+                && !section.is_strings()
+                && !section.is_constants()
+            {
                 by_name.entry(without_numbers(&section.name)).or_default().push(index);
             }
         }

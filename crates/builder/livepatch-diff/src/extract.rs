@@ -5,6 +5,7 @@
 //! alias that the module's glue can name in C; [`crate::finish_module`] removes it again. What stays in the running kernel is
 //! referred to by an undefined symbol with its plain name, which objtool understands; [`crate::name_symbols`] comes later.
 
+use crate::arch::Architecture;
 use crate::difference::{Difference, Role, piece_or_end};
 use crate::names::cold_parent;
 use crate::object::{Binding, SectionIndex, SectionKind, SymbolIndex, SymbolKind};
@@ -20,6 +21,9 @@ pub enum ExtractError {
     /// The writer refused.
     #[error("cannot write the extracted object")]
     Write(#[from] object::build::Error),
+    /// Modules cannot be linked for that machine.
+    #[error("the objects are for {0}: they can be compared, but only x86-64 modules can be linked")]
+    Machine(Architecture),
     /// A reference leads to something that was not selected: a fault of this program.
     #[error("internal: {0} is referred to and was not selected")]
     NotSelected(String),
@@ -53,8 +57,13 @@ pub(crate) fn is_alias(name: &[u8]) -> bool {
 /// Writes what `difference` selected; `unit` numbers the translation unit within the livepatch.
 ///
 /// # Errors
-/// [`ExtractError`]; not for anything that the input can cause once `difference` has no refusals.
+/// [`ExtractError::Machine`] for a machine other than x86-64; else not for anything that the input can cause once
+/// `difference` has no refusals.
 pub fn extract(difference: &Difference<'_>, unit: usize) -> Result<Extracted, ExtractError> {
+    let machine = difference.patched.architecture;
+    if !machine.links_modules() {
+        return Err(ExtractError::Machine(machine));
+    }
     let mut writer = Writer::new(difference);
     writer.place();
     let replaced = writer.define_symbols(unit);
@@ -95,7 +104,7 @@ impl<'a> Writer<'a> {
     fn new(difference: &'a Difference<'a>) -> Self {
         let mut builder = Builder::new(Endianness::Little, true);
         builder.header.e_type = elf::ET_REL;
-        builder.header.e_machine = elf::EM_X86_64;
+        builder.header.e_machine = difference.patched.architecture.elf_machine();
         Self {
             difference,
             builder,

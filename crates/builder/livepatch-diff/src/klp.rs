@@ -8,11 +8,12 @@
 //! While kbuild links the module, the symbols are weak undefined ones with a name of our own that carries all of that:
 //! modpost lets weak symbols pass.
 
+use crate::arch::Architecture;
 use crate::extract::is_alias;
 use crate::object::LARGEST_ALIGNMENT;
 use object::build::elf::{Builder, Relocation, SectionData, SectionId, SymbolId};
 use object::build::{ByteString, Id};
-use object::elf;
+use object::{Endianness, elf};
 use std::collections::{BTreeMap, HashMap};
 
 /// `SHN_LIVEPATCH` (include/uapi/linux/elf.h).
@@ -28,6 +29,9 @@ pub enum KlpError {
     /// The file cannot be read or written.
     #[error("cannot rewrite the object")]
     Elf(#[from] object::build::Error),
+    /// Modules can be linked for x86-64 only.
+    #[error("the object is for {0}, but only x86-64 modules can be linked")]
+    Machine(String),
     /// A section that the module needs is missing.
     #[error("the module has no {0}")]
     Missing(&'static str),
@@ -213,6 +217,12 @@ fn read(bytes: &[u8]) -> Result<Builder<'_>, KlpError> {
     let mut builder = Builder::read(bytes)?;
     if builder.header.e_type != elf::ET_REL {
         return Err(KlpError::Missing("type of a relocatable object"));
+    }
+    let (machine, little) = (builder.header.e_machine, builder.endian == Endianness::Little);
+    let known = Architecture::of(machine, little);
+    if !known.is_some_and(Architecture::links_modules) {
+        let name = known.map_or(format!("machine number {}", machine.0), |known| known.to_string());
+        return Err(KlpError::Machine(name));
     }
     for section in &mut builder.sections {
         if section.sh_addralign > LARGEST_ALIGNMENT {

@@ -1,6 +1,6 @@
 //! Two objects in, changed functions and data out; then the object that holds just those, and its livepatch relocations.
 //!
-//! Pure: bytes in, bytes out. The road through the crate:
+//! Pure: bytes in, bytes out. Objects of every [`Architecture`] can be read and compared; what is made is for x86-64. The road through the crate:
 //!
 //! 1. [`Object`] reads a relocatable object; [`reference`] says what a relocation refers to, [`names`] what compiler-made
 //!    names mean, [`tables`] which special-section entries belong to which function.
@@ -10,6 +10,7 @@
 //! 4. [`extract`](extract()) writes the selected parts as an object; after objtool, [`name_symbols`] gives references to the running kernel
 //!    their livepatch names; after kbuild, [`finish_module`] turns them into livepatch relocations.
 
+pub mod arch;
 mod base;
 mod compare;
 mod correlate;
@@ -22,9 +23,10 @@ pub mod reference;
 mod refusal;
 pub mod tables;
 
+pub use arch::Architecture;
 pub use base::{Base, BaseError, Exports, Image, Proof, Unit, Unproven};
 pub use correlate::Correlation;
-pub use difference::{Difference, Piece, Role};
+pub use difference::{Difference, DifferenceError, Piece, Role};
 pub use extract::{ExtractError, Extracted, extract, function_alias};
 pub use klp::{KlpError, Owner, finish_module, name_symbols};
 pub use object::{

@@ -1,12 +1,14 @@
-//! A relocatable ELF object (x86-64) as sections, symbols and relocations: the model that everything else works on.
+//! A relocatable ELF object as sections, symbols and relocations: the model that everything else works on.
 //!
-//! Follows the System V gABI and the x86-64 psABI. Foreign bytes: every index and range is checked here, once, so that
+//! Follows the System V gABI; what differs between machines is in `arch`. Foreign bytes: every index and range is checked here, once, so that
 //! the rest of the crate can index the model freely.
 
+use crate::arch::Architecture;
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
-use object::{LittleEndian, elf};
+use object::{Endianness, elf};
 
-/// No section is larger: the kernel's code model gives 2 GiB to everything together (x86-64 psABI, 3.5.1).
+/// No section is larger: on x86-64 the kernel's code model gives 2 GiB to everything together (psABI, 3.5.1), and no
+/// other machine's kernel comes near.
 const LARGEST: u64 = 1 << 31;
 /// No section is aligned to more: the largest page that the kernel maps itself with has 1 GiB, and sections of objects do
 /// not come near.
@@ -69,7 +71,7 @@ pub struct Section {
 pub struct Relocation {
     /// Where in the section.
     pub offset: u64,
-    /// `R_X86_64_*`.
+    /// The machine's number for it, such as `R_X86_64_*`.
     pub kind: u32,
     /// Which symbol.
     pub symbol: SymbolIndex,
@@ -132,8 +134,10 @@ pub struct Symbol {
 }
 
 /// A relocatable object, or a linked image whose sections have addresses.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Object {
+    /// The machine that it is for.
+    pub architecture: Architecture,
     /// Sections, by ELF index; 0 is the null section.
     pub sections: Vec<Section>,
     /// Symbols, by ELF index; 0 is the null symbol.
@@ -143,37 +147,45 @@ pub struct Object {
 }
 
 impl Object {
-    /// Reads an x86-64 object.
+    /// Reads an object of any machine in [`Architecture::ALL`].
     ///
     /// # Errors
     /// [`ObjectError`] for anything that is not one; never a panic.
     pub fn read(bytes: &[u8]) -> Result<Self, ObjectError> {
-        let header = elf::FileHeader64::<LittleEndian>::parse(bytes)?;
-        if header.e_machine.get(LittleEndian) != elf::EM_X86_64 {
-            return Err(ObjectError::Unusable("not for x86-64".into()));
-        }
-        let table = header.sections(LittleEndian, bytes)?;
-        let symbol_table = table.symbols(LittleEndian, bytes, elf::SHT_SYMTAB)?;
+        let header = elf::FileHeader64::<Endianness>::parse(bytes)?;
+        let endian = header.endian()?;
+        let machine = header.e_machine(endian);
+        let architecture = Architecture::of(machine, endian == Endianness::Little).ok_or_else(|| {
+            let known: Vec<&str> = Architecture::ALL.iter().map(|known| known.name()).collect();
+            let list = known.join(", ");
+            ObjectError::Unusable(format!("it is for a machine (number {}) other than {list}", machine.0))
+        })?;
+        let table = header.sections(endian, bytes)?;
+        let symbol_table = table.symbols(endian, bytes, elf::SHT_SYMTAB)?;
         let mut sections = Vec::with_capacity(table.len());
         for section in table.iter() {
-            sections.push(read_section(&table, section, bytes)?);
+            sections.push(read_section(endian, &table, section, bytes)?);
         }
         let mut symbols = Vec::with_capacity(symbol_table.len());
         for (index, symbol) in symbol_table.enumerate() {
-            let section = symbol_table.symbol_section(LittleEndian, symbol, index)?;
-            let name = symbol_table.symbol_name(LittleEndian, symbol)?;
-            symbols.push(read_symbol(symbol, section.map(|s| s.0), name, &sections)?);
+            let section = symbol_table.symbol_section(endian, symbol, index)?;
+            let name = symbol_table.symbol_name(endian, symbol)?;
+            symbols.push(read_symbol(endian, symbol, section.map(|s| s.0), name, &sections)?);
         }
         for section in table.iter() {
-            if section.sh_type(LittleEndian) == elf::SHT_RELA {
-                attach_relocations(section, bytes, &mut sections, symbols.len())?;
+            if section.sh_type(endian) == elf::SHT_RELA {
+                attach_relocations(endian, section, bytes, &mut sections, symbols.len())?;
             }
         }
-        Ok(Self::from_parts(sections, symbols))
+        Ok(Self::from_parts(architecture, sections, symbols))
     }
 
     /// Puts a model together; indices must be in range.
-    pub(crate) fn from_parts(sections: Vec<Section>, symbols: Vec<Symbol>) -> Self {
+    pub(crate) fn from_parts(
+        architecture: Architecture,
+        sections: Vec<Section>,
+        symbols: Vec<Symbol>,
+    ) -> Self {
         let mut by_place = vec![Vec::new(); sections.len()];
         for (index, symbol) in symbols.iter().enumerate() {
             if let Definition::Section(section) = symbol.definition
@@ -186,7 +198,7 @@ impl Object {
         for list in &mut by_place {
             list.sort_by_key(|&index| (symbols[index].value, index));
         }
-        Self { sections, symbols, by_place }
+        Self { architecture, sections, symbols, by_place }
     }
 
     /// The function or object that covers an offset of a section, and how far into it the offset is. An offset just
@@ -275,18 +287,19 @@ impl Section {
     }
 }
 
-type Table<'data> = object::read::elf::SectionTable<'data, elf::FileHeader64<LittleEndian>>;
+type Table<'data> = object::read::elf::SectionTable<'data, elf::FileHeader64<Endianness>>;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn read_section(
+    endian: Endianness,
     table: &Table<'_>,
-    section: &elf::SectionHeader64<LittleEndian>,
+    section: &elf::SectionHeader64<Endianness>,
     bytes: &[u8],
 ) -> Result<Section, ObjectError> {
-    let sh_type = section.sh_type(LittleEndian);
+    let sh_type = section.sh_type(endian);
     let kind = match sh_type {
         elf::SHT_NOBITS => SectionKind::Zero,
         elf::SHT_NULL | elf::SHT_SYMTAB | elf::SHT_STRTAB | elf::SHT_RELA | elf::SHT_SYMTAB_SHNDX => {
@@ -296,8 +309,8 @@ fn read_section(
         elf::SHT_GROUP => return Err(ObjectError::Unusable("section groups are not supported".into())),
         _ => SectionKind::Bytes,
     };
-    let name = text(table.section_name(LittleEndian, section)?);
-    if section.sh_size(LittleEndian) > LARGEST || section.sh_addralign(LittleEndian) > LARGEST_ALIGNMENT {
+    let name = text(table.section_name(endian, section)?);
+    if section.sh_size(endian) > LARGEST || section.sh_addralign(endian) > LARGEST_ALIGNMENT {
         return Err(ObjectError::Unusable(format!("the section {name} is too large")));
     }
     // Debug information is not part of the model: it is large, and nothing at this level reads it.
@@ -305,19 +318,20 @@ fn read_section(
     Ok(Section {
         name,
         kind,
-        flags: section.sh_flags(LittleEndian).0,
+        flags: section.sh_flags(endian).0,
         sh_type: sh_type.0,
-        align: section.sh_addralign(LittleEndian),
-        entsize: section.sh_entsize(LittleEndian),
-        address: section.sh_addr(LittleEndian),
-        size: section.sh_size(LittleEndian),
-        data: if wanted { section.data(LittleEndian, bytes)?.to_vec() } else { Vec::new() },
+        align: section.sh_addralign(endian),
+        entsize: section.sh_entsize(endian),
+        address: section.sh_addr(endian),
+        size: section.sh_size(endian),
+        data: if wanted { section.data(endian, bytes)?.to_vec() } else { Vec::new() },
         relocations: Vec::new(),
     })
 }
 
 fn read_symbol(
-    symbol: &elf::Sym64<LittleEndian>,
+    endian: Endianness,
+    symbol: &elf::Sym64<Endianness>,
     section: Option<SectionIndex>,
     name: &[u8],
     sections: &[Section],
@@ -337,7 +351,7 @@ fn read_symbol(
     let definition = match section {
         Some(index) if index < sections.len() => Definition::Section(index),
         Some(_) => return Err(ObjectError::Unusable("a symbol names a section that is not there".into())),
-        None if symbol.is_undefined(LittleEndian) => Definition::Undefined,
+        None if symbol.is_undefined(endian) => Definition::Undefined,
         None => Definition::Other,
     };
     let name = match (kind, definition) {
@@ -346,16 +360,16 @@ fn read_symbol(
     };
     if let Definition::Section(index) = definition {
         let section = &sections[index];
-        let start = symbol.st_value(LittleEndian).checked_sub(section.address);
-        let end = start.and_then(|start| start.checked_add(symbol.st_size(LittleEndian)));
+        let start = symbol.st_value(endian).checked_sub(section.address);
+        let end = start.and_then(|start| start.checked_add(symbol.st_size(endian)));
         if end.is_none_or(|end| end > section.size) {
             return Err(ObjectError::Unusable(format!("the symbol {name} lies outside its section")));
         }
     }
     Ok(Symbol {
         name,
-        value: symbol.st_value(LittleEndian),
-        size: symbol.st_size(LittleEndian),
+        value: symbol.st_value(endian),
+        size: symbol.st_size(endian),
         kind,
         binding,
         definition,
@@ -363,24 +377,25 @@ fn read_symbol(
 }
 
 fn attach_relocations(
-    header: &elf::SectionHeader64<LittleEndian>,
+    endian: Endianness,
+    header: &elf::SectionHeader64<Endianness>,
     bytes: &[u8],
     sections: &mut [Section],
     symbols: usize,
 ) -> Result<(), ObjectError> {
-    let Some(target) = sections.get_mut(header.sh_info(LittleEndian) as usize) else {
+    let Some(target) = sections.get_mut(header.sh_info(endian) as usize) else {
         return Err(ObjectError::Unusable("relocations for a section that is not there".into()));
     };
     if target.name.starts_with(".debug_") {
         return Ok(());
     }
-    let entries: &[elf::Rela64<LittleEndian>] = header.data_as_array(LittleEndian, bytes)?;
+    let entries: &[elf::Rela64<Endianness>] = header.data_as_array(endian, bytes)?;
     for entry in entries {
         let relocation = Relocation {
-            offset: Rela::r_offset(entry, LittleEndian),
-            kind: Rela::r_type(entry, LittleEndian, false).0,
-            symbol: Rela::r_sym(entry, LittleEndian, false) as usize,
-            addend: Rela::r_addend(entry, LittleEndian),
+            offset: Rela::r_offset(entry, endian),
+            kind: Rela::r_type(entry, endian, false).0,
+            symbol: Rela::r_sym(entry, endian, false) as usize,
+            addend: Rela::r_addend(entry, endian),
         };
         if relocation.symbol >= symbols || relocation.offset >= target.size.saturating_add(target.address) {
             return Err(ObjectError::Unusable(format!("a relocation of {} is out of range", target.name)));

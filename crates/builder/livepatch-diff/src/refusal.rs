@@ -69,7 +69,7 @@ pub enum Refusal {
     UnknownRelocation {
         /// The function or object that has it.
         from: String,
-        /// `R_X86_64_*` number.
+        /// The machine's number for it, such as `R_X86_64_*`.
         kind: u32,
     },
     /// The compiled original differs from the distribution's binary in something that is replaced.

@@ -1,9 +1,11 @@
 //! The kernel's special sections: tables whose entries belong to functions.
 //!
 //! One engine for all of them: a table is a run of equally long entries, and an entry belongs to the function that the
-//! relocation in its first field points into. Entry sizes are those of the target kernel's own structures, measured
+//! relocation in its first field (in some tables another) points into. Which tables there are is a matter of the machine
+//! (`arch`). Entry sizes are those of the target kernel's own structures, measured
 //! with its compiler ([`EntrySizes`]).
 
+use crate::arch::Architecture;
 use crate::object::{Object, SectionIndex, SymbolIndex};
 use crate::reference::{Reference, Resolved, references, stretch};
 use std::collections::BTreeMap;
@@ -12,44 +14,45 @@ use std::collections::BTreeMap;
 pub type EntrySizes = BTreeMap<String, u64>;
 
 /// How a table's entry size is known.
-enum Size {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Size {
+    /// The same in every kernel, in bytes.
     Fixed(u64),
+    /// That of a C structure.
     Structure(&'static str),
 }
 
-struct Definition {
+/// A kind of table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table {
     section: &'static str,
     size: Size,
     /// Whether a difference in an entry makes its function a changed one.
     decides: bool,
+    /// Where in an entry the field is that points into the function.
+    owner: u64,
 }
 
-const fn table(section: &'static str, size: Size, decides: bool) -> Definition {
-    Definition { section, size, decides }
+/// A table whose entries begin with the field that points into the function.
+pub(crate) const fn table(section: &'static str, size: Size, decides: bool) -> Table {
+    Table { section, size, decides, owner: 0 }
 }
 
-/// The tables of x86-64 kernels (include/asm-generic/vmlinux.lds.h; arch/x86/kernel/vmlinux.lds.S). Those that objtool
-/// makes (`.orc_unwind*`, `.return_sites`, `.retpoline_sites`, `.static_call_sites`, `.call_sites`) are not here: it makes
-/// them afresh for the livepatch module.
-const TABLES: [Definition; 16] = [
-    table("__bug_table", Size::Structure("bug_entry"), true),
-    table("__ex_table", Size::Structure("exception_table_entry"), true),
-    table("__jump_table", Size::Structure("jump_entry"), true),
-    table(".altinstructions", Size::Structure("alt_instr"), true),
-    table(".parainstructions", Size::Structure("paravirt_patch_site"), true),
-    table(".smp_locks", Size::Fixed(4), true),
-    table("__mcount_loc", Size::Fixed(8), false),
-    // Notes for objtool (include/linux/objtool.h, include/linux/compiler.h); they do not reach the running kernel.
-    table(".discard.reachable", Size::Fixed(4), false),
-    table(".discard.unreachable", Size::Fixed(4), false),
-    table(".discard.retpoline_safe", Size::Fixed(8), false),
-    table(".discard.ignore_alts", Size::Fixed(8), false),
-    table(".discard.instr_begin", Size::Fixed(4), false),
-    table(".discard.instr_end", Size::Fixed(4), false),
-    table(".discard.unwind_hints", Size::Structure("unwind_hint"), false),
-    table(".discard.func_stack_frame_non_standard", Size::Fixed(8), false),
-    table(".discard.intra_function_calls", Size::Fixed(8), false),
-];
+impl Table {
+    /// The same table with the pointer into the function at another offset of the entry.
+    pub(crate) const fn owned_at(self, owner: u64) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// The C structure that it consists of.
+    #[cfg(test)]
+    pub(crate) fn structure(&self) -> Option<&'static str> {
+        match self.size {
+            Size::Fixed(_) => None,
+            Size::Structure(structure) => Some(structure),
+        }
+    }
+}
 
 /// An entry of a table.
 #[derive(Clone, Debug)]
@@ -85,9 +88,9 @@ pub enum TableError {
     },
 }
 
-/// Whether a section is one of the tables.
-pub fn is_table(name: &str) -> bool {
-    TABLES.iter().any(|table| table.section == name)
+/// Whether a section is one of the tables of a machine's kernels.
+pub fn is_table(architecture: Architecture, name: &str) -> bool {
+    architecture.tables().iter().any(|table| table.section == name)
 }
 
 impl Tables {
@@ -98,7 +101,8 @@ impl Tables {
     pub fn read(object: &Object, sizes: &EntrySizes) -> Result<Self, TableError> {
         let mut tables = Self::default();
         for (index, section) in object.sections.iter().enumerate() {
-            let Some(definition) = TABLES.iter().find(|table| table.section == section.name) else {
+            let known = object.architecture.tables();
+            let Some(definition) = known.iter().find(|table| table.section == section.name) else {
                 continue;
             };
             let size = match definition.size {
@@ -110,7 +114,7 @@ impl Tables {
             };
             for offset in (0..section.data.len() as u64).step_by(usize::try_from(size).unwrap_or(usize::MAX))
             {
-                tables.add(object, index, offset, size, definition.decides);
+                tables.add(object, index, offset, size, definition);
             }
         }
         Ok(tables)
@@ -121,13 +125,15 @@ impl Tables {
         self.by_function.get(&function).map_or(&[], Vec::as_slice)
     }
 
-    fn add(&mut self, object: &Object, section: SectionIndex, offset: u64, size: u64, decides: bool) {
+    fn add(&mut self, object: &Object, section: SectionIndex, offset: u64, size: u64, table: &Table) {
         let references = references(object, section, offset, size);
-        let owner = references.iter().find(|resolved| resolved.relocation.offset == offset);
+        let owner = references
+            .iter()
+            .find(|resolved| resolved.relocation.offset == offset.saturating_add(table.owner));
         let Some(Resolved { reference: Reference::Symbol(function, _), .. }) = owner else { return };
         let mut bytes = stretch(&object.sections[section].data, offset, size).to_vec();
         bytes.resize(usize::try_from(size).unwrap_or(0), 0);
-        let entry = Entry { section, offset, bytes, references: references.clone(), decides };
+        let entry = Entry { section, offset, bytes, references: references.clone(), decides: table.decides };
         self.by_function.entry(*function).or_default().push(entry);
     }
 }

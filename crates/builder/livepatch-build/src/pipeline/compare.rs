@@ -7,8 +7,8 @@ use crate::narrate::step;
 use crate::prove;
 use crate::report::{ProofReport, Timings, UnitReport};
 use livepatch_diff::{
-    Base, BaseError, Difference, Exports, Extracted, Image, Owner, Refusal, SymbolIndex, SymbolKind, Unit,
-    extract, name_symbols,
+    Base, BaseError, Difference, Exports, Extracted, Image, ObjectError, Owner, Refusal, SymbolIndex,
+    SymbolKind, Unit, extract, name_symbols,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -71,6 +71,9 @@ impl Build<'_> {
                 }
                 Err(BaseError::Object(error)) => return Err(error.into()),
                 Err(BaseError::Table(error)) => return Err(error.into()),
+                Err(error @ BaseError::Machine(_)) => {
+                    return Err(ObjectError::Unusable(error.to_string()).into());
+                }
             };
             let proof = prove::prove(self.kernel, &base, found, unit, &difference, &mut parts.refusals)?;
             timings.proof += start.elapsed().as_secs_f64();

@@ -11,7 +11,7 @@ use crate::run::RunError;
 use crate::scope::{self, FileRefusal, ScopeError};
 use compare::Parts;
 pub(crate) use compile::Compiled;
-use livepatch_diff::{Exports, ExtractError, Image, KlpError, ObjectError, TableError};
+use livepatch_diff::{DifferenceError, Exports, ExtractError, Image, KlpError, ObjectError, TableError};
 use livepatch_manifest::{Digest, Fix, ManifestError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -50,6 +50,8 @@ pub enum BuildError {
     Object(#[from] ObjectError),
     #[error(transparent)]
     Table(#[from] TableError),
+    #[error(transparent)]
+    Difference(#[from] DifferenceError),
     #[error(transparent)]
     Extract(#[from] ExtractError),
     #[error("the livepatch relocations cannot be made")]

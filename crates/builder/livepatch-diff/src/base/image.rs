@@ -54,6 +54,9 @@ impl<'a> Image<'a> {
     /// [`ObjectError`] when this is no x86-64 ELF image with symbols.
     pub fn read(bytes: &'a [u8]) -> Result<Self, ObjectError> {
         let header = elf::FileHeader64::<LittleEndian>::parse(bytes)?;
+        if header.e_machine(LittleEndian) != elf::EM_X86_64 {
+            return Err(ObjectError::Unusable("the image is not for x86-64".into()));
+        }
         let table = header.sections(LittleEndian, bytes)?;
         let symbol_table = table.symbols(LittleEndian, bytes, elf::SHT_SYMTAB)?;
         let mut sections = Vec::new();

@@ -14,6 +14,7 @@ pub use exports::Exports;
 pub use image::Image;
 pub use proof::{Proof, Unproven};
 
+use crate::arch::Architecture;
 use crate::object::{Binding, Object, ObjectError, SymbolIndex, SymbolKind};
 use crate::tables::{EntrySizes, TableError, Tables};
 use module::ModuleBase;
@@ -35,6 +36,9 @@ pub enum BaseError {
         /// What came closest.
         detail: String,
     },
+    /// Machine code of that machine cannot be compared with a linked binary.
+    #[error("{0} objects can be compared with each other, but only those of x86-64 with what runs")]
+    Machine(Architecture),
     /// The compiled object's tables cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -130,13 +134,17 @@ impl<'a> Base<'a> {
     /// Compares all functions of the original with the binary, in symbol order.
     ///
     /// # Errors
-    /// [`BaseError::Table`] when the original's special sections cannot be read.
+    /// [`BaseError::Machine`] for a machine other than x86-64; [`BaseError::Table`] when the original's special sections
+    /// cannot be read.
     pub fn prove_all(
         &self,
         unit: Unit,
         original: &Object,
         sizes: &EntrySizes,
     ) -> Result<Vec<(SymbolIndex, Proof)>, BaseError> {
+        if !original.architecture.links_modules() {
+            return Err(BaseError::Machine(original.architecture));
+        }
         let tables = Tables::read(original, sizes)?;
         let functions = (0..original.symbols.len()).filter(|&index| {
             original.symbols[index].kind == SymbolKind::Function && original.section_of(index).is_some()

@@ -6,7 +6,7 @@ use super::module::ModuleBase;
 use crate::compare::piece;
 use crate::names::without_numbers;
 use crate::object::{Binding, Object, SectionIndex, SymbolIndex};
-use crate::reference::{Reference, Resolved, field_size, is_relative, references, stretch};
+use crate::reference::{Reference, Resolved, references, stretch};
 use crate::tables::Tables;
 use std::fmt;
 
@@ -80,8 +80,13 @@ pub(super) fn against_image(
     };
     let check = |resolved: &Resolved| {
         let at = resolved.relocation.offset - symbol.value;
-        let value = field_value(&code, at, resolved.relocation.kind)?;
-        let base = if is_relative(resolved.relocation.kind) { running.address.wrapping_add(at) } else { 0 };
+        let length = original.architecture.field_size(resolved.relocation.kind)?;
+        let value = field_value(&code, at, length)?;
+        let base = if original.architecture.is_relative(resolved.relocation.kind) {
+            running.address.wrapping_add(at)
+        } else {
+            0
+        };
         let target = base.wrapping_add(value as u64).wrapping_add(resolved.bias as u64);
         Some(leads_to(image, unit, original, &resolved.reference, target))
     };
@@ -113,7 +118,8 @@ pub(super) fn against_module(
             Some(field) => field.reference,
             // The assembler resolves calls within a section by itself.
             None => {
-                let value = field_value(code, at, resolved.relocation.kind)?;
+                let value =
+                    field_value(code, at, original.architecture.field_size(resolved.relocation.kind)?)?;
                 let place = running
                     .value
                     .wrapping_add(at)
@@ -128,7 +134,10 @@ pub(super) fn against_module(
     let known: Vec<(u64, usize)> = fields
         .iter()
         .filter_map(|field| {
-            Some((field.relocation.offset - running.value, field_size(field.relocation.kind)?))
+            Some((
+                field.relocation.offset - running.value,
+                module.architecture.field_size(field.relocation.kind)?,
+            ))
         })
         .collect();
     compare(original, tables, function, code, &known, check)
@@ -155,7 +164,10 @@ fn compare(
         }
     }
     let our_fields = fields.iter().filter_map(|field| {
-        Some((field.relocation.offset - symbol.value, field_size(field.relocation.kind)?))
+        Some((
+            field.relocation.offset - symbol.value,
+            original.architecture.field_size(field.relocation.kind)?,
+        ))
     });
     for (at, length) in our_fields.chain(their_fields.iter().copied()) {
         blank(&mut ours, at, length);
@@ -212,9 +224,9 @@ fn is_branch_or_nop(theirs: &[u8], ours: &[u8]) -> bool {
 }
 
 /// The value of a relocated field, sign-extended.
-fn field_value(code: &[u8], at: u64, kind: u32) -> Option<i64> {
+fn field_value(code: &[u8], at: u64, length: usize) -> Option<i64> {
     let at = usize::try_from(at).ok()?;
-    let bytes = code.get(at..at.checked_add(field_size(kind)?)?)?;
+    let bytes = code.get(at..at.checked_add(length)?)?;
     match bytes.len() {
         4 => Some(i64::from(i32::from_le_bytes(bytes.try_into().ok()?))),
         _ => Some(i64::from_le_bytes(bytes.try_into().ok()?)),
@@ -271,7 +283,7 @@ fn same_content(
     let Some(mut theirs) = image.bytes_at(address, bytes.len() as u64) else { return false };
     let mut ours = bytes.to_vec();
     for relocation in original.relocations_in(section, start, bytes.len() as u64) {
-        let Some(length) = field_size(relocation.kind) else { return false };
+        let Some(length) = original.architecture.field_size(relocation.kind) else { return false };
         blank(&mut ours, relocation.offset - start, length);
         blank(&mut theirs, relocation.offset - start, length);
     }

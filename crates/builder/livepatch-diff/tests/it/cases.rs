@@ -14,14 +14,14 @@ use std::path::Path;
 
 /// What a folder expects, or what came of it.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Outcome {
-    changed: BTreeSet<String>,
-    added: BTreeSet<String>,
-    removed: BTreeSet<String>,
-    carries: BTreeSet<String>,
-    needs: BTreeSet<String>,
-    entries: BTreeSet<String>,
-    refused: BTreeSet<String>,
+pub(crate) struct Outcome {
+    pub(crate) changed: BTreeSet<String>,
+    pub(crate) added: BTreeSet<String>,
+    pub(crate) removed: BTreeSet<String>,
+    pub(crate) carries: BTreeSet<String>,
+    pub(crate) needs: BTreeSet<String>,
+    pub(crate) entries: BTreeSet<String>,
+    pub(crate) refused: BTreeSet<String>,
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn check(folder: &Path, name: &str) -> Result<(), String> {
 }
 
 /// The directives, and the text below them: line 1 of the code is the line after the last directive.
-fn directives(text: &str) -> Result<(Outcome, String), String> {
+pub(crate) fn directives(text: &str) -> Result<(Outcome, String), String> {
     let mut expected = Outcome::default();
     let head = text.lines().take_while(|line| line.starts_with("// ")).count();
     for line in text.lines().take(head) {
@@ -122,7 +122,7 @@ fn outcome(original: &[u8], patched: &[u8], expected: &Outcome) -> Result<Outcom
 }
 
 /// Refusals as `CODE NAME`, with the expected name when the message quotes it.
-fn refused(difference: &Difference<'_>, expected: &Outcome) -> BTreeSet<String> {
+pub(crate) fn refused(difference: &Difference<'_>, expected: &Outcome) -> BTreeSet<String> {
     let line = |refusal: &livepatch_diff::Refusal| {
         let message = refusal.to_string();
         let said = |line: &&String| {

@@ -1,6 +1,6 @@
 //! Makes objects of C text, as kbuild does and as the builder does.
 
-use livepatch_diff::{EntrySizes, Object, SymbolIndex, SymbolKind};
+use livepatch_diff::{Architecture, EntrySizes, Object, SymbolIndex, SymbolKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -29,6 +29,21 @@ const KERNEL_FLAGS: [&str; 20] = [
     "-c",
 ];
 
+/// What matters of the kernel's own flags for every machine.
+const PORTABLE_FLAGS: [&str; 11] = [
+    "-O2",
+    "-std=gnu11",
+    "-w",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-PIE",
+    "-fno-common",
+    "-fno-strict-aliasing",
+    "-fno-stack-protector",
+    "-ffreestanding",
+    "-g0",
+    "-c",
+];
+
 /// What the builder adds to them.
 const SECTION_FLAGS: [&str; 2] = ["-ffunction-sections", "-fdata-sections"];
 
@@ -51,6 +66,15 @@ impl Workshop {
         std::fs::read(self.run_compiler(unit, text, &SECTION_FLAGS)).unwrap()
     }
 
+    /// Compiles for another machine as its kernel's kbuild and the builder do; `None` when there is no such compiler
+    /// here.
+    pub(crate) fn cross_compile(&self, machine: Architecture, unit: &str, text: &str) -> Option<Vec<u8>> {
+        let (compiler, flags) = cross_compiler(machine)?;
+        let (mut gcc, object) = self.compiler(compiler, unit, text);
+        run(gcc.args(PORTABLE_FLAGS).args(flags).args(SECTION_FLAGS));
+        Some(std::fs::read(object).unwrap())
+    }
+
     /// Compiles as kbuild does; answers the object's path.
     pub(crate) fn compile_for_base(&self, unit: &str, text: &str) -> PathBuf {
         self.run_compiler(unit, text, &[])
@@ -58,21 +82,48 @@ impl Workshop {
 
     /// `unit` may have a folder; the compiler sees the file name only.
     fn run_compiler(&self, unit: &str, text: &str, flags: &[&str]) -> PathBuf {
+        let (mut gcc, object) = self.compiler("gcc", unit, text);
+        run(gcc.args(KERNEL_FLAGS).args(flags));
+        object
+    }
+
+    fn compiler(&self, program: &str, unit: &str, text: &str) -> (Command, PathBuf) {
         let source = self.path(unit);
         let folder = source.parent().unwrap();
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(&source, text).unwrap();
         let object = source.with_extension("o");
-        let mut gcc = Command::new("gcc");
-        gcc.args(KERNEL_FLAGS).args(flags).arg("-o").arg(&object).arg(source.file_name().unwrap());
-        run(gcc.current_dir(folder));
-        object
+        let mut gcc = Command::new(program);
+        gcc.arg("-o").arg(&object).arg(source.file_name().unwrap()).current_dir(folder);
+        (gcc, object)
     }
 
     /// Runs a program of binutils in the folder.
     pub(crate) fn binutils(&self, program: &str, arguments: &[&str], files: &[&Path]) {
         run(Command::new(program).args(arguments).args(files).current_dir(self.folder.path()));
     }
+}
+
+/// The cross compiler of Debian's package `gcc-MACHINE-linux-gnu`, with the flags by which that machine's kernel has
+/// functions traced; `None` when it is not installed.
+fn cross_compiler(machine: Architecture) -> Option<(&'static str, &'static [&'static str])> {
+    let (program, flags): (_, &[&str]) = match machine {
+        Architecture::X86_64 | Architecture::LoongArch64 => return None,
+        Architecture::Aarch64 => (
+            "aarch64-linux-gnu-gcc",
+            &["-fpatchable-function-entry=2", "-mgeneral-regs-only", "-fno-section-anchors"],
+        ),
+        Architecture::Ppc64le => (
+            "powerpc64le-linux-gnu-gcc",
+            &["-pg", "-mprofile-kernel", "-fno-section-anchors", "-msoft-float"],
+        ),
+        Architecture::S390x => {
+            let flags = &["-pg", "-mfentry", "-mrecord-mcount", "-mnop-mcount", "-fno-section-anchors"];
+            ("s390x-linux-gnu-gcc", flags)
+        }
+    };
+    let there = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    there.then_some((program, flags))
 }
 
 fn run(command: &mut Command) {

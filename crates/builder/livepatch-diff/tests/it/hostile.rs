@@ -2,9 +2,11 @@
 
 use crate::base::{link_image, units};
 use crate::compile::{Workshop, entry_sizes};
+use crate::machines::{LOONG, Loong, loong_object};
 use livepatch_diff::tables::Tables;
 use livepatch_diff::{
-    Base, Difference, Image, Object, Owner, SymbolKind, Unit, extract, finish_module, name_symbols,
+    Architecture, Base, Difference, Image, Object, Owner, SymbolKind, Unit, extract, finish_module,
+    name_symbols,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -30,6 +32,20 @@ static PAIRS: LazyLock<Vec<(Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
         workshop.compile("unit.c", &std::fs::read_to_string(path).unwrap())
     };
     folders.iter().map(|folder| (compile(folder, "original.c"), compile(folder, "patched.c"))).collect()
+});
+
+/// Pairs of objects for other machines: those that a compiler is here for, and a made one.
+static FOREIGN: LazyLock<Vec<(Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
+    let workshop = Workshop::new();
+    let compile = |machine, file: &str| {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/new-static-data-patches").join(file);
+        workshop.cross_compile(machine, "unit.c", &std::fs::read_to_string(path).unwrap())
+    };
+    let pair = |machine| Some((compile(machine, "original.c")?, compile(machine, "patched.c")?));
+    let compiled = [Architecture::Aarch64, Architecture::Ppc64le, Architecture::S390x].map(pair);
+    let made = (loong_object(LOONG), loong_object(Loong { step: 2, more: true, ..LOONG }));
+    compiled.into_iter().flatten().chain([made]).collect()
 });
 
 static IMAGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -94,7 +110,8 @@ fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
 
 fn differ(original: &[u8], patched: &[u8]) {
     let (Ok(original), Ok(patched)) = (Object::read(original), Object::read(patched)) else { return };
-    let Ok(difference) = Difference::new(&original, &patched, &entry_sizes()) else { return };
+    let sizes = original.architecture.usual_entry_sizes();
+    let Ok(difference) = Difference::new(&original, &patched, &sizes) else { return };
     let _ = difference.added().count();
     let Ok(extracted) = extract(&difference, 0) else { return };
     link(&extracted.bytes);
@@ -156,6 +173,16 @@ proptest! {
         let bad = damaged(patched, &damages);
         differ(original, &bad);
         differ(&damaged(original, &damages), if also { &bad } else { patched });
+    }
+
+    #[test]
+    fn damaged_objects_of_other_machines_are_compared(at in 0..4usize, damages in vec(damage(), 1..6)) {
+        let (original, patched) = &FOREIGN[at % FOREIGN.len()];
+        let bad = damaged(patched, &damages);
+        differ(original, &bad);
+        differ(&bad, original);
+        prove_in_module(original, &bad);
+        link(&bad);
     }
 
     #[test]

@@ -5,4 +5,5 @@ mod base;
 mod cases;
 mod compile;
 mod hostile;
+mod machines;
 mod round;

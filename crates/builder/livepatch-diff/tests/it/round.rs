@@ -1,10 +1,11 @@
 //! From extraction to the finished module: what the linker, and then the kernel, gets to see.
 
 use crate::compile::{Workshop, entry_sizes, function};
-use livepatch_diff::reference::{R_32S, R_PLT32, Reference, references};
+use livepatch_diff::reference::{Reference, references};
 use livepatch_diff::{Binding, Difference, Extracted, Object, Owner, extract, finish_module, name_symbols};
 use livepatch_module::{KlpRelocations, KlpSymbol, Module};
 use object::elf;
+use object::elf::{R_X86_64_32S, R_X86_64_PLT32};
 use std::collections::{BTreeMap, BTreeSet};
 
 const ORIGINAL: &str = r#"
@@ -155,13 +156,16 @@ fn functions_of_the_image_get_their_relocations_at_once() {
     let sections = module.klp_relocations().unwrap();
     let found = relocated(&sections);
     let calls = symbol("vmlinux", "calls.0", 0);
-    assert_eq!(found[0], ("vmlinux", ".init.text", vec![(R_PLT32, symbol("vmlinux", "frame_needs", 0))]));
+    assert_eq!(
+        found[0],
+        ("vmlinux", ".init.text", vec![(R_X86_64_PLT32.0, symbol("vmlinux", "frame_needs", 0))])
+    );
     assert_eq!((found[1].0, found[1].1), ("vmlinux", ".text.handler"));
     assert!(!found[1].2.is_empty() && found[1].2.iter().all(|(_, symbol)| *symbol == calls));
     let setup = [
-        (R_32S, symbol("vmlinux", "handler", 1)),
-        (R_PLT32, symbol("watcher", "watch", 0)),
-        (R_PLT32, symbol("vmlinux", "hidden", 2)),
+        (R_X86_64_32S.0, symbol("vmlinux", "handler", 1)),
+        (R_X86_64_PLT32.0, symbol("watcher", "watch", 0)),
+        (R_X86_64_PLT32.0, symbol("vmlinux", "hidden", 2)),
     ];
     assert_eq!((found[2].0, found[2].1, &found[2].2[..]), ("vmlinux", ".text.setup", &setup[..]));
     assert_eq!(found.len(), 3, "{found:?}");
