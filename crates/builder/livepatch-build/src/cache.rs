@@ -44,15 +44,51 @@ impl Cache {
         self.root.join("kernels")
     }
 
-    /// Waits for, and then holds, the lock of a name: two processes must not prepare the same thing at once. Released
-    /// when the file is dropped, or when the process ends.
+    /// Waits for, and then holds, the lock of a name: two processes must not prepare the same thing, or run make in the
+    /// same tree, at once. Released when the file is dropped, or when the process ends.
     ///
     /// # Errors
     /// When the lock file cannot be made.
     pub fn lock(&self, name: &str) -> io::Result<File> {
-        std::fs::create_dir_all(self.root.join("locks"))?;
-        let file = File::create(self.root.join("locks").join(name))?;
+        let file = self.lock_file(name)?;
         file.lock()?;
         Ok(file)
+    }
+
+    /// As [`Cache::lock`], but shared with others that only read.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn lock_shared(&self, name: &str) -> io::Result<File> {
+        let file = self.lock_file(name)?;
+        file.lock_shared()?;
+        Ok(file)
+    }
+
+    fn lock_file(&self, name: &str) -> io::Result<File> {
+        let folder = self.root.join("locks");
+        std::fs::create_dir_all(&folder)?;
+        File::create(folder.join(name))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+mod tests {
+    use super::*;
+    use std::fs::TryLockError;
+
+    #[test]
+    fn readers_share_and_writers_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let (one, two) = (cache.lock_shared("kernel").unwrap(), cache.lock_shared("kernel").unwrap());
+        let other = File::open(folder.path().join("locks/kernel")).unwrap();
+        assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+        drop((one, two));
+        let writer = cache.lock("kernel").unwrap();
+        assert!(matches!(other.try_lock_shared(), Err(TryLockError::WouldBlock)));
+        drop(writer);
+        other.try_lock().unwrap();
     }
 }

@@ -54,6 +54,8 @@ pub struct SavedCommand {
 pub fn command_of(kernel: &Kernel, object: &str, log: &Path) -> Result<SavedCommand, CompileError> {
     let source = kernel.source();
     if !source.join(object).exists() || !note_path(&source, object).exists() {
+        let _lock =
+            kernel.lock_tree().map_err(|source| RunError::File { path: kernel.folder.clone(), source })?;
         let mut make = Command::new("make");
         // `kernel add` has prepared the tree; not asking again halves the time that make needs before it compiles.
         make.args(["-s", "-o", "prepare", "-C"]).arg(&source).args(kernel.make_variables()).arg(object);

@@ -205,6 +205,27 @@ impl Kernel {
         Ok(Some(plain))
     }
 
+    /// Waits for, and then holds, the tree for a make that writes to it: two must not do so at once.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn lock_tree(&self) -> std::io::Result<std::fs::File> {
+        self.cache().lock(self.identity.release.as_str())
+    }
+
+    /// Holds the tree against writers while a make reads it; readers do not wait for one another.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn lock_tree_shared(&self) -> std::io::Result<std::fs::File> {
+        self.cache().lock_shared(self.identity.release.as_str())
+    }
+
+    /// The cache that the kernel is kept in: `ROOT/kernels/RELEASE`.
+    fn cache(&self) -> Cache {
+        Cache::at(self.folder.parent().and_then(Path::parent).unwrap_or(&self.folder))
+    }
+
     /// The variables that every call of the kernel's make must carry: without the distribution's release name, strings
     /// and version tests come out otherwise than in the running kernel.
     pub fn make_variables(&self) -> Vec<String> {

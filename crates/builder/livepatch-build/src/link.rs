@@ -139,6 +139,8 @@ pub fn kbuild(
         // kbuild expects a note beside every object, also beside one that it did not make.
         write(&format!(".{unit}.cmd"), "")?;
     }
+    let lock = kernel.lock_tree_shared();
+    let _lock = lock.map_err(|source| RunError::File { path: kernel.folder.clone(), source })?;
     let mut make = Command::new("make");
     make.arg("-s").arg("-C").arg(kernel.source()).arg(format!("M={}", folder.display()));
     // The folder's path must not get into the module: the same input gives the same bytes wherever it is built. The
