@@ -13,8 +13,16 @@ pub struct Explanation {
     pub advice: &'static str,
 }
 
+/// The code for a patch that changes nothing that runs.
+pub const NO_FUNCTIONAL_CHANGE: &str = "no-functional-change";
+
 /// Refusals of the patch itself, before anything is compiled (see [`crate::scope`]): code, meaning, advice.
-const OF_THE_PATCH: [(&str, &str, &str); 5] = [
+const OF_THE_PATCH: [(&str, &str, &str); 6] = [
+    (
+        NO_FUNCTIONAL_CHANGE,
+        "the patch changes nothing that runs: the compiled code is the same with it and without",
+        "nothing to do for this kernel; when a change was expected, look whether it is compiled at all in this configuration",
+    ),
     (
         "bad-path",
         "the patch names a file outside the kernel tree",

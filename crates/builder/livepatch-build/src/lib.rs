@@ -11,7 +11,7 @@
 //! 5. [`pipeline`] strings these together with a timing for each step and writes [`report`] and manifest.
 //! 6. [`sign`] makes keys and signs.
 //!
-//! [`explain`] says what each refusal means; [`fix`] takes a fix out of two versions of a source package.
+//! [`status`] is the exit status of all that; [`explain`] says what each refusal means; [`fix`] takes a fix out of two versions of a source package.
 
 pub mod cache;
 pub mod compile;
@@ -27,3 +27,4 @@ pub mod report;
 pub mod run;
 pub mod scope;
 pub mod sign;
+pub mod status;

@@ -37,8 +37,6 @@ pub struct Report {
 pub enum Outcome {
     /// A module was built.
     Built,
-    /// The patch does not change what runs.
-    NoFunctionalChange,
     /// No livepatch can be made.
     Refused,
 }
@@ -86,6 +84,15 @@ pub struct RefusalReport {
     pub message: String,
     /// What to do instead.
     pub advice: String,
+}
+
+impl RefusalReport {
+    /// A refusal that is found outside the comparison of objects: its advice stands in the list of all codes.
+    pub fn new(code: &str, message: String) -> Self {
+        let advice = crate::explain::all().into_iter().find(|entry| entry.code == code);
+        let advice = advice.map_or("", |entry| entry.advice).into();
+        Self { code: code.into(), message, advice }
+    }
 }
 
 impl From<&Refusal> for RefusalReport {

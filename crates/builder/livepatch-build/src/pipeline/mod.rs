@@ -5,6 +5,7 @@ mod compile;
 mod finish;
 
 use crate::compile::CompileError;
+use crate::explain::NO_FUNCTIONAL_CHANGE;
 use crate::kernel::{Kernel, KernelError, map_file};
 use crate::report::{Outcome, RefusalReport, Report, Timings, UnitReport};
 use crate::run::RunError;
@@ -116,23 +117,17 @@ impl Build<'_> {
 
         let mut parts = Parts::default();
         self.differ(&image, &exports, &units, &mut parts, &mut timings)?;
-        let outcome = match (parts.refusals.is_empty(), parts.objects.is_empty()) {
-            (false, _) => Outcome::Refused,
-            (true, true) => Outcome::NoFunctionalChange,
-            (true, false) => Outcome::Built,
-        };
-        let module_sha256 = match outcome {
-            Outcome::Built => Some(self.link(&image, &parts, &mut timings)?),
-            _ => None,
+        let mut refusals: Vec<RefusalReport> = parts.refusals.iter().map(RefusalReport::from).collect();
+        if refusals.is_empty() && parts.objects.is_empty() {
+            let message = "the compiled code is the same with the patch and without".to_owned();
+            refusals.push(RefusalReport::new(NO_FUNCTIONAL_CHANGE, message));
+        }
+        let (outcome, module_sha256) = match refusals.is_empty() {
+            true => (Outcome::Built, Some(self.link(&image, &parts, &mut timings)?)),
+            false => (Outcome::Refused, None),
         };
         timings.close(start.elapsed().as_secs_f64());
-        self.report(
-            outcome,
-            parts.reports,
-            parts.refusals.iter().map(RefusalReport::from).collect(),
-            module_sha256,
-            timings,
-        )
+        self.report(outcome, parts.reports, refusals, module_sha256, timings)
     }
 
     /// What the distribution built: vmlinux, and who exports what.
@@ -159,12 +154,7 @@ impl Build<'_> {
 
     /// The patch touches what cannot be livepatched: nothing needs to be compiled to say so.
     fn refused_at_once(&self, refusal: &FileRefusal, start: Instant) -> Result<Report, BuildError> {
-        let advice = crate::explain::all().into_iter().find(|entry| entry.code == refusal.code);
-        let refusal = RefusalReport {
-            code: refusal.code.into(),
-            message: refusal.to_string(),
-            advice: advice.map_or("", |entry| entry.advice).into(),
-        };
+        let refusal = RefusalReport::new(refusal.code, refusal.to_string());
         let mut timings = Timings::default();
         timings.close(start.elapsed().as_secs_f64());
         self.report(Outcome::Refused, Vec::new(), vec![refusal], None, timings)

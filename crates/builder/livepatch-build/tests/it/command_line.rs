@@ -35,7 +35,7 @@ fn release_with_a_path_in_it_is_wrong_usage() {
 fn help_tells_the_exit_codes() {
     let answer = Workplace::new().run(&["--help"]);
     assert_eq!(answer.code, 0);
-    for word in ["Exit status", "3 the patch cannot be livepatched", "4 the patch"] {
+    for word in ["Exit status", "3  refused", "4  base mismatch", "5  toolchain", "no-functional-change"] {
         assert!(answer.stdout.replace('\n', " ").contains(word), "{word}: {}", answer.stdout);
     }
 }
@@ -58,9 +58,9 @@ fn malformed_fix_tells_the_form() {
         workplace.run(&[&all[..], more].concat())
     };
     let answer = build(&["--fix", "CVE-2026-1"]);
-    assert!(answer.code == 1 && answer.stderr.contains("ID=SUMMARY"), "{}", answer.stderr);
+    assert!(answer.code == 2 && answer.stderr.contains("ID=SUMMARY"), "{}", answer.stderr);
     let answer = build(&["--fix-source", "linux-source-6.1"]);
-    assert!(answer.code == 1 && answer.stderr.contains("PACKAGE:FROM:TO"), "{}", answer.stderr);
+    assert!(answer.code == 2 && answer.stderr.contains("PACKAGE:FROM:TO"), "{}", answer.stderr);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn explain_lists_the_codes_and_knows_no_others() {
     let workplace = Workplace::new();
     let all = workplace.run(&["explain"]);
     assert_eq!(all.code, 0);
-    for code in ["data-changed", "ambiguous-static", "header-patch"] {
+    for code in ["data-changed", "ambiguous-static", "header-patch", "no-functional-change"] {
         assert!(all.stdout.contains(code), "{code}: {}", all.stdout);
     }
     assert_ne!(workplace.run(&["explain", "unheard-of"]).code, 0);

@@ -1,0 +1,25 @@
+//! `livepatch-build explain`: what the codes of refusals mean.
+
+use super::print;
+use anyhow::{Result, bail};
+use livepatch_build::explain;
+use livepatch_build::status::Status;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The code, as in the report, such as data-changed.
+    code: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Status> {
+    let known = explain::all();
+    let Some(code) = &arguments.code else {
+        known.iter().try_for_each(|entry| print(&format!("{:22} {}\n", entry.code, entry.meaning)))?;
+        return Ok(Status::Done);
+    };
+    let Some(entry) = known.iter().find(|entry| entry.code == code) else {
+        bail!("no refusal has the code '{code}'; livepatch-build explain lists them all");
+    };
+    print(&format!("{}: {}\n\nInstead: {}.\n", entry.code, entry.meaning, entry.advice))?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,99 @@
+//! The verbs, a module each: what they take, and how they say what came of it. What they do is in the library.
+
+mod build;
+mod explain;
+mod fix;
+mod kernel;
+mod key;
+mod pages;
+mod sign;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use livepatch_build::cache::Cache;
+use livepatch_build::status::Status;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// From a source fix to a signed livepatch module.
+#[derive(Parser)]
+#[command(name = "livepatch-build", version, after_help = Status::HELP)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Prepare kernels to build for.
+    #[command(subcommand)]
+    Kernel(kernel::Action),
+    /// Take fixes out of source packages.
+    #[command(subcommand)]
+    Fix(fix::Action),
+    /// Build a livepatch module from a source patch.
+    Build(build::Arguments),
+    /// Make module-signing keys.
+    #[command(subcommand)]
+    Key(key::Action),
+    /// Sign the module in a build folder.
+    Sign(sign::Arguments),
+    /// Say what the code of a refusal means and what to do instead; without a code, list them all.
+    Explain(explain::Arguments),
+    /// Print shell completions.
+    Completions(pages::Completions),
+    /// Print the man page.
+    #[command(hide = true)]
+    Man,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs; `livepatch-build schema` describes it.
+    Json,
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let status = match run(Arguments::parse().command) {
+        Ok(status) => status,
+        Err(error) if is_closed_pipe(&error) => Status::Done,
+        Err(error) => {
+            eprintln!("livepatch-build: {error:#}");
+            Status::of_error(error.as_ref())
+        }
+    };
+    ExitCode::from(status.code())
+}
+
+fn run(action: Action) -> Result<Status> {
+    let cache = Cache::from_environment()?;
+    match action {
+        Action::Kernel(action) => kernel::run(&cache, action),
+        Action::Fix(action) => fix::run(&cache, action),
+        Action::Build(arguments) => build::run(&cache, arguments),
+        Action::Key(action) => key::run(action),
+        Action::Sign(arguments) => sign::run(&arguments),
+        Action::Explain(arguments) => explain::run(&arguments),
+        Action::Completions(arguments) => pages::completions(&arguments),
+        Action::Man => pages::man(),
+    }
+}
+
+/// Whoever read our output had enough of it.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn print(text: &str) -> Result<()> {
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn print_json(value: &impl Serialize) -> Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
