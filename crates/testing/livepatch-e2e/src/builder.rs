@@ -93,6 +93,19 @@ impl<'a> Builder<'a> {
         self.run(command.arg("--patch").arg(request.patch).arg("--output").arg(output)).map(drop)
     }
 
+    /// As [`Builder::build`], and gives the report also when the patch is refused.
+    ///
+    /// # Errors
+    /// When there is no report: the build broke off.
+    pub fn attempt(&self, request: &BuildRequest<'_>, output: &Path) -> Result<Value> {
+        let outcome = self.build(request, output);
+        match (Self::report(output), outcome) {
+            (Ok(report), _) => Ok(report),
+            (Err(_), Err(error)) => Err(error),
+            (Err(error), Ok(())) => Err(error),
+        }
+    }
+
     /// Makes a module-signing key: `key.pem` and `cert.pem` in `output`.
     ///
     /// # Errors
