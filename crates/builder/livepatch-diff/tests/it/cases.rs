@@ -147,6 +147,7 @@ fn entries(extracted: &Extracted) -> Result<BTreeSet<String>, String> {
         ("__jump_table", 16),
         (".altinstructions", 12),
         (".smp_locks", 4),
+        (".parainstructions", 16),
     ];
     let count = |(name, size): (&str, u64)| {
         let section = object.section_named(name)?;
