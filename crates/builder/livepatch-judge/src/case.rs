@@ -49,15 +49,6 @@ impl<'a> Case<'a> {
         self.difference.changed.iter().map(changed).collect()
     }
 
-    /// New functions: name and debug information.
-    pub(crate) fn added(&self) -> Vec<(&'a str, SymbolIndex, Option<FunctionId>)> {
-        let patched = self.difference.patched;
-        let added = self.difference.added().map(|index| {
-            (source_name(&patched.symbols[index].name), index, function(patched, self.patched, index))
-        });
-        added.collect()
-    }
-
     /// Where something stands in the patched source, by the compiler's numbers.
     pub(crate) fn place(&self, info: &DebugInfo<'_>, place: Place) -> Option<(String, u32)> {
         let path = info.path(place);

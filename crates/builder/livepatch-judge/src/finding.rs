@@ -2,6 +2,7 @@
 
 use crate::layout::Change;
 use crate::value::ValueChange;
+use livepatch_diff::Refusal;
 use serde::Serialize;
 use std::str::FromStr;
 
@@ -62,6 +63,9 @@ pub struct Finding {
     /// What exactly becomes of a variable's initial value.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<ValueChange>,
+    /// Whether the author may accept what it refuses.
+    #[serde(skip)]
+    pub acceptable: bool,
     /// The author has accepted it: it would refuse otherwise.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub accepted: bool,
@@ -86,7 +90,18 @@ impl Finding {
             code_to_use: None,
             layout: Vec::new(),
             values: Vec::new(),
+            acceptable: rule.acceptable,
             accepted: false,
+        }
+    }
+
+    /// Whether it says what a refusal of the difference says, and more.
+    pub fn tells(&self, refusal: &Refusal) -> bool {
+        match refusal {
+            Refusal::DataChanged { object: name, .. } | Refusal::InitCode { name, .. } => {
+                self.code == refusal.code() && self.subject == *name
+            }
+            _ => false,
         }
     }
 
@@ -155,7 +170,7 @@ impl Acceptance {
     /// Turns the refusals among findings that it covers into warnings.
     pub fn apply(&self, findings: &mut [Finding]) {
         for finding in findings {
-            if finding.severity == Severity::Refuse && self.covers(finding) {
+            if finding.severity == Severity::Refuse && finding.acceptable && self.covers(finding) {
                 finding.severity = Severity::Warn;
                 finding.accepted = true;
             }

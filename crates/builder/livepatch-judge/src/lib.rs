@@ -21,7 +21,7 @@ pub use case::Case;
 pub use debug::{DebugError, DebugInfo, DebugSections};
 pub use finding::{Acceptance, AcceptanceError, Finding, Rule, Severity};
 pub use layout::Change;
-pub use rules::{all as rules, half_fix};
+pub use rules::{all as rules, half_fix, without_debug_info};
 pub use source::SourceFile;
 pub use value::ValueChange;
 pub use why::FunctionWhy;

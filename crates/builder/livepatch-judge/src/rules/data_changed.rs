@@ -60,8 +60,19 @@ fn one(case: &Case<'_>, name: &str, section: &str) -> Finding {
     if !is_static_local && !values.is_empty() {
         finding.code_to_use = Some(callback(&source, &values, read_only));
     }
+    // A table of labels leads into the middle of functions: with the old one, the new code would jump back into the old.
+    finding.acceptable = !other.is_some_and(|other| holds_labels(case.difference.patched, other));
     finding.values = values;
     finding.at(new.and_then(|(_, variable)| case.place(case.patched, variable.place)))
+}
+
+fn holds_labels(object: &Object, index: SymbolIndex) -> bool {
+    let symbol = &object.symbols[index];
+    let Some(section) = object.section_of(index) else { return false };
+    references(object, section, symbol.value, symbol.size).iter().any(|resolved| match resolved.reference {
+        Reference::Symbol(target, into) => into != 0 && object.symbols[target].kind == SymbolKind::Function,
+        _ => false,
+    })
 }
 
 /// Memory that the kernel maps without write access once it runs (include/asm-generic/vmlinux.lds.h, RO_DATA).
@@ -107,14 +118,16 @@ fn advise(
     if read_only && !grows && !is_static_local {
         advice += "; it lies in memory that is read-only, so the callback must write through a mapping of its own (vmap)";
     }
-    if !users.is_empty() {
-        let link = if grows || is_static_local { "" } else { "; or " };
-        advice += &format!(
-            "{link}give the fixed copy another name in the source, so that its users ({}) change with it",
-            list(users.iter().copied())
-        );
-    } else if grows || is_static_local {
-        advice += "reboot into the fixed kernel";
+    // A constant table has no state: a fixed copy serves as well. What is registered or written to must stay the one there is.
+    let copyable = (read_only || is_static_local) && !users.is_empty();
+    match (copyable, grows || is_static_local) {
+        (true, alone) => {
+            advice += if alone { "" } else { "; or " };
+            advice += "give the fixed copy another name in the source, so that its users";
+            advice += &format!(" ({}) change with it", list(users.iter().copied()));
+        }
+        (false, true) => advice += "reboot into the fixed kernel",
+        (false, false) => {}
     }
     advice
 }

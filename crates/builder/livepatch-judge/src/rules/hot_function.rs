@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// Parts of the tree, by the start of the path, and what they are for.
-const PARTS: [(&str, &str); 20] = [
+const PARTS: [(&str, &str); 22] = [
     ("kernel/locking/", "locks"),
     ("kernel/sched/", "the scheduler"),
     ("kernel/rcu/", "RCU"),
@@ -25,7 +25,9 @@ const PARTS: [(&str, &str); 20] = [
     ("arch/x86/mm/tlb.c", "address space switches"),
     ("kernel/softirq.c", "soft interrupts"),
     ("kernel/irq/", "interrupts"),
-    ("kernel/time/", "timers"),
+    ("kernel/time/timer.c", "timers"),
+    ("kernel/time/hrtimer.c", "timers"),
+    ("kernel/time/tick", "the clock tick"),
     ("kernel/workqueue.c", "work queues"),
     ("kernel/futex/", "futexes"),
     ("mm/slub.c", "memory allocation"),

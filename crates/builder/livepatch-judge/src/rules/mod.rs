@@ -9,6 +9,7 @@ mod layout_changed;
 mod locality;
 mod lock_asymmetry;
 mod new_state;
+mod no_debug_info;
 mod once_only;
 mod sleeps_forever;
 
@@ -16,6 +17,7 @@ use crate::case::Case;
 use crate::finding::{Finding, Rule};
 
 pub use half_fix::half_fix;
+pub use no_debug_info::without_debug_info;
 
 /// Every rule, by code.
 pub fn all() -> &'static [Rule] {
@@ -28,6 +30,7 @@ pub fn all() -> &'static [Rule] {
         layout_changed::RULE,
         lock_asymmetry::RULE,
         new_state::RULE,
+        no_debug_info::RULE,
         once_only::RULE,
         sleeps_forever::RULE,
     ]
