@@ -34,6 +34,8 @@ const ORACLES: [&str; 2] = ["openssl", "linux-kbuild-6.1"];
 
 /// Compilers for the other machines whose objects can be compared.
 const CROSS: [&str; 3] = ["gcc-aarch64-linux-gnu", "gcc-powerpc64le-linux-gnu", "gcc-s390x-linux-gnu"];
+/// What packages in Ubuntu's layout are compressed with.
+const COMPRESSION: [&str; 2] = ["bzip2", "zstd"];
 
 /// What the demo needs.
 pub(crate) fn needed() -> Vec<&'static str> {
@@ -42,7 +44,7 @@ pub(crate) fn needed() -> Vec<&'static str> {
 
 /// What the tests need.
 pub(crate) fn needed_by_tests() -> Vec<&'static str> {
-    [needed().as_slice(), ORACLES.as_slice(), CROSS.as_slice()].concat()
+    [needed().as_slice(), ORACLES.as_slice(), CROSS.as_slice(), COMPRESSION.as_slice()].concat()
 }
 
 /// Installs those of the packages that are missing; says which.

@@ -55,6 +55,17 @@ impl Cache {
         Ok(file)
     }
 
+    /// As [`Cache::lock`], and the programs that are started meanwhile hold it too: when this process is killed, what it has
+    /// started may still be writing, and the next one waits for that.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn lock_with_children(&self, name: &str) -> io::Result<File> {
+        let file = self.lock(name)?;
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
+        Ok(file)
+    }
+
     /// As [`Cache::lock`], but shared with others that only read.
     ///
     /// # Errors

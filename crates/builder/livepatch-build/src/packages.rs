@@ -51,6 +51,9 @@ fn list(offered: &[String]) -> String {
     if offered.is_empty() { "nothing of that name (try apt-get update)".into() } else { offered.join(", ") }
 }
 
+/// Beginning of the names of folders for downloads that are not whole yet.
+const PARTIAL: &str = "partial-";
+
 /// Versions of a package that the index offers, newest first.
 ///
 /// # Errors
@@ -95,13 +98,39 @@ pub fn fetch(cache: &Cache, name: &str, version: Option<&str>) -> Result<PathBuf
     if let Some(found) = downloaded(&folder, name, chosen) {
         return Ok(found);
     }
-    let wanted = format!("{name}={chosen}");
+    download(cache, name, chosen)
+}
+
+/// Downloads a package into the cache. It comes to its place only once it is whole: half a package would be taken for one.
+fn download(cache: &Cache, name: &str, version: &str) -> Result<PathBuf, PackageError> {
+    let folder = cache.downloads();
+    let _lock = cache.lock_with_children(&format!("download-{name}"))?;
+    if let Some(found) = downloaded(&folder, name, version) {
+        return Ok(found);
+    }
+    let partial = folder.join(format!("{PARTIAL}{name}"));
+    remove(&partial)?;
+    std::fs::create_dir_all(&partial)?;
+    let wanted = format!("{name}={version}");
     let mut command = Command::new("apt-get");
     // As root apt would drop to a user that may not write here.
-    command.args(["-q", "-o", "APT::Sandbox::User=root", "download", &wanted]).current_dir(&folder);
+    command.args(["-q", "-o", "APT::Sandbox::User=root", "download", &wanted]).current_dir(&partial);
     run::logged(&mut command, &folder.join("apt.log"))
         .map_err(|source| PackageError::Download { name: wanted.clone(), source })?;
-    downloaded(&folder, name, chosen).ok_or(PackageError::Lacks { package: folder, wanted })
+    let Some(fetched) = downloaded(&partial, name, version) else {
+        return Err(PackageError::Lacks { package: folder, wanted });
+    };
+    let file = folder.join(fetched.file_name().unwrap_or_default());
+    std::fs::rename(&fetched, &file)?;
+    remove(&partial)?;
+    Ok(file)
+}
+
+fn remove(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn downloaded(folder: &Path, name: &str, version: &str) -> Option<PathBuf> {
@@ -172,4 +201,31 @@ pub fn unpack_source(
         }
         other => Ok(other?),
     }
+}
+
+/// A field of a package's control file (deb-control(5)).
+///
+/// # Errors
+/// [`PackageError::Lacks`] when it has no such field, or when the file is no package.
+pub fn control_field(package: &Path, field: &str) -> Result<String, PackageError> {
+    let mut command = Command::new("dpkg-deb");
+    command.arg("-f").arg(package).arg(field).stderr(Stdio::null());
+    let (_, text) = run::output(&mut command)?;
+    let text = text.trim();
+    if text.is_empty() {
+        let wanted = format!("field {field}: is it a Debian package?");
+        return Err(PackageError::Lacks { package: package.to_owned(), wanted });
+    }
+    Ok(text.to_owned())
+}
+
+/// Unpacks a compressed tar archive without its first path component.
+///
+/// # Errors
+/// When a program fails: tar, or what its compression needs.
+pub fn unpack_archive(archive: &Path, folder: &Path, log: &Path) -> Result<(), PackageError> {
+    std::fs::create_dir_all(folder)?;
+    let mut tar = Command::new("tar");
+    tar.arg("-xaf").arg(archive).arg("-C").arg(folder).arg("--strip-components=1");
+    Ok(run::logged(&mut tar, log)?)
 }

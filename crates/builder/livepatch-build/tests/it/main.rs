@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is the test's answer
 
 mod command_line;
+mod distribution;
 mod kernel;
+mod kernel_add;
 mod scope;
 mod sign;
 mod workplace;

@@ -46,10 +46,15 @@ impl Workplace {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Answer {
+        Answer::from(self.command(arguments).output().unwrap())
+    }
+
+    /// The program with these arguments, not started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_livepatch-build"));
         command.args(arguments).current_dir(self.folder.path());
         command.env("LIVEPATCH_CACHE", self.path("cache"));
-        Answer::from(command.output().unwrap())
+        command
     }
 }
 

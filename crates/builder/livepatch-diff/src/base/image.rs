@@ -37,6 +37,7 @@ pub struct Image<'a> {
     by_name: HashMap<&'a str, Vec<usize>>,
     files: Vec<&'a str>,
     notes: Option<(u64, u64)>,
+    debug_information: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +62,8 @@ impl<'a> Image<'a> {
         let symbol_table = table.symbols(LittleEndian, bytes, elf::SHT_SYMTAB)?;
         let mut sections = Vec::new();
         let mut notes = None;
+        let mut names = table.iter().map(|section| table.section_name(LittleEndian, section));
+        let debug_information = names.any(|name| name.is_ok_and(|name| name == b".debug_info"));
         for section in table.iter().filter(|section| section.sh_flags(LittleEndian).contains(elf::SHF_ALLOC))
         {
             if table.section_name(LittleEndian, section)? == b".notes" {
@@ -73,8 +76,15 @@ impl<'a> Image<'a> {
                 offset: (!zeros).then(|| section.sh_offset(LittleEndian)),
             });
         }
-        let mut image =
-            Self { bytes, sections, symbols: Vec::new(), by_name: HashMap::new(), files: vec![""], notes };
+        let mut image = Self {
+            bytes,
+            sections,
+            symbols: Vec::new(),
+            by_name: HashMap::new(),
+            files: vec![""],
+            notes,
+            debug_information,
+        };
         for symbol in symbol_table.iter() {
             let name = symbol_table.symbol_name(LittleEndian, symbol)?;
             if let Ok(name) = std::str::from_utf8(name) {
@@ -126,6 +136,11 @@ impl<'a> Image<'a> {
     /// Never true: an image without symbols is not read.
     pub fn is_empty(&self) -> bool {
         self.symbols.is_empty()
+    }
+
+    /// Whether it has DWARF (`.debug_info`), as opposed to symbols alone.
+    pub fn has_debug_information(&self) -> bool {
+        self.debug_information
     }
 
     /// The ELF notes, which hold the build id.

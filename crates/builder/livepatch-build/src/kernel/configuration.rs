@@ -1,0 +1,90 @@
+//! The configuration that a kernel was built with: what it must say, and the compiler that it names.
+
+use super::error::KernelError;
+use crate::run;
+use livepatch_kernel::KernelRelease;
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// Configuration that must be so, and why.
+const NEEDED: [(&str, &str); 4] = [
+    ("CONFIG_LIVEPATCH=y", "it is built without CONFIG_LIVEPATCH"),
+    ("CONFIG_KALLSYMS_ALL=y", "it is built without CONFIG_KALLSYMS_ALL"),
+    ("CONFIG_X86_64=y", "only x86-64 is supported so far"),
+    ("CONFIG_CC_IS_GCC=y", "it was not built by gcc"),
+];
+
+/// Configuration that must not be so, and why.
+const FORBIDDEN: [(&str, &str); 4] = [
+    ("CONFIG_LTO_CLANG=y", "link-time optimisation is not supported"),
+    ("CONFIG_X86_KERNEL_IBT=y", "kernels with indirect branch tracking are not supported yet"),
+    ("CONFIG_CALL_PADDING=y", "kernels with padded calls are not supported yet"),
+    ("CONFIG_RANDSTRUCT=y", "randomised structures are not supported"),
+];
+
+/// Whether this builder can make livepatches for a kernel of that configuration.
+///
+/// # Errors
+/// [`KernelError::Unsupported`] with the first reason why not.
+pub(super) fn check(release: &KernelRelease, configuration: &str) -> Result<(), KernelError> {
+    let has = |wanted: &str| configuration.lines().any(|line| line == wanted);
+    let missing = NEEDED.iter().find(|(option, _)| !has(option));
+    let present = FORBIDDEN.iter().find(|(option, _)| has(option));
+    match missing.or(present) {
+        Some((_, reason)) => {
+            Err(KernelError::Unsupported { release: release.clone(), reason: (*reason).into() })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The text of an option, such as `CONFIG_CC_VERSION_TEXT`; empty when it is not set.
+pub(super) fn text_of<'a>(configuration: &'a str, option: &str) -> &'a str {
+    let value = |line: &'a str| line.strip_prefix(option)?.strip_prefix("=\"")?.strip_suffix('"');
+    configuration.lines().find_map(value).unwrap_or_default()
+}
+
+/// The compiler that the configuration names and its version line, once it has proven to be that very version.
+///
+/// # Errors
+/// [`KernelError::Compiler`] when it is another, or none is installed.
+pub(super) fn check_compiler(configuration: &str) -> Result<(String, String), KernelError> {
+    let wanted = text_of(configuration, "CONFIG_CC_VERSION_TEXT").to_owned();
+    let program = wanted.split(' ').next().filter(|program| !program.is_empty()).unwrap_or("gcc");
+    let program = program.trim_start_matches("x86_64-linux-gnu-").to_owned();
+    let Ok((_, text)) = run::output(Command::new(&program).arg("--version")) else {
+        return Err(KernelError::Compiler { program, wanted, found: "is not installed".into() });
+    };
+    let found = text.lines().next().unwrap_or_default().to_owned();
+    let version = |line: &str| line.split_once(' ').map(|(_, version)| version.to_owned());
+    if version(&wanted).is_none() || version(&wanted) != version(&found) {
+        return Err(KernelError::Compiler { program, wanted, found: format!("says '{found}'") });
+    }
+    Ok((program, found))
+}
+
+/// The first option that two configurations do not share.
+pub(super) fn first_change(one: &str, other: &str) -> Option<String> {
+    let options = |text: &str| -> BTreeSet<String> {
+        text.lines().filter(|line| line.starts_with("CONFIG_")).map(str::to_owned).collect()
+    };
+    options(one).symmetric_difference(&options(other)).next().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_option_is_found_and_comments_do_not_count() {
+        let given = "# Linux\nCONFIG_A=y\nCONFIG_DEBUG_INFO_BTF=y\n";
+        assert_eq!(first_change(given, "CONFIG_DEBUG_INFO_BTF=y\nCONFIG_A=y\n# other\n"), None);
+        assert_eq!(first_change(given, "CONFIG_A=y\n").as_deref(), Some("CONFIG_DEBUG_INFO_BTF=y"));
+    }
+
+    #[test]
+    fn text_is_that_of_the_option_and_not_of_a_longer_one() {
+        let configuration = "CONFIG_CC_X=\"no\"\nCONFIG_CC=\"gcc 12\"\n";
+        assert_eq!((text_of(configuration, "CONFIG_CC"), text_of(configuration, "CONFIG_D")), ("gcc 12", ""));
+    }
+}
