@@ -13,12 +13,13 @@ const TESTING: &str = "testing";
 const XTASK: &str = "xtask";
 
 /// A library, and the only crates that may name it.
-const OWNED: [(&str, &[&str]); 5] = [
+const OWNED: [(&str, &[&str]); 6] = [
     ("tough", &["livepatch-trust"]),
     ("sqlx", &["livepatch-store"]),
     ("axum", &["livepatch-server"]),
     // The ELF library: one crate reads published modules, the others take kernels and objects apart.
-    ("object", &["livepatch-module", "livepatch-diff", "livepatch-build"]),
+    ("object", &["livepatch-module", "livepatch-diff", "livepatch-judge", "livepatch-build"]),
+    ("gimli", &["livepatch-judge"]),
     ("rsa", &["livepatch-module"]),
 ];
 

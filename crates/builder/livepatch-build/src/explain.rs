@@ -9,8 +9,12 @@ pub struct Explanation {
     pub code: &'static str,
     /// What it means.
     pub meaning: &'static str,
+    /// A case of it; empty where the meaning says it all.
+    pub example: &'static str,
     /// What to do instead.
     pub advice: &'static str,
+    /// Whether `build --accept` may turn the refusal into a warning.
+    pub acceptable: bool,
 }
 
 /// The code for a patch that changes nothing that runs.
@@ -46,15 +50,23 @@ const OF_THE_PATCH: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// All codes, first those of the patch, then those of the difference.
+/// All codes: first those of the patch, then those of the difference, then those of the judgement, which says more about
+/// some of the difference's.
 pub fn all() -> Vec<Explanation> {
-    let of_the_patch = OF_THE_PATCH.map(|(code, meaning, advice)| Explanation { code, meaning, advice });
-    let of_the_difference = Refusal::samples().into_iter().map(|sample| Explanation {
-        code: sample.code(),
-        meaning: sample.meaning(),
-        advice: sample.advice(),
+    let plain = |code, meaning, advice| Explanation { code, meaning, example: "", advice, acceptable: false };
+    let of_the_patch = OF_THE_PATCH.map(|(code, meaning, advice)| plain(code, meaning, advice));
+    let of_the_difference = Refusal::samples()
+        .into_iter()
+        .filter(|sample| livepatch_judge::rules().iter().all(|rule| rule.code != sample.code()))
+        .map(|sample| plain(sample.code(), sample.meaning(), sample.advice()));
+    let of_the_judgement = livepatch_judge::rules().iter().map(|rule| Explanation {
+        code: rule.code,
+        meaning: rule.meaning,
+        example: rule.example,
+        advice: rule.advice,
+        acceptable: rule.acceptable,
     });
-    of_the_patch.into_iter().chain(of_the_difference).collect()
+    of_the_patch.into_iter().chain(of_the_difference).chain(of_the_judgement).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The report of a build: what changed, why it may be trusted, how long it took.
 
 use livepatch_diff::Refusal;
+use livepatch_judge::{Finding, FunctionWhy};
 use livepatch_kernel::KernelIdentity;
 use livepatch_manifest::{Digest, Fix};
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub struct Report {
     pub units: Vec<UnitReport>,
     /// Why no livepatch can be made; empty when one was.
     pub refusals: Vec<RefusalReport>,
+    /// What the author must know, refusals among them.
+    pub findings: Vec<Finding>,
     /// SHA-256 of the module, not signed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module_sha256: Option<Digest>,
@@ -50,6 +53,8 @@ pub struct UnitReport {
     pub object: String,
     /// Existing functions that are replaced.
     pub changed: Vec<String>,
+    /// Why each of them changed.
+    pub why: Vec<FunctionWhy>,
     /// New functions.
     pub added: Vec<String>,
     /// Functions that are gone in the patched source.
@@ -101,6 +106,12 @@ impl From<&Refusal> for RefusalReport {
     }
 }
 
+impl From<&Finding> for RefusalReport {
+    fn from(finding: &Finding) -> Self {
+        Self { code: finding.code.into(), message: finding.message.clone(), advice: finding.advice.clone() }
+    }
+}
+
 /// Seconds that each step took.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Timings {
@@ -117,6 +128,8 @@ pub struct Timings {
     pub proof: f64,
     /// Taking the difference and writing the objects, objtool included.
     pub difference: f64,
+    /// Reading debug information and judging.
+    pub judgement: f64,
     /// kbuild of the module.
     pub kbuild: f64,
     /// Everything.

@@ -59,6 +59,8 @@ pub struct Difference<'a> {
     pub pieces: BTreeSet<Piece>,
     /// Everything that forbids a livepatch; empty when there is none.
     pub refusals: Vec<Refusal>,
+    /// Those of them that the comparison found, as opposed to the selection.
+    compared: Vec<Refusal>,
 }
 
 impl<'a> Difference<'a> {
@@ -98,10 +100,19 @@ impl<'a> Difference<'a> {
             removed,
             included: BTreeSet::new(),
             pieces: BTreeSet::new(),
-            refusals,
+            refusals: Vec::new(),
+            compared: refusals,
         };
         difference.select();
         Ok(difference)
+    }
+
+    /// Leaves changed functions out, by the original's symbol: the livepatch is made as if they had stayed as they were.
+    pub fn leave_out(&mut self, left_out: impl Fn(&str) -> bool) {
+        let original = self.original;
+        self.changed.retain(|&(index, _)| !left_out(&original.symbols[index].name));
+        self.compared.retain(|refusal| !matches!(refusal, Refusal::InitCode { name, .. } if left_out(name)));
+        self.select();
     }
 
     /// Nothing changed that would run differently.
@@ -153,6 +164,9 @@ impl<'a> Difference<'a> {
     /// Collects what the livepatch must carry: the changed functions, new global functions, and all that they refer to
     /// and that the running kernel does not have.
     fn select(&mut self) {
+        self.refusals = self.compared.clone();
+        self.included.clear();
+        self.pieces.clear();
         let mut queue: Vec<SymbolIndex> = self.changed.iter().map(|&(_, patched)| patched).collect();
         queue.extend(self.new_globals());
         self.included.extend(queue.iter().copied());

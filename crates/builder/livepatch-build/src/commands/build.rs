@@ -8,6 +8,7 @@ use livepatch_build::narrate;
 use livepatch_build::pipeline::{self, Request};
 use livepatch_build::report::{Outcome, Report};
 use livepatch_build::status::Status;
+use livepatch_judge::{Acceptance, Finding, Severity};
 use livepatch_kernel::KernelRelease;
 use livepatch_manifest::{Fix, FixSource};
 use std::path::PathBuf;
@@ -29,6 +30,9 @@ pub(super) struct Arguments {
     /// Cumulative version for this kernel.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     livepatch_version: u32,
+    /// Accept what a finding refuses: its code, and perhaps what it is about, such as layout-changed:inode; may be repeated.
+    #[arg(long, value_name = "CODE[:SUBJECT]")]
+    accept: Vec<Acceptance>,
     /// Folder for module, manifest and report.
     #[arg(long)]
     output: PathBuf,
@@ -45,6 +49,7 @@ pub(super) fn run(cache: &Cache, arguments: Arguments) -> Result<Status> {
         patch: arguments.patch,
         fixes: fixes.collect(),
         version: arguments.livepatch_version,
+        accept: arguments.accept,
         output: arguments.output,
     };
     let report = pipeline::build(&kernel, &request)
@@ -82,6 +87,9 @@ fn summary(report: &Report) -> String {
             list(&unit.removed),
             list(&unit.data)
         );
+        for why in &unit.why {
+            text += &format!("  {}: {}\n", why.function, why.why);
+        }
         let proof = &unit.proof;
         text += &format!(
             "  base: {} of {} functions are the code that runs, {} of {} references compared\n",
@@ -97,13 +105,17 @@ fn summary(report: &Report) -> String {
     for refusal in &report.refusals {
         text += &format!("refused [{}]: {}\n  advice: {}\n", refusal.code, refusal.message, refusal.advice);
     }
+    for finding in report.findings.iter().filter(|finding| finding.severity != Severity::Refuse) {
+        text += &finding_line(finding);
+    }
     match report.outcome {
         Outcome::Built => text += &format!("built {}.ko, not signed yet\n", report.name),
         Outcome::Refused => narrate::say("this patch cannot be livepatched as it is"),
     }
     let timings = &report.timings;
     text += &format!(
-        "time: commands {:.1} s, compile {:.1} + {:.1} s ({:.1} s side by side), proof {:.2} s, difference {:.2} s, kbuild {:.1} s; \
+        "time: commands {:.1} s, compile {:.1} + {:.1} s ({:.1} s side by side), proof {:.2} s, difference {:.2} s, judgement {:.2} s, \
+         kbuild {:.1} s; \
          total {:.1} s, {:.2} × (both compilations + kbuild)\n",
         timings.commands,
         timings.compile_original,
@@ -111,11 +123,25 @@ fn summary(report: &Report) -> String {
         timings.compile_wall,
         timings.proof,
         timings.difference,
+        timings.judgement,
         timings.kbuild,
         timings.total,
         timings.ratio
     );
     text
+}
+
+fn finding_line(finding: &Finding) -> String {
+    let word = match (finding.accepted, finding.severity) {
+        (true, _) => "accepted",
+        (false, Severity::Note) => "note",
+        (false, _) => "warning",
+    };
+    let place = match (&finding.file, finding.line) {
+        (Some(file), Some(line)) => format!("{file}:{line}: "),
+        _ => String::new(),
+    };
+    format!("{word} [{}]: {place}{}\n  advice: {}\n", finding.code, finding.message, finding.advice)
 }
 
 fn list(names: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! `livepatch-build explain`: what the codes of refusals mean.
+//! `livepatch-build explain`: what the codes of refusals and findings mean.
 
 use super::print;
 use anyhow::{Result, bail};
@@ -20,6 +20,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status> {
     let Some(entry) = known.iter().find(|entry| entry.code == code) else {
         bail!("no refusal has the code '{code}'; livepatch-build explain lists them all");
     };
-    print(&format!("{}: {}\n\nInstead: {}.\n", entry.code, entry.meaning, entry.advice))?;
+    print(&format!("{}: {}\n", entry.code, entry.meaning))?;
+    if !entry.example.is_empty() {
+        print(&format!("\nFor example: {}.\n", entry.example))?;
+    }
+    print(&format!("\nInstead: {}.\n", entry.advice))?;
+    if entry.acceptable {
+        print(&format!(
+            "\nWhoever knows that it does no harm may accept it: build --accept {0}, or --accept {0}:SUBJECT for one only.\n",
+            entry.code
+        ))?;
+    }
     Ok(Status::Done)
 }

@@ -5,11 +5,12 @@ use super::{Build, BuildError, file_error};
 use crate::link::{Replaced, Symbols};
 use crate::narrate::step;
 use crate::prove;
-use crate::report::{ProofReport, Timings, UnitReport};
+use crate::report::{ProofReport, RefusalReport, Timings, UnitReport};
 use livepatch_diff::{
     Base, BaseError, Difference, Exports, Extracted, Image, ObjectError, Owner, Refusal, SymbolIndex,
     SymbolKind, Unit, extract, name_symbols,
 };
+use livepatch_judge::{Finding, FunctionWhy, Severity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -17,18 +18,30 @@ use std::time::Instant;
 #[derive(Default)]
 pub(super) struct Parts {
     pub(super) reports: Vec<UnitReport>,
+    /// Reasons against a livepatch that no finding stands for.
     pub(super) refusals: Vec<Refusal>,
+    pub(super) findings: Vec<Finding>,
     pub(super) own: BTreeSet<String>,
     pub(super) units: Vec<String>,
     pub(super) objects: BTreeMap<String, Vec<Replaced>>,
 }
 
 impl Parts {
+    /// All reasons against a livepatch.
+    pub(super) fn all_refusals(&self) -> Vec<RefusalReport> {
+        let found = self.findings.iter().filter(|finding| finding.severity == Severity::Refuse);
+        self.refusals.iter().map(RefusalReport::from).chain(found.map(RefusalReport::from)).collect()
+    }
+
+    fn is_refused(&self) -> bool {
+        !self.refusals.is_empty() || self.findings.iter().any(|finding| finding.severity == Severity::Refuse)
+    }
+
     fn summary(&self) -> String {
         let names = |pick: fn(&UnitReport) -> &Vec<String>| {
             self.reports.iter().flat_map(pick).cloned().collect::<Vec<_>>().join(", ")
         };
-        match (self.refusals.len(), names(|unit| &unit.changed), names(|unit| &unit.added)) {
+        match (self.all_refusals().len(), names(|unit| &unit.changed), names(|unit| &unit.added)) {
             (0, changed, _) if changed.is_empty() => "nothing that runs changes".into(),
             (0, changed, added) if added.is_empty() => format!("changed: {changed}"),
             (0, changed, added) => format!("changed: {changed}; new: {added}"),
@@ -48,10 +61,12 @@ impl Build<'_> {
         timings: &mut Timings,
     ) -> Result<(), BuildError> {
         let step = step("compare");
+        let sources = self.sources()?;
+        self.judge_patch(&sources, parts);
         let mut judged = Vec::new();
         for unit in units {
             let start = Instant::now();
-            let difference = Difference::new(&unit.original, &unit.patched, &self.kernel.entry_sizes)?;
+            let mut difference = Difference::new(&unit.original, &unit.patched, &self.kernel.entry_sizes)?;
             timings.difference += start.elapsed().as_secs_f64();
             let start = Instant::now();
             let Some(base) = self.base(image, unit)? else {
@@ -78,8 +93,10 @@ impl Build<'_> {
             let proof = prove::prove(self.kernel, &base, found, unit, &difference, &mut parts.refusals)?;
             timings.proof += start.elapsed().as_secs_f64();
             parts.own.extend(new_globals(&difference));
-            parts.refusals.extend(difference.refusals.iter().cloned());
-            parts.reports.push(unit_report(unit, base.name(), &difference, proof));
+            let start = Instant::now();
+            let whys = self.judge(unit, &sources, &mut difference, parts)?;
+            timings.judgement += start.elapsed().as_secs_f64();
+            parts.reports.push(unit_report(unit, base.name(), &difference, whys, proof));
             judged.push((unit, difference, base, found));
         }
         let start = Instant::now();
@@ -87,7 +104,7 @@ impl Build<'_> {
             let own = parts.own.clone();
             let symbols = Symbols { image, exports, own: &own };
             parts.refusals.extend(symbols.refuse_static_keys(base, *found, difference));
-            if parts.refusals.is_empty() && !difference.included.is_empty() {
+            if !parts.is_refused() && !difference.included.is_empty() {
                 self.extract(&symbols, unit, difference, base, *found, parts)?;
             }
         }
@@ -173,7 +190,13 @@ fn new_globals(difference: &Difference<'_>) -> Vec<String> {
     new.map(|&index| difference.patched.symbols[index].name.clone()).collect()
 }
 
-fn unit_report(unit: &Compiled, object: &str, difference: &Difference<'_>, proof: ProofReport) -> UnitReport {
+fn unit_report(
+    unit: &Compiled,
+    object: &str,
+    difference: &Difference<'_>,
+    why: Vec<FunctionWhy>,
+    proof: ProofReport,
+) -> UnitReport {
     let patched = |index: SymbolIndex| difference.patched.symbols[index].name.clone();
     let original = |index: SymbolIndex| difference.original.symbols[index].name.clone();
     let is_data = |index: &&SymbolIndex| difference.patched.symbols[**index].kind != SymbolKind::Function;
@@ -181,6 +204,7 @@ fn unit_report(unit: &Compiled, object: &str, difference: &Difference<'_>, proof
         source: unit.touched.source.clone(),
         object: object.to_owned(),
         changed: difference.changed.iter().map(|&(index, _)| original(index)).collect(),
+        why,
         added: difference.added().map(patched).collect(),
         removed: difference.removed.iter().map(|&index| original(index)).collect(),
         data: difference.included.iter().filter(is_data).map(|&index| patched(index)).collect(),

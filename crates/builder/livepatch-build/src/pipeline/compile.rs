@@ -7,7 +7,7 @@ use crate::report::Timings;
 use crate::scope::Touched;
 use livepatch_diff::Object;
 use rayon::prelude::*;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A translation unit with what its compilation gave.
@@ -16,6 +16,8 @@ pub(crate) struct Compiled {
     pub(super) command: SavedCommand,
     pub(crate) original: Object,
     pub(super) patched: Object,
+    /// The files of both: their debug information is read when it is needed.
+    pub(super) files: (PathBuf, PathBuf),
     pub(super) seconds: (f64, f64),
 }
 
@@ -53,8 +55,9 @@ impl Build<'_> {
                 );
                 let seconds = (first?, second?);
                 let read = |path: &Path| std::fs::read(path).map_err(file_error(path));
-                let (original, patched) = (Object::read(&read(&original)?)?, Object::read(&read(&patched)?)?);
-                Ok(Compiled { touched: unit, command, original, patched, seconds })
+                let files = (original, patched);
+                let (original, patched) = (Object::read(&read(&files.0)?)?, Object::read(&read(&files.1)?)?);
+                Ok(Compiled { touched: unit, command, original, patched, files, seconds })
             })
             .collect();
         let compiled = compiled?;
@@ -85,7 +88,8 @@ impl Build<'_> {
     fn overlay_flags(&self, source: &str) -> Vec<String> {
         let folder = Path::new(source).parent().unwrap_or(Path::new(".")).display().to_string();
         vec![
-            format!("-fmacro-prefix-map={}/=", self.work.join("overlay").display()),
+            // For `__FILE__` and for debug information.
+            format!("-ffile-prefix-map={}/=", self.work.join("overlay").display()),
             "-iquote".into(),
             folder,
         ]

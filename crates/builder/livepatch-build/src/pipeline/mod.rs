@@ -3,16 +3,18 @@
 mod compare;
 mod compile;
 mod finish;
+mod judge;
 
 use crate::compile::CompileError;
 use crate::explain::NO_FUNCTIONAL_CHANGE;
 use crate::kernel::{Kernel, KernelError, map_file};
-use crate::report::{Outcome, RefusalReport, Report, Timings, UnitReport};
+use crate::report::{Outcome, RefusalReport, Report, Timings};
 use crate::run::RunError;
 use crate::scope::{self, FileRefusal, ScopeError};
 use compare::Parts;
 pub(crate) use compile::Compiled;
 use livepatch_diff::{DifferenceError, Exports, ExtractError, Image, KlpError, ObjectError, TableError};
+use livepatch_judge::Acceptance;
 use livepatch_manifest::{Digest, Fix, ManifestError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -31,6 +33,8 @@ pub struct Request {
     pub fixes: Vec<Fix>,
     /// Cumulative version.
     pub version: u32,
+    /// Findings that the author accepts.
+    pub accept: Vec<Acceptance>,
     /// Folder for module, manifest and report.
     pub output: PathBuf,
 }
@@ -117,7 +121,7 @@ impl Build<'_> {
 
         let mut parts = Parts::default();
         self.differ(&image, &exports, &units, &mut parts, &mut timings)?;
-        let mut refusals: Vec<RefusalReport> = parts.refusals.iter().map(RefusalReport::from).collect();
+        let mut refusals = parts.all_refusals();
         if refusals.is_empty() && parts.objects.is_empty() {
             let message = "the compiled code is the same with the patch and without".to_owned();
             refusals.push(RefusalReport::new(NO_FUNCTIONAL_CHANGE, message));
@@ -127,7 +131,7 @@ impl Build<'_> {
             false => (Outcome::Refused, None),
         };
         timings.close(start.elapsed().as_secs_f64());
-        self.report(outcome, parts.reports, refusals, module_sha256, timings)
+        self.report(outcome, parts, refusals, module_sha256, timings)
     }
 
     /// What the distribution built: vmlinux, and who exports what.
@@ -157,13 +161,13 @@ impl Build<'_> {
         let refusal = RefusalReport::new(refusal.code, refusal.to_string());
         let mut timings = Timings::default();
         timings.close(start.elapsed().as_secs_f64());
-        self.report(Outcome::Refused, Vec::new(), vec![refusal], None, timings)
+        self.report(Outcome::Refused, Parts::default(), vec![refusal], None, timings)
     }
 
     fn report(
         &self,
         outcome: Outcome,
-        units: Vec<UnitReport>,
+        parts: Parts,
         refusals: Vec<RefusalReport>,
         module_sha256: Option<Digest>,
         timings: Timings,
@@ -175,8 +179,9 @@ impl Build<'_> {
             version: self.request.version,
             kernel: self.kernel.identity.clone(),
             fixes: self.request.fixes.clone(),
-            units,
+            units: parts.reports,
             refusals,
+            findings: parts.findings,
             module_sha256,
             timings,
         };
