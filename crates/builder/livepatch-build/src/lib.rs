@@ -11,12 +11,12 @@
 //! 5. [`pipeline`] strings these together with a timing for each step and writes [`report`] and manifest.
 //! 6. [`sign`] makes keys and signs.
 //!
-//! [`status`] is the exit status of all that; [`explain`] says what each refusal means; [`fix`] takes a fix out of two versions of a source package.
+//! [`status`] is the exit status of all that; [`explain`] says what each refusal means; [`extract`] takes fixes out of two versions of a source package, which [`sources`] keeps unpacked.
 
 pub mod cache;
 pub mod compile;
 pub mod explain;
-pub mod fix;
+pub mod extract;
 pub mod kernel;
 pub mod link;
 pub mod narrate;
@@ -27,4 +27,5 @@ pub mod report;
 pub mod run;
 pub mod scope;
 pub mod sign;
+pub mod sources;
 pub mod status;

@@ -4,8 +4,8 @@
 //! gives is shared out among the entries that want it, an entry that got nothing yet bids higher, until both settle
 //! (Sinkhorn's scaling). So an entry that nothing else explains gets what is left over in its place: elimination.
 
-use crate::changelog::Entry;
 use crate::change::FileChange;
+use crate::changelog::Entry;
 use crate::groups::Group;
 use crate::links::Needs;
 use crate::terms::{SubjectTerms, path_words};
@@ -17,21 +17,23 @@ const TEMPERATURE: f64 = 1.5;
 const NOBODY: f64 = 4.0;
 /// Pairs below this share nothing but the most general words.
 const LEAST: f64 = 2.0;
+/// A pair must have this part of the entry's best weight: what fits a place far better does not want the next one too.
+const WORTH: f64 = 0.4;
 /// How much an entry may raise its bids.
 const LARGEST_RAISE: f64 = 400.0;
 const ROUNDS: usize = 40;
 
 /// Shares of the entries in the groups.
 #[derive(Clone, Debug, Default)]
-pub struct Ownership {
+pub(crate) struct Ownership {
     /// For each group, who claims it: entry and share, largest first; the shares and nobody's sum up to 1.
-    pub claims: Vec<Vec<(usize, f64)>>,
+    pub(crate) claims: Vec<Vec<(usize, f64)>>,
     /// Weight of each pair, as it was before the competition.
-    pub weights: Vec<BTreeMap<usize, f64>>,
+    pub(crate) weights: Vec<BTreeMap<usize, f64>>,
 }
 
 /// Settles who owns what.
-pub fn assign(entries: &[Entry], files: &[FileChange], groups: &[Group], needs: &Needs) -> Ownership {
+pub(crate) fn assign(entries: &[Entry], files: &[FileChange], groups: &[Group], needs: &Needs) -> Ownership {
     let subjects: Vec<SubjectTerms> = entries.iter().map(SubjectTerms::new).collect();
     let weights = Weights::new(files, groups).all(&subjects);
     let first = compete(&weights, entries.len());
@@ -76,8 +78,10 @@ impl<'a> Weights<'a> {
     fn all(&self, subjects: &[SubjectTerms]) -> Vec<BTreeMap<usize, f64>> {
         let mut weights = vec![BTreeMap::new(); self.groups.len()];
         for (entry, subject) in subjects.iter().enumerate() {
-            for (group, weight) in self.of(subject) {
-                if weight >= LEAST {
+            let own = self.of(subject);
+            let best = own.values().copied().fold(0.0, f64::max);
+            for (group, weight) in own {
+                if weight >= LEAST.max(best * WORTH) {
                     weights[group].insert(entry, weight);
                 }
             }
@@ -151,7 +155,11 @@ fn fill<'a>(index: &mut HashMap<&'a str, Vec<usize>>, terms: &'a BTreeSet<String
     }
 }
 
-fn with_votes(weights: &[BTreeMap<usize, f64>], claims: &[Vec<(usize, f64)>], needs: &Needs) -> Vec<BTreeMap<usize, f64>> {
+fn with_votes(
+    weights: &[BTreeMap<usize, f64>],
+    claims: &[Vec<(usize, f64)>],
+    needs: &Needs,
+) -> Vec<BTreeMap<usize, f64>> {
     let mut voted = weights.to_vec();
     for (group, needed) in needs.iter().enumerate() {
         for other in needed {

@@ -1,7 +1,7 @@
 //! The patch of one entry.
 
 use crate::assign::{self, Ownership};
-use crate::change::FileChange;
+use crate::change::{FileChange, Scope};
 use crate::changelog::Entry;
 use crate::groups::{self, Group};
 use crate::links::{self, Needs};
@@ -12,6 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 const OWNS: f64 = 0.5;
 /// From this share on there is no doubt; below what is left of it there is none either.
 const SURE: f64 = 0.75;
+
+/// Weight below which a place is no guess worth making.
+const PLAUSIBLE: f64 = 5.0;
+/// Weights that differ by less are as good as each other.
+const NEAR: f64 = 1.0;
 
 /// How sure it is that a patch is the fix and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -36,6 +41,8 @@ pub struct Candidate {
     pub subjects: Vec<String>,
     /// Files that the patch changes.
     pub files: Vec<String>,
+    /// What the changed lines lie in or begin, by file: functions, and other definitions at the margin.
+    pub touches: BTreeMap<String, Vec<Scope>>,
     /// How sure it is.
     pub confidence: Confidence,
     /// Why, in a sentence.
@@ -74,7 +81,12 @@ impl Update {
     /// All CVEs that the entries name, in their order.
     pub fn cves(&self) -> Vec<&str> {
         let mut seen = BTreeSet::new();
-        self.entries.iter().flat_map(|entry| &entry.cves).map(String::as_str).filter(|cve| seen.insert(*cve)).collect()
+        self.entries
+            .iter()
+            .flat_map(|entry| &entry.cves)
+            .map(String::as_str)
+            .filter(|cve| seen.insert(*cve))
+            .collect()
     }
 
     /// The patch for a CVE; `None` when no entry names it.
@@ -90,11 +102,23 @@ impl Update {
             cve: cve.to_owned(),
             subjects: entries.iter().map(|entry| self.entries[*entry].subject.clone()).collect(),
             files: choice.files().into_iter().map(|file| self.files[file].path.clone()).collect(),
+            touches: choice.touches(),
             confidence: choice.confidence,
             why: choice.why(),
             also: choice.also(),
             patch: choice.patch(),
         })
+    }
+
+    /// Where the entries fit best, whoever else does.
+    fn best_places(&self, entries: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let weight = |group: &usize| {
+            let weights = &self.ownership.weights[*group];
+            entries.iter().filter_map(|entry| weights.get(entry).copied()).fold(0.0, f64::max)
+        };
+        let live = || (0..self.groups.len()).filter(|group| !self.groups[*group].is_inert);
+        let best = live().map(|group| weight(&group)).fold(0.0, f64::max);
+        live().filter(|group| best >= PLAUSIBLE && weight(group) >= best - NEAR).collect()
     }
 
     fn share(&self, group: usize, entries: &BTreeSet<usize>) -> f64 {
@@ -114,11 +138,12 @@ struct Choice<'a> {
 impl<'a> Choice<'a> {
     fn new(update: &'a Update, entries: &'a BTreeSet<usize>) -> Self {
         let live = || (0..update.groups.len()).filter(|group| !update.groups[*group].is_inert);
-        let shares: BTreeMap<usize, f64> = live().map(|group| (group, update.share(group, entries))).collect();
+        let shares: BTreeMap<usize, f64> =
+            live().map(|group| (group, update.share(group, entries))).collect();
         let owned: BTreeSet<usize> =
             shares.iter().filter(|(_, share)| **share >= OWNS).map(|(group, _)| *group).collect();
         // Where nobody is sure of the best that there is, the entry's best place is all that can be said.
-        let owned = if owned.is_empty() { best_places(&shares) } else { owned };
+        let owned = if owned.is_empty() { update.best_places(entries) } else { owned };
         let mut choice = Self { update, entries, taken: owned.clone(), confidence: Confidence::None };
         if owned.is_empty() {
             return choice;
@@ -168,6 +193,20 @@ impl<'a> Choice<'a> {
         self.taken.iter().map(|group| self.update.groups[*group].file).collect()
     }
 
+    fn touches(&self) -> BTreeMap<String, Vec<Scope>> {
+        let mut touched: BTreeMap<String, Vec<Scope>> = BTreeMap::new();
+        for group in self.taken.iter().map(|group| &self.update.groups[*group]) {
+            let file = &self.update.files[group.file];
+            let scopes = touched.entry(file.path.clone()).or_default();
+            for scope in group.changes.iter().flat_map(|change| &file.changes[*change].scopes) {
+                if !scopes.contains(scope) {
+                    scopes.push(scope.clone());
+                }
+            }
+        }
+        touched
+    }
+
     /// Other entries that own something of it.
     fn also(&self) -> Vec<String> {
         let owner = |group: &usize| {
@@ -195,7 +234,7 @@ impl<'a> Choice<'a> {
 
     /// The patch: what is taken, and the comments and includes of these files that are not another's.
     fn patch(&self) -> String {
-        let mut by_file: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut by_file: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for group in &self.taken {
             let group = &self.update.groups[*group];
             by_file.entry(group.file).or_default().extend(&group.changes);
@@ -206,19 +245,9 @@ impl<'a> Choice<'a> {
             }
         }
         let mut patch = String::new();
-        for (file, mut changes) in by_file {
-            changes.sort_unstable();
+        for (file, changes) in by_file {
             patch.push_str(&self.update.files[file].patch(&changes));
         }
         patch
     }
-}
-
-/// The groups with the entry's largest share, when that is worth speaking of.
-fn best_places(shares: &BTreeMap<usize, f64>) -> BTreeSet<usize> {
-    let best = shares.values().copied().fold(0.0, f64::max);
-    if best < 1.0 - SURE {
-        return BTreeSet::new();
-    }
-    shares.iter().filter(|(_, share)| **share >= best * 0.9).map(|(group, _)| *group).collect()
 }

@@ -1,7 +1,9 @@
 //! The difference of two source trees, taken apart into changes.
 
 use rayon::prelude::*;
+use serde::Serialize;
 use similar::{DiffOp, DiffTag, TextDiff};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Lines of context that a patch carries, as diff(1) has it.
@@ -32,7 +34,7 @@ pub struct Change {
 }
 
 /// A definition at the margin of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Scope {
     /// Its name.
     pub name: String,
@@ -57,8 +59,13 @@ impl FileChange {
         (slice(self.old.as_deref(), &change.old), slice(self.new.as_deref(), &change.new))
     }
 
+    /// The positions of all changes.
+    pub fn all(&self) -> BTreeSet<usize> {
+        (0..self.changes.len()).collect()
+    }
+
     /// A unified diff with only the chosen changes (by position); empty when none is chosen.
-    pub fn patch(&self, chosen: &[usize]) -> String {
+    pub fn patch(&self, chosen: &BTreeSet<usize>) -> String {
         if chosen.is_empty() {
             return String::new();
         }
@@ -69,15 +76,14 @@ impl FileChange {
             true => format!("{side}/{}", self.path),
             false => "/dev/null".to_owned(),
         };
-        let (from, to) =
-            (header("a", self.old.is_some()), header("b", self.new.is_some() || !whole));
+        let (from, to) = (header("a", self.old.is_some()), header("b", self.new.is_some() || !whole));
         let (old, new) = (all_lines(Some(old)), all_lines(Some(&new)));
         let diff = TextDiff::configure().newline_terminated(true).diff_slices(&old, &new);
         diff.unified_diff().context_radius(CONTEXT).header(&from, &to).to_string()
     }
 
     /// The older text with only the chosen changes.
-    fn apply(&self, chosen: &[usize]) -> String {
+    fn apply(&self, chosen: &BTreeSet<usize>) -> String {
         let (old, new) = (all_lines(self.old.as_deref()), all_lines(self.new.as_deref()));
         let (mut text, mut at) = (String::new(), 0);
         for index in chosen {
@@ -183,15 +189,16 @@ pub(crate) fn name_of(line: &str) -> Option<String> {
     };
     let name = identifier_at_end(before.trim_end());
     // SYSCALL_DEFINE3(name, …) and its like: the macro's argument is the name.
-    let is_macro = name.len() > 3 && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
+    let is_macro = name.len() > 3
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
     let name = if is_macro { identifier_at_start(inside) } else { name };
     (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn identifier_at_end(text: &str) -> &str {
-    let start = text.rfind(|letter: char| !is_identifier(letter)).map_or(0, |at| {
-        at + text[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = text
+        .rfind(|letter: char| !is_identifier(letter))
+        .map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
     &text[start..]
 }
 
@@ -214,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_change_knows_the_function_around_it() {
-        let new = OLD.replace("return 0", "return 2").replace("{ 1 }", "{ 3 }").replace("one(a);", "one(a + 1);");
+        let new =
+            OLD.replace("return 0", "return 2").replace("{ 1 }", "{ 3 }").replace("one(a);", "one(a + 1);");
         let file = FileChange::new("a.c".into(), Some(OLD.into()), Some(new.clone()));
         let scopes: Vec<&str> = file.changes.iter().map(|change| change.scopes[0].name.as_str()).collect();
         assert_eq!(scopes, ["one", "words", "two"]);
@@ -224,7 +232,10 @@ mod tests {
 
     #[test]
     fn what_lies_between_functions_is_in_none() {
-        let new = OLD.replace("}\n\nstatic struct", "}\n\nstatic int three(void)\n{\n\treturn 3;\n}\n\nint four;\n\nstatic struct");
+        let new = OLD.replace(
+            "}\n\nstatic struct",
+            "}\n\nstatic int three(void)\n{\n\treturn 3;\n}\n\nint four;\n\nstatic struct",
+        );
         let file = FileChange::new("a.c".into(), Some(OLD.into()), Some(new));
         assert_eq!(file.changes[0].scopes, [Scope { name: "three".into(), is_function: true }]);
     }
@@ -233,27 +244,26 @@ mod tests {
     fn a_part_of_the_changes_makes_a_patch_of_its_own() {
         let new = OLD.replace("return 1", "return 5").replace("{ 1 }", "{ 3 }");
         let file = FileChange::new("a.c".into(), Some(OLD.into()), Some(new));
-        let patch = file.patch(&[1]);
+        let patch = file.patch(&[1].into());
         assert!(patch.contains("+\t{ 3 },") && !patch.contains("return 5"), "{patch}");
         assert!(patch.starts_with("--- a/a.c\n+++ b/a.c\n@@"), "{patch}");
-        assert_eq!(file.patch(&[]), "");
+        assert_eq!(file.patch(&[].into()), "");
     }
 
     #[test]
     fn files_that_come_or_go_are_compared_with_nothing() {
         let fresh = FileChange::new("n.c".into(), None, Some("int a;\n".into()));
-        assert!(fresh.patch(&[0]).starts_with("--- /dev/null\n+++ b/n.c\n"));
+        assert!(fresh.patch(&fresh.all()).starts_with("--- /dev/null\n+++ b/n.c\n"));
         let gone = FileChange::new("n.c".into(), Some("int a;\n".into()), None);
-        assert!(gone.patch(&[0]).starts_with("--- a/n.c\n+++ /dev/null\n"));
+        assert!(gone.patch(&gone.all()).starts_with("--- a/n.c\n+++ /dev/null\n"));
     }
 
     proptest! {
         #[test]
         fn all_changes_together_give_the_newer_text(old in "([a-d(){};]{0,6}\n){0,30}", new in "([a-d(){};]{0,6}\n){0,30}") {
             let file = FileChange::new("x".into(), Some(old), Some(new.clone()));
-            let all: Vec<usize> = (0..file.changes.len()).collect();
-            prop_assert_eq!(file.apply(&all), new);
-            prop_assert_eq!(file.apply(&[]), file.old.clone().unwrap());
+            prop_assert_eq!(file.apply(&file.all()), new);
+            prop_assert_eq!(file.apply(&[].into()), file.old.clone().unwrap());
         }
 
         #[test]

@@ -18,7 +18,9 @@ pub enum ChangelogError {
         newest: Option<String>,
     },
     /// The versions are in the wrong order, or the same.
-    #[error("the changelog has {to} before {from}, or they are the same: no update leads from {from} to {to}")]
+    #[error(
+        "the changelog has {to} before {from}, or they are the same: no update leads from {from} to {to}"
+    )]
     WrongOrder {
         /// Older version.
         from: String,
@@ -171,7 +173,8 @@ fn cve_ids(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for (at, _) in text.match_indices("CVE-") {
         let rest = &text[at + 4..];
-        let length = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '-').unwrap_or(rest.len());
+        let length =
+            rest.find(|letter: char| !letter.is_ascii_digit() && letter != '-').unwrap_or(rest.len());
         let number = rest[..length].trim_end_matches('-');
         let is_id = number.split_once('-').is_some_and(|(year, id)| {
             let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

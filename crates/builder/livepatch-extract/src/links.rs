@@ -6,50 +6,71 @@
 use crate::change::FileChange;
 use crate::groups::Group;
 use crate::terms::identifiers;
-use std::collections::{BTreeMap, BTreeSet};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Names used in more places than this are too common to mean one thing.
 const MANY: usize = 60;
+/// Names that so many of the changed files knew before are common words.
+const COMMON: usize = 5;
 
 /// For each group, the groups that it needs.
-pub type Needs = Vec<BTreeSet<usize>>;
+pub(crate) type Needs = Vec<BTreeSet<usize>>;
+
+/// What kind of thing a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A function, type, variable or macro.
+    Global,
+    /// A member of a structure or an enumeration.
+    Member,
+}
 
 /// What a group's lines do with names.
 #[derive(Default)]
 struct Names<'a> {
-    defines: BTreeSet<&'a str>,
-    undefines: BTreeSet<&'a str>,
+    defines: BTreeMap<&'a str, Kind>,
+    undefines: BTreeMap<&'a str, Kind>,
     begins: BTreeSet<&'a str>,
     ends: BTreeSet<&'a str>,
     keeps: BTreeSet<&'a str>,
 }
 
 /// Finds what needs what.
-pub fn needs(files: &[FileChange], groups: &[Group]) -> Needs {
+pub(crate) fn needs(files: &[FileChange], groups: &[Group]) -> Needs {
     let names: Vec<Names<'_>> = groups.iter().map(|group| names(&files[group.file], group)).collect();
-    let (begins, ends) = (index(&names, |names| &names.begins), index(&names, |names| &names.ends));
-    let keeps = index(&names, |names| &names.keeps);
+    let search = Search {
+        files,
+        groups,
+        common: common_names(files, &names),
+        begins: index(&names, |names| &names.begins),
+        ends: index(&names, |names| &names.ends),
+        keeps: index(&names, |names| &names.keeps),
+    };
     let mut needs = vec![BTreeSet::new(); groups.len()];
     for (definer, own) in names.iter().enumerate() {
-        let place = &files[groups[definer].file];
-        for name in &own.defines {
-            let is_changed = own.undefines.contains(name);
-            if is_changed {
+        for (name, kind) in &own.defines {
+            match own.undefines.get(name) {
+                // A member's type seldom matters to those who use it.
+                Some(_) if *kind == Kind::Member => {}
                 // Other arguments: definition and callers change together.
-                for user in users(&keeps, name, definer, files, groups, place) {
-                    needs[user].insert(definer);
-                    needs[definer].insert(user);
-                }
-            } else {
-                for user in users(&begins, name, definer, files, groups, place) {
-                    if !has_word(files[groups[user].file].old.as_deref().unwrap_or_default(), name) {
+                Some(_) => {
+                    for user in search.users(&search.keeps, name, definer) {
                         needs[user].insert(definer);
+                        needs[definer].insert(user);
+                    }
+                }
+                None => {
+                    for user in search.users(&search.begins, name, definer) {
+                        if !has_word(search.old_text(user), name) {
+                            needs[user].insert(definer);
+                        }
                     }
                 }
             }
         }
-        for name in own.undefines.difference(&own.defines) {
-            for user in users(&ends, name, definer, files, groups, place) {
+        for (name, _) in own.undefines.iter().filter(|(name, _)| !own.defines.contains_key(*name)) {
+            for user in search.users(&search.ends, name, definer) {
                 needs[definer].insert(user);
             }
         }
@@ -57,9 +78,59 @@ pub fn needs(files: &[FileChange], groups: &[Group]) -> Needs {
     needs
 }
 
+struct Search<'a> {
+    files: &'a [FileChange],
+    groups: &'a [Group],
+    common: BTreeSet<&'a str>,
+    begins: Index<'a>,
+    ends: Index<'a>,
+    keeps: Index<'a>,
+}
+
+impl Search<'_> {
+    fn old_text(&self, group: usize) -> &str {
+        self.files[self.groups[group].file].old.as_deref().unwrap_or_default()
+    }
+
+    /// Those of an index that can mean the name that a group defines.
+    fn users(&self, index: &Index<'_>, name: &str, definer: usize) -> Vec<usize> {
+        let found = index.get(name).map(Vec::as_slice).unwrap_or_default();
+        if found.len() > MANY {
+            return Vec::new();
+        }
+        let place = &self.files[self.groups[definer].file].path;
+        let reaches = |user: &usize| {
+            let path = &self.files[self.groups[*user].file].path;
+            *user != definer && can_see(path, place, self.common.contains(name))
+        };
+        found.iter().copied().filter(reaches).collect()
+    }
+}
+
+/// Defined names that many files used before: they mean different things in different places.
+fn common_names<'a>(files: &'a [FileChange], names: &[Names<'a>]) -> BTreeSet<&'a str> {
+    let defined: HashSet<&str> =
+        names.iter().flat_map(|names| names.defines.keys().chain(names.undefines.keys())).copied().collect();
+    let used: Vec<HashSet<&str>> = files
+        .par_iter()
+        .map(|file| {
+            let text = file.old.as_deref().unwrap_or_default();
+            identifiers(text).filter(|name| defined.contains(name)).collect()
+        })
+        .collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in used.into_iter().flatten() {
+        *counts.entry(name).or_default() += 1;
+    }
+    counts.into_iter().filter(|(_, count)| *count >= COMMON).map(|(name, _)| name).collect()
+}
+
 type Index<'a> = BTreeMap<&'a str, Vec<usize>>;
 
-fn index<'a>(names: &[Names<'a>], which: impl for<'b> Fn(&'b Names<'a>) -> &'b BTreeSet<&'a str>) -> Index<'a> {
+fn index<'a>(
+    names: &[Names<'a>],
+    which: impl for<'b> Fn(&'b Names<'a>) -> &'b BTreeSet<&'a str>,
+) -> Index<'a> {
     let mut index = Index::new();
     for (group, names) in names.iter().enumerate() {
         for name in which(names) {
@@ -69,27 +140,15 @@ fn index<'a>(names: &[Names<'a>], which: impl for<'b> Fn(&'b Names<'a>) -> &'b B
     index
 }
 
-fn users(
-    index: &Index<'_>,
-    name: &str,
-    definer: usize,
-    files: &[FileChange],
-    groups: &[Group],
-    place: &FileChange,
-) -> Vec<usize> {
-    let found = index.get(name).map(Vec::as_slice).unwrap_or_default();
-    if found.len() > MANY {
-        return Vec::new();
-    }
-    let reaches = |user: &usize| *user != definer && can_see(&files[groups[*user].file].path, &place.path);
-    found.iter().copied().filter(reaches).collect()
-}
-
 /// Whether code in one file can mean what another defines: public headers are for all, the rest for the neighbourhood.
-fn can_see(user: &str, definer: &str) -> bool {
-    let is_public = definer.split('/').any(|component| component == "include");
+/// A common name reaches no further than its folder.
+fn can_see(user: &str, definer: &str, is_common: bool) -> bool {
+    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
     let home = |path: &str| path.split('/').take(2).map(str::to_owned).collect::<Vec<_>>();
-    user == definer || is_public || home(user) == home(definer)
+    let is_public = definer.split('/').any(|component| component == "include");
+    user == definer
+        || folder(user) == folder(definer)
+        || !is_common && (is_public || home(user) == home(definer))
 }
 
 fn names<'a>(file: &'a FileChange, group: &Group) -> Names<'a> {
@@ -111,16 +170,17 @@ fn names<'a>(file: &'a FileChange, group: &Group) -> Names<'a> {
 }
 
 /// The name that a line defines or declares for others, if it does.
-fn defined(line: &str, in_function: bool) -> Option<&str> {
+fn defined(line: &str, in_function: bool) -> Option<(&str, Kind)> {
     let text = line.trim_end();
     if let Some(rest) = text.strip_prefix("#define ") {
-        return identifiers(rest).next();
+        return identifiers(rest).next().map(|name| (name, Kind::Global));
     }
     let first = text.bytes().next()?;
     if first.is_ascii_alphabetic() || first == b'_' {
         let head = text.split(['=', '{', ';']).next()?;
         let before = head.split(['(', '[']).next()?;
-        return identifiers(before).last().filter(|_| !text.ends_with(':'));
+        let name = identifiers(before).last().filter(|_| !text.ends_with(':'))?;
+        return Some((name, Kind::Global));
     }
     // A member of a structure or an enumeration.
     let body = text.trim_start();
@@ -129,9 +189,9 @@ fn defined(line: &str, in_function: bool) -> Option<&str> {
     }
     let head = body.split(['=', ';', ',', '[', ':']).next()?;
     if let Some((_, pointer)) = head.split_once("(*") {
-        return identifiers(pointer).next();
+        return identifiers(pointer).next().map(|name| (name, Kind::Member));
     }
-    identifiers(head).last()
+    identifiers(head).last().map(|name| (name, Kind::Member))
 }
 
 /// Whether a text has a name as a whole word.

@@ -3,8 +3,8 @@
 //! A kernel subject reads `subsystem: driver: what happens in some_function()`. Before the last colon stand names that
 //! mostly occur in paths; after it, names of functions, and plain words that often are parts of identifiers.
 
-use crate::changelog::Entry;
 use crate::change::{Change, FileChange};
+use crate::changelog::Entry;
 use std::collections::BTreeSet;
 
 /// Prefixes that name a subsystem otherwise than its folder does (MAINTAINERS and long custom), and words of the folder.
@@ -41,28 +41,110 @@ const ALIASES: [(&str, &[&str]); 28] = [
 
 /// Words that tell nothing about a place in the source.
 const COMMON: [&str; 88] = [
-    "a", "an", "and", "the", "of", "in", "on", "to", "for", "from", "with", "without", "when", "if", "is", "are", "be", "by",
-    "at", "as", "or", "not", "no", "do", "don", "does", "it", "its", "into", "after", "before", "during", "while", "fix",
-    "fixes", "fixed", "add", "avoid", "prevent", "use", "uses", "using", "make", "ensure", "handle", "check", "checks",
-    "validate", "missing", "possible", "potential", "instead", "correct", "incorrect", "wrong", "bug", "issue", "error",
-    "leak", "race", "null", "pointer", "dereference", "deref", "out", "bounds", "access", "read", "write", "free",
-    "uaf", "oob", "overflow", "underflow", "memory", "path", "paths", "revert", "convert", "only", "all", "can", "more", "that", "this", "than", "set", "s",
+    "a",
+    "an",
+    "and",
+    "the",
+    "of",
+    "in",
+    "on",
+    "to",
+    "for",
+    "from",
+    "with",
+    "without",
+    "when",
+    "if",
+    "is",
+    "are",
+    "be",
+    "by",
+    "at",
+    "as",
+    "or",
+    "not",
+    "no",
+    "do",
+    "don",
+    "does",
+    "it",
+    "its",
+    "into",
+    "after",
+    "before",
+    "during",
+    "while",
+    "fix",
+    "fixes",
+    "fixed",
+    "add",
+    "avoid",
+    "prevent",
+    "use",
+    "uses",
+    "using",
+    "make",
+    "ensure",
+    "handle",
+    "check",
+    "checks",
+    "validate",
+    "missing",
+    "possible",
+    "potential",
+    "instead",
+    "correct",
+    "incorrect",
+    "wrong",
+    "bug",
+    "issue",
+    "error",
+    "leak",
+    "race",
+    "null",
+    "pointer",
+    "dereference",
+    "deref",
+    "out",
+    "bounds",
+    "access",
+    "read",
+    "write",
+    "free",
+    "uaf",
+    "oob",
+    "overflow",
+    "underflow",
+    "memory",
+    "path",
+    "paths",
+    "revert",
+    "convert",
+    "only",
+    "all",
+    "can",
+    "more",
+    "that",
+    "this",
+    "than",
+    "set",
+    "s",
 ];
 
 /// What an entry's subject says.
 #[derive(Clone, Debug, Default)]
-pub struct SubjectTerms {
+pub(crate) struct SubjectTerms {
     /// Names from before the last colon, one set a part, each with the words that a path may have for it.
-    pub places: Vec<Vec<String>>,
+    pub(crate) places: Vec<Vec<String>>,
     /// Identifiers, such as function names.
-    pub identifiers: Vec<String>,
+    pub(crate) identifiers: Vec<String>,
     /// Other words.
-    pub words: Vec<String>,
+    pub(crate) words: Vec<String>,
 }
 
 impl SubjectTerms {
     /// Takes a subject apart.
-    pub fn new(entry: &Entry) -> Self {
+    pub(crate) fn new(entry: &Entry) -> Self {
         let mut subject = entry.subject.as_str();
         while let Some(inner) = subject.strip_prefix("Revert \"") {
             subject = inner.trim_end_matches('"');
@@ -72,7 +154,8 @@ impl SubjectTerms {
         for part in prefix.split([':', '/', ' ', ',', '-', '_', '.']).filter(|part| !part.is_empty()) {
             let part = part.to_ascii_lowercase();
             let alias = ALIASES.iter().find(|(name, _)| *name == part).map(|(_, words)| *words);
-            let mut words: Vec<String> = alias.unwrap_or_default().iter().map(|word| (*word).to_owned()).collect();
+            let mut words: Vec<String> =
+                alias.unwrap_or_default().iter().map(|word| (*word).to_owned()).collect();
             if !words.contains(&part) {
                 words.push(part);
             }
@@ -120,18 +203,18 @@ fn prefix_of(subject: &str) -> (&str, &str) {
 
 /// What a change says, as sets.
 #[derive(Clone, Debug, Default)]
-pub struct ChangeTerms {
+pub(crate) struct ChangeTerms {
     /// Whole identifiers of the changed lines and the functions around.
-    pub identifiers: BTreeSet<String>,
+    pub(crate) identifiers: BTreeSet<String>,
     /// Parts of these.
-    pub words: BTreeSet<String>,
+    pub(crate) words: BTreeSet<String>,
     /// Names of the functions around, whole.
-    pub scopes: BTreeSet<String>,
+    pub(crate) scopes: BTreeSet<String>,
 }
 
 impl ChangeTerms {
     /// Adds what a change says.
-    pub fn take(&mut self, file: &FileChange, change: &Change) {
+    pub(crate) fn take(&mut self, file: &FileChange, change: &Change) {
         for scope in &change.scopes {
             let scope = scope.name.to_ascii_lowercase();
             self.words.extend(parts(&scope));
@@ -150,12 +233,13 @@ impl ChangeTerms {
 }
 
 /// Words of a path: folders and file name, and what they consist of.
-pub fn path_words(path: &str) -> BTreeSet<String> {
+pub(crate) fn path_words(path: &str) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     let (stem, _) = path.rsplit_once('.').unwrap_or((path, ""));
     for component in stem.split('/') {
         let component = component.to_ascii_lowercase();
-        words.extend(component.split(['-', '_', '.', '+']).filter(|part| !part.is_empty()).map(str::to_owned));
+        words
+            .extend(component.split(['-', '_', '.', '+']).filter(|part| !part.is_empty()).map(str::to_owned));
         words.insert(component);
     }
     words
@@ -173,7 +257,9 @@ fn parts(lower: &str) -> impl Iterator<Item = String> {
 }
 
 fn stem(word: &str) -> &str {
-    let ending = ["ing", "ed", "es", "s"].iter().find(|ending| word.len() > ending.len() + 3 && word.ends_with(**ending));
+    let ending = ["ing", "ed", "es", "s"]
+        .iter()
+        .find(|ending| word.len() > ending.len() + 3 && word.ends_with(**ending));
     ending.map_or(word, |ending| &word[..word.len() - ending.len()])
 }
 

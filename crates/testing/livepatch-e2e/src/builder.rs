@@ -65,16 +65,7 @@ impl<'a> Builder<'a> {
     /// The command's own.
     pub fn extract_fix(&self, request: &FixRequest<'_>, patch: &Path) -> Result<()> {
         let mut command = self.command();
-        command.args([
-            "fix",
-            "extract",
-            "--package",
-            request.package,
-            "--from",
-            request.from,
-            "--to",
-            request.to,
-        ]);
+        command.args(["extract", "--package", request.package, "--from", request.from, "--to", request.to]);
         let text = self.run(command.args(request.files))?;
         fs::write(patch, text).with_context(|| patch.display().to_string())
     }

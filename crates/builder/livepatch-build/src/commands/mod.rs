@@ -2,7 +2,7 @@
 
 mod build;
 mod explain;
-mod fix;
+mod extract;
 mod kernel;
 mod key;
 mod pages;
@@ -29,9 +29,8 @@ enum Action {
     /// Prepare kernels to build for.
     #[command(subcommand)]
     Kernel(kernel::Action),
-    /// Take fixes out of source packages.
-    #[command(subcommand)]
-    Fix(fix::Action),
+    /// Take a fix out of two versions of a kernel source package: some files, or what belongs to a CVE.
+    Extract(extract::Arguments),
     /// Build a livepatch module from a source patch.
     Build(build::Arguments),
     /// Make module-signing keys.
@@ -74,7 +73,7 @@ fn run(action: Action) -> Result<Status> {
     let cache = Cache::from_environment()?;
     match action {
         Action::Kernel(action) => kernel::run(&cache, action),
-        Action::Fix(action) => fix::run(&cache, action),
+        Action::Extract(arguments) => extract::run(&cache, arguments),
         Action::Build(arguments) => build::run(&cache, arguments),
         Action::Key(action) => key::run(action),
         Action::Sign(arguments) => sign::run(&arguments),

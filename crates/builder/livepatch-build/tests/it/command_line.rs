@@ -12,7 +12,7 @@ fn wrong_usage_is_exit_code_2() {
         &["build"],
         &["kernel", "add"],
         &["kernel", "list", "--format", "xml"],
-        &["fix", "extract", "--package", "p", "--from", "1", "--to", "2"],
+        &["extract", "--package", "p", "--from", "1", "--to", "2"],
         &["sign", "folder"],
         &[&build[..], &["--livepatch-version", "0"]].concat(),
     ];
