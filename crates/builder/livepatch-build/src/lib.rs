@@ -9,6 +9,7 @@
 //! 4. `livepatch-diff` proves the base and takes the difference; [`link`] finds out where each needed symbol is, and has kbuild
 //!    link the module.
 //! 5. [`pipeline`] strings these together with a timing for each step and writes [`report`] and manifest.
+//!    [`matrix`] does so for many kernels at once, [`series`] reads the fixes of a cumulative livepatch.
 //! 6. [`sign`] makes keys and signs.
 //!
 //! [`status`] is the exit status of all that; [`explain`] says what each refusal means; [`extract`] takes fixes out of two versions of a source package, which [`sources`] keeps unpacked.
@@ -19,6 +20,7 @@ pub mod explain;
 pub mod extract;
 pub mod kernel;
 pub mod link;
+pub mod matrix;
 pub mod narrate;
 pub mod packages;
 pub mod pipeline;
@@ -26,6 +28,7 @@ mod prove;
 pub mod report;
 pub mod run;
 pub mod scope;
+pub mod series;
 pub mod sign;
 pub mod sources;
 pub mod status;

@@ -1,7 +1,22 @@
 //! What the person sees while it works: a line a step on standard error, a spinner for what takes long on a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
+
+thread_local! {
+    /// What this thread's lines are about, when several things go on at once.
+    static SUBJECT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// From now on each line of this thread begins with `subject`.
+pub fn speak_of(subject: &str) {
+    SUBJECT.with_borrow_mut(|own| *own = format!("{subject}: "));
+}
+
+fn subject() -> String {
+    SUBJECT.with_borrow(Clone::clone)
+}
 
 /// A running step. Ends with a line when it is dropped or [`Step::done`].
 pub struct Step {
@@ -12,7 +27,7 @@ pub struct Step {
 
 /// Starts a step; `text` says what happens.
 pub fn step(text: impl Into<String>) -> Step {
-    let text = text.into();
+    let text = subject() + &text.into();
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         bar.set_style(style);
@@ -24,7 +39,7 @@ pub fn step(text: impl Into<String>) -> Step {
 
 /// A line of its own.
 pub fn say(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    eprintln!("{}{}", subject(), text.as_ref());
 }
 
 impl Step {

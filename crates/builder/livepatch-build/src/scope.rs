@@ -54,16 +54,30 @@ pub struct Touched {
     pub patched: PathBuf,
 }
 
-/// Applies a patch to copies of the files that it names, below `overlay`.
+/// Applies patches, one after the other, to copies of the files that they name, below `overlay`.
 ///
 /// # Errors
-/// [`ScopeError`] when the patch does not apply or touches what this builder cannot handle yet.
-pub fn apply(source: &Path, patch: &Path, overlay: &Path, log: &Path) -> Result<Vec<Touched>, ScopeError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ScopeError::Io { path, source }
-    };
-    let text = std::fs::read(patch).map_err(io(patch))?;
+/// [`ScopeError`] when one does not apply or touches what this builder cannot handle yet.
+pub fn apply(
+    source: &Path,
+    patches: &[PathBuf],
+    overlay: &Path,
+    log: &Path,
+) -> Result<Vec<Touched>, ScopeError> {
+    let mut files = Vec::new();
+    for patch in patches {
+        for file in apply_one(source, patch, overlay, log)? {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    files.into_iter().map(|file| touched(source, overlay, file)).collect()
+}
+
+/// Answers the files that the patch names.
+fn apply_one(source: &Path, patch: &Path, overlay: &Path, log: &Path) -> Result<Vec<String>, ScopeError> {
+    let text = std::fs::read(patch).map_err(io_error(patch))?;
     let files = files_of(&String::from_utf8_lossy(&text));
     if files.is_empty() {
         return Err(ScopeError::NoFiles(patch.to_owned()));
@@ -71,24 +85,34 @@ pub fn apply(source: &Path, patch: &Path, overlay: &Path, log: &Path) -> Result<
     for file in &files {
         check_file(source, file)?;
         let target = overlay.join(file);
-        std::fs::create_dir_all(target.parent().unwrap_or(overlay)).map_err(io(&target))?;
-        std::fs::copy(source.join(file), &target).map_err(io(&target))?;
+        // An earlier patch has changed it already.
+        if target.exists() {
+            continue;
+        }
+        std::fs::create_dir_all(target.parent().unwrap_or(overlay)).map_err(io_error(&target))?;
+        std::fs::copy(source.join(file), &target).map_err(io_error(&target))?;
     }
     let mut command = Command::new("patch");
     command.args(["-p1", "--fuzz=0", "--no-backup-if-mismatch", "--force", "-d"]).arg(overlay).arg("-i");
-    command.arg(std::path::absolute(patch).map_err(io(patch))?);
+    command.arg(std::path::absolute(patch).map_err(io_error(patch))?);
     run::logged(&mut command, log).map_err(ScopeError::Apply)?;
-    let mut touched = Vec::new();
-    for file in files {
-        let patched = overlay.join(&file);
-        let old = std::fs::read(source.join(&file)).map_err(io(&source.join(&file)))?;
-        let new = std::fs::read(&patched).map_err(io(&patched))?;
-        let kept = keep_lines(&String::from_utf8_lossy(&old), &String::from_utf8_lossy(&new));
-        std::fs::write(&patched, kept).map_err(io(&patched))?;
-        let object = format!("{}o", file.strip_suffix('c').unwrap_or(&file));
-        touched.push(Touched { source: file, object, patched });
-    }
-    Ok(touched)
+    Ok(files)
+}
+
+/// Gives the patched text the line numbers of the original.
+fn touched(source: &Path, overlay: &Path, file: String) -> Result<Touched, ScopeError> {
+    let patched = overlay.join(&file);
+    let old = std::fs::read(source.join(&file)).map_err(io_error(&source.join(&file)))?;
+    let new = std::fs::read(&patched).map_err(io_error(&patched))?;
+    let kept = keep_lines(&String::from_utf8_lossy(&old), &String::from_utf8_lossy(&new));
+    std::fs::write(&patched, kept).map_err(io_error(&patched))?;
+    let object = format!("{}o", file.strip_suffix('c').unwrap_or(&file));
+    Ok(Touched { source: file, object, patched })
+}
+
+fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> ScopeError + use<> {
+    let path = path.to_owned();
+    move |source| ScopeError::Io { path, source }
 }
 
 /// The files that a unified diff names, without their first path component, each once.

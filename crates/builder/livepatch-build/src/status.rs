@@ -8,8 +8,8 @@ use crate::run::RunError;
 use livepatch_diff::Refusal;
 use std::error::Error;
 
-/// How a run of the program ended. Later ones are worse; of several ends the worst counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How a run of the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
     /// What was asked for was done; a livepatch was built.
@@ -39,6 +39,20 @@ Exit status:
     /// The number.
     pub fn code(self) -> u8 {
         self as u8
+    }
+
+    /// From the best to the worst.
+    const ALL: [Self; 5] = [Self::Done, Self::Refused, Self::BaseMismatch, Self::Toolchain, Self::Failed];
+
+    /// The status of a number; one that this program does not give counts as failed.
+    pub fn from_code(code: u8) -> Self {
+        Self::ALL.into_iter().find(|status| status.code() == code).unwrap_or(Self::Failed)
+    }
+
+    /// The worst of several ends; done when there is none.
+    pub fn worst(ends: impl IntoIterator<Item = Self>) -> Self {
+        let ends: Vec<Self> = ends.into_iter().collect();
+        Self::ALL.into_iter().rfind(|status| ends.contains(status)).unwrap_or(Self::Done)
     }
 
     /// What came of a build.
@@ -125,6 +139,17 @@ mod tests {
         assert_eq!(status(ScopeError::Apply(failure()).into()), Status::Failed);
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         assert_eq!(status(crate::pipeline::file_error(Path::new("x"))(missing)), Status::Failed);
+    }
+
+    #[test]
+    fn the_worst_end_counts_and_numbers_read_back() {
+        assert_eq!(Status::worst([]), Status::Done);
+        assert_eq!(
+            Status::worst([Status::Done, Status::BaseMismatch, Status::Refused]),
+            Status::BaseMismatch
+        );
+        assert_eq!(Status::worst([Status::Failed, Status::Toolchain]), Status::Failed);
+        assert!(Status::ALL.into_iter().all(|status| Status::from_code(status.code()) == status));
     }
 
     #[test]

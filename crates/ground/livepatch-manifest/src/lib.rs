@@ -85,6 +85,12 @@ pub struct Fix {
     pub id: String,
     /// One line.
     pub summary: String,
+    /// The notice that announces it, such as `LSN-0101-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+    /// Who made the livepatch of it, as `NAME <ADDRESS>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
     /// Where the fix comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<FixSource>,
@@ -130,8 +136,15 @@ pub struct Provenance {
     pub compiler: String,
     /// The source package and version that was compiled.
     pub source: String,
-    /// SHA-256 of the patch.
+    /// SHA-256 of the patch; of several, one behind the other in the order in which they apply.
     pub patch_sha256: Digest,
+}
+
+impl Fix {
+    /// A fix of which no more is known.
+    pub fn new(id: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self { id: id.into(), summary: summary.into(), notice: None, author: None, source: None }
+    }
 }
 
 impl Manifest {
@@ -270,7 +283,7 @@ mod tests {
                 vermagic: "6.1.0".into(),
                 signer: None,
             },
-            fixes: vec![Fix { id: "CVE-2026-93146".into(), summary: "offsets".into(), source: None }],
+            fixes: vec![Fix::new("CVE-2026-93146", "offsets")],
             objects: vec![],
             provenance: Provenance {
                 builder: "0.1.0".into(),

@@ -167,7 +167,7 @@ fn manifest(module: &[u8]) -> Manifest {
             vermagic: format!("{RELEASE} SMP "),
             signer: Some(Digest::of(KEY.certificate().to_der())),
         },
-        fixes: vec![Fix { id: "CVE-2026-93146".into(), summary: "offsets".into(), source: None }],
+        fixes: vec![Fix::new("CVE-2026-93146", "offsets")],
         objects: vec![],
         provenance: Provenance {
             builder: "0.1.0".into(),

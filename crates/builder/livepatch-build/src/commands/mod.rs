@@ -6,10 +6,12 @@ mod extract;
 mod kernel;
 mod key;
 mod pages;
+mod series;
 mod sign;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
+use comfy_table::{Table, presets};
 use livepatch_build::cache::Cache;
 use livepatch_build::status::Status;
 use serde::Serialize;
@@ -33,6 +35,9 @@ enum Action {
     Extract(extract::Arguments),
     /// Build a livepatch module from a source patch.
     Build(build::Arguments),
+    /// Look after a directory of fixes that a cumulative livepatch is made of.
+    #[command(subcommand)]
+    Series(series::Action),
     /// Make module-signing keys.
     #[command(subcommand)]
     Key(key::Action),
@@ -75,6 +80,7 @@ fn run(action: Action) -> Result<Status> {
         Action::Kernel(action) => kernel::run(&cache, action),
         Action::Extract(arguments) => extract::run(&cache, arguments),
         Action::Build(arguments) => build::run(&cache, arguments),
+        Action::Series(action) => series::run(action),
         Action::Key(action) => key::run(action),
         Action::Sign(arguments) => sign::run(&arguments),
         Action::Explain(arguments) => explain::run(&arguments),
@@ -95,4 +101,15 @@ fn print(text: &str) -> Result<()> {
 
 fn print_json(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Columns, a line a row.
+fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    for row in rows {
+        // Names out of foreign files must not steer the terminal.
+        table.add_row(row.into_iter().map(|cell| cell.replace(char::is_control, " ")));
+    }
+    table.lines().map(|line| line.trim().to_owned() + "\n").collect()
 }

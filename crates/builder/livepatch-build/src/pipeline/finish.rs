@@ -51,7 +51,10 @@ impl Build<'_> {
             name: name.clone(),
             functions: functions.iter().map(function).collect(),
         });
-        let patch = std::fs::read(&self.request.patch).map_err(file_error(&self.request.patch))?;
+        let mut patches = Vec::new();
+        for path in &self.request.patches {
+            patches.extend(std::fs::read(path).map_err(file_error(path))?);
+        }
         Ok(Manifest {
             schema: SCHEMA,
             name: self.name(),
@@ -69,7 +72,7 @@ impl Build<'_> {
                 builder: env!("CARGO_PKG_VERSION").into(),
                 compiler: self.kernel.compiler_version.clone(),
                 source: format!("{} {}", self.kernel.source_package, self.kernel.version),
-                patch_sha256: Digest::of(&patch),
+                patch_sha256: Digest::of(&patches),
             },
         })
     }

@@ -27,8 +27,8 @@ pub const REPORT: &str = "report.json";
 /// What to build.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The patch.
-    pub patch: PathBuf,
+    /// The patches, in the order in which they apply.
+    pub patches: Vec<PathBuf>,
     /// What it mends.
     pub fixes: Vec<Fix>,
     /// Cumulative version.
@@ -109,7 +109,7 @@ impl Build<'_> {
         let mut timings = Timings::default();
         self.forget_earlier()?;
         let overlay = self.work.join("overlay");
-        let patched = match scope::apply(&self.kernel.source(), &self.request.patch, &overlay, &self.log) {
+        let patched = match scope::apply(&self.kernel.source(), &self.request.patches, &overlay, &self.log) {
             Err(ScopeError::File(refusal)) => return self.refused_at_once(&refusal, start),
             other => other?,
         };

@@ -5,6 +5,8 @@ mod command_line;
 mod distribution;
 mod kernel;
 mod kernel_add;
+mod matrix;
 mod scope;
+mod series;
 mod sign;
 mod workplace;

@@ -73,7 +73,7 @@ pub(crate) fn manifest(version: u32, module: &[u8]) -> Manifest {
             vermagic: format!("{RELEASE} SMP preempt mod_unload modversions "),
             signer: None,
         },
-        fixes: vec![Fix { id: format!("CVE-2026-{version}"), summary: "a mistake".into(), source: None }],
+        fixes: vec![Fix::new(format!("CVE-2026-{version}"), "a mistake")],
         objects: vec![],
         provenance: Provenance {
             builder: "0.1.0".into(),

@@ -128,7 +128,7 @@ pub(crate) fn livepatch(version: u32) -> (Vec<u8>, Manifest) {
             vermagic: "6.1.0-55-cloud-amd64 SMP preempt mod_unload modversions".into(),
             signer: Some(Digest::of(b"certificate")),
         },
-        fixes: vec![Fix { id: "CVE-2026-93146".into(), summary: "offsets".into(), source: None }],
+        fixes: vec![Fix::new("CVE-2026-93146", "offsets")],
         objects: vec![],
         provenance: Provenance {
             builder: "0.1.0".into(),

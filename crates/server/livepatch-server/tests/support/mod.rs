@@ -266,7 +266,7 @@ pub(crate) fn describe(module: &[u8], version: u32, signer: &SigningKey) -> Mani
             vermagic: VERMAGIC.into(),
             signer: Some(Digest::of(signer.certificate().to_der())),
         },
-        fixes: vec![Fix { id: "CVE-2026-93146".into(), summary: "offsets".into(), source: None }],
+        fixes: vec![Fix::new("CVE-2026-93146", "offsets")],
         objects: vec![],
         provenance: Provenance {
             builder: "0.1.0".into(),

@@ -11,6 +11,7 @@ mod built_modules;
 mod cve_dev_set;
 mod expired_metadata;
 mod livepatching;
+mod many_kernels;
 mod namesakes;
 mod proxy;
 mod rolled_back_metadata;
