@@ -52,18 +52,34 @@ fn one(case: &Case<'_>, name: &str, section: &str) -> Finding {
         _ => Vec::new(),
     };
     let is_static_local = new.as_ref().is_some_and(|(_, variable)| variable.function.is_some());
+    let place = new.and_then(|(_, variable)| case.place(case.patched, variable.place));
+    let users = index.map(|index| users(original, index)).unwrap_or_default();
+    if other.is_some_and(|other| holds_labels(case.difference.patched, other)) {
+        return labels(name, &source, &users).at(place);
+    }
     let read_only = is_read_only(section);
     let message = format!("the initial value of '{name}' changes ({section}): {}", describe(&values));
-    let users = index.map(|index| users(original, index)).unwrap_or_default();
     let advice = advise(&source, &values, read_only, is_static_local, &users);
     let mut finding = Finding::new(&RULE, name, message, advice);
     if !is_static_local && !values.is_empty() {
         finding.code_to_use = Some(callback(&source, &values, read_only));
     }
-    // A table of labels leads into the middle of functions: with the old one, the new code would jump back into the old.
-    finding.acceptable = !other.is_some_and(|other| holds_labels(case.difference.patched, other));
     finding.values = values;
-    finding.at(new.and_then(|(_, variable)| case.place(case.patched, variable.place)))
+    finding.at(place)
+}
+
+/// A table of labels leads into the middle of functions: with the old one, the new code would jump back into the old. That
+/// cannot be accepted.
+fn labels(name: &str, source: &str, users: &BTreeSet<&str>) -> Finding {
+    let users = list(users.iter().copied());
+    let message =
+        format!("'{name}' is a table of labels, and the running kernel's leads into the old code of {users}");
+    let advice = format!(
+        "use a switch in place of the labels of '{source}', or give the table another name in the source"
+    );
+    let mut finding = Finding::new(&RULE, name, message, advice);
+    finding.acceptable = false;
+    finding
 }
 
 fn holds_labels(object: &Object, index: SymbolIndex) -> bool {

@@ -150,7 +150,8 @@ fn place(case: &Case<'_>, definition: Place, changes: &[Change]) -> Option<(Stri
     let touched = case.files.iter().find(|file| file.path == path);
     match (line, touched) {
         (Some(line), Some(file)) => Some((path.to_owned(), file.line_of(line, None))),
-        _ => case.place(case.original, definition),
+        (Some(line), None) => Some((path.to_owned(), line)),
+        (None, _) => case.place(case.original, definition),
     }
 }
 

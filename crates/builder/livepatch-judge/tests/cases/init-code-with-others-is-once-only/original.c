@@ -1,0 +1,10 @@
+extern void setup(int);
+__attribute__((section(".init.text"))) int start(void)
+{
+	setup(1);
+	return 0;
+}
+int run(int a)
+{
+	return a;
+}

@@ -1,0 +1,15 @@
+// finding: warn sleeps-forever worker
+// says: a kernel thread runs (start starts it)
+extern void *kthread_create_on_node(int (*)(void *), void *, int, const char *, ...);
+extern int kthread_should_stop(void);
+extern void work(int);
+static int worker(void *data)
+{
+	while (!kthread_should_stop())
+		work(2);
+	return 0;
+}
+void *start(void)
+{
+	return kthread_create_on_node(worker, 0, -1, "worker");
+}

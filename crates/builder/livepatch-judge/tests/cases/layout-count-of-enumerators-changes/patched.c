@@ -1,0 +1,9 @@
+// finding: warn layout-changed enum state
+// says: __STATE_MAX 2 → 3
+# 1 "include/state.h"
+enum state { STATE_NEW, STATE_DONE, STATE_GONE, __STATE_MAX };
+# 1 "unit.c"
+int is_valid(enum state state)
+{
+	return state < __STATE_MAX;
+}

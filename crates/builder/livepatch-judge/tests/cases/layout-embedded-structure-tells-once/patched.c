@@ -1,0 +1,13 @@
+// finding: refuse layout-changed struct inner
+// says: in its wake: struct outer
+# 1 "include/outer.h"
+struct inner { int a; int c; };
+struct outer {
+	struct inner inner;
+	int b;
+};
+# 1 "unit.c"
+int sum(struct outer *outer)
+{
+	return outer->inner.a + outer->b;
+}

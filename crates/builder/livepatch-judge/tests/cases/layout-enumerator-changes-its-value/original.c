@@ -1,0 +1,7 @@
+# 1 "include/state.h"
+enum state { STATE_NEW, STATE_DONE };
+# 1 "unit.c"
+int is_done(enum state state)
+{
+	return state == STATE_DONE;
+}

@@ -1,0 +1,29 @@
+// finding: refuse layout-changed struct account
+// says: struct account changes its layout: new member 'int limit' at 4;
+// advises: accept it (layout-changed:struct account)
+# 1 "include/shared.h"
+struct account {
+	int id;
+	int limit;
+	long balance;
+	char open;
+};
+extern void *kmalloc(unsigned long size);
+extern void log_account(struct account *account);
+# 1 "unit.c"
+long pay(struct account *account, long amount)
+{
+	if (amount > account->limit)
+		return -1;
+	account->balance -= amount;
+	log_account(account);
+	return account->balance;
+}
+int is_open(struct account *account)
+{
+	return account->open;
+}
+int id_of(struct account *account)
+{
+	return account->id;
+}

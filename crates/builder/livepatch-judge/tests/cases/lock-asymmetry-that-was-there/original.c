@@ -1,0 +1,11 @@
+struct mutex { int m; };
+extern void mutex_lock(struct mutex *);
+extern void mutex_unlock(struct mutex *);
+extern void work(int);
+extern struct mutex foo_mutex;
+int foo_lock(int a)
+{
+	mutex_lock(&foo_mutex);
+	work(a);
+	return 0;
+}

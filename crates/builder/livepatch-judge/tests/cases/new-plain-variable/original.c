@@ -1,0 +1,5 @@
+extern int work(int);
+int f(int a)
+{
+	return work(a);
+}

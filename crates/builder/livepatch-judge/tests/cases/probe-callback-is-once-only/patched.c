@@ -1,0 +1,15 @@
+// finding: warn once-only foo_probe
+// says: 'foo_probe' is the probe callback of 'foo_driver', which runs when a device appears
+struct device { int features; };
+struct driver { int (*probe)(struct device *); int (*remove)(struct device *); };
+extern void put(struct driver *);
+static int foo_probe(struct device *device)
+{
+	device->features = 1;
+	return 0;
+}
+static struct driver foo_driver = { foo_probe };
+void publish(void)
+{
+	put(&foo_driver);
+}

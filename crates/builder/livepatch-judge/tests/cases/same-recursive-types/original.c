@@ -1,0 +1,5 @@
+struct node { struct node *next; int (*visit)(struct node *, int (*)(struct node *)); };
+int f(struct node *node)
+{
+	return node->visit(node->next, 0);
+}

@@ -1,0 +1,5 @@
+struct gone { int x; };
+int f(void *p)
+{
+	return ((struct gone *)p)->x;
+}

@@ -1,0 +1,5 @@
+#define LIMIT 4
+int f(int a)
+{
+	return a > LIMIT;
+}
