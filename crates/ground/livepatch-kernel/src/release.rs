@@ -1,5 +1,6 @@
 //! The release string (`uname -r`): its parts and its order.
 
+use crate::version::compare_versions;
 use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, fmt, str::FromStr};
 
@@ -97,40 +98,6 @@ impl From<KernelRelease> for String {
     fn from(release: KernelRelease) -> Self {
         release.0
     }
-}
-
-/// The rule of deb-version(7): stretches of other characters and numbers in turn; letters before everything else, a
-/// tilde before even the end.
-fn compare_versions(mut one: &str, mut other: &str) -> Ordering {
-    while !one.is_empty() || !other.is_empty() {
-        let (left, right) =
-            (take(&mut one, |b| !b.is_ascii_digit()), take(&mut other, |b| !b.is_ascii_digit()));
-        let weight = |text: &str, at: usize| match text.as_bytes().get(at) {
-            Some(b'~') => -1,
-            None => 0,
-            Some(letter) if letter.is_ascii_alphabetic() => i32::from(*letter),
-            Some(sign) => i32::from(*sign) + 256,
-        };
-        let words = (0..left.len().max(right.len())).map(|at| weight(left, at).cmp(&weight(right, at)));
-        let words = words.fold(Ordering::Equal, Ordering::then);
-        let (left, right) =
-            (take(&mut one, |b| b.is_ascii_digit()), take(&mut other, |b| b.is_ascii_digit()));
-        let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
-        let numbers = left.len().cmp(&right.len()).then_with(|| left.cmp(right));
-        match words.then(numbers) {
-            Ordering::Equal => {}
-            decided => return decided,
-        }
-    }
-    Ordering::Equal
-}
-
-/// Takes the longest start of which every byte is of a kind.
-fn take<'a>(text: &mut &'a str, kind: impl Fn(&u8) -> bool) -> &'a str {
-    let end = text.bytes().position(|byte| !kind(&byte)).unwrap_or(text.len());
-    let (start, rest) = text.split_at(end);
-    *text = rest;
-    start
 }
 
 #[cfg(test)]

@@ -1,0 +1,29 @@
+//! What is known about vulnerabilities, and what follows for a kernel.
+//!
+//! Pure: bytes and facts come in, values go out; no files, no network, no clock.
+//!
+//! 1. [`feeds`] and [`ubuntu_tracker`] read what others publish; a fault costs a line or a record, never the document.
+//! 2. The [`Register`] merges it into a [`record::CveRecord`] a CVE: every field with who says so, differences kept.
+//! 3. A person gives each CVE a [`Priority`], starting from what [`propose`] says; the [`LivepatchPolicy`] says which are livepatched.
+
+pub mod feeds;
+pub mod record;
+pub mod ubuntu_tracker;
+
+mod family;
+mod id;
+mod name;
+mod priority;
+mod problem;
+mod proposal;
+mod register;
+mod upstream;
+
+pub use family::{Distribution, Family};
+pub use id::{CveId, CveIdError};
+pub use name::{Name, Names};
+pub use priority::{DecisionError, LivepatchPolicy, Priority, PriorityError, Rating};
+pub use problem::{Fault, Problem};
+pub use proposal::{Proposal, RuleName, Signals, propose};
+pub use register::{Document, DocumentDigest, FeedOutcome, Outcome, Register, Statement};
+pub use upstream::{Base, Span, SpanEnd, UpstreamAnswer, UpstreamError, UpstreamRanges, UpstreamVersion};
