@@ -16,6 +16,7 @@
 
 pub mod cache;
 pub mod compile;
+pub mod diff;
 pub mod explain;
 pub mod extract;
 pub mod kernel;

@@ -3,7 +3,7 @@
 use crate::compile::CompileError;
 use crate::kernel::KernelError;
 use crate::pipeline::BuildError;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, RefusalReport, Report};
 use crate::run::RunError;
 use livepatch_diff::Refusal;
 use std::error::Error;
@@ -57,13 +57,19 @@ Exit status:
 
     /// What came of a build.
     pub fn of_report(report: &Report) -> Self {
-        let mismatch = Refusal::BaseMismatch { function: String::new(), difference: String::new() };
         match report.outcome {
             Outcome::Built => Self::Done,
-            Outcome::Refused if report.refusals.iter().any(|refusal| refusal.code == mismatch.code()) => {
-                Self::BaseMismatch
-            }
-            Outcome::Refused => Self::Refused,
+            Outcome::Refused => Self::worst([Self::Refused, Self::of_refusals(&report.refusals)]),
+        }
+    }
+
+    /// What refusals mean; done when there is none.
+    pub fn of_refusals(refusals: &[RefusalReport]) -> Self {
+        let mismatch = Refusal::BaseMismatch { function: String::new(), difference: String::new() };
+        match refusals {
+            [] => Self::Done,
+            some if some.iter().any(|refusal| refusal.code == mismatch.code()) => Self::BaseMismatch,
+            _ => Self::Refused,
         }
     }
 

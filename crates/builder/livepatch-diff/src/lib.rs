@@ -21,6 +21,7 @@ pub mod names;
 mod object;
 pub mod reference;
 mod refusal;
+mod sizes;
 pub mod tables;
 
 pub use arch::Architecture;
@@ -34,4 +35,5 @@ pub use object::{
     SymbolIndex, SymbolKind,
 };
 pub use refusal::Refusal;
+pub use sizes::entry_sizes_of;
 pub use tables::{EntrySizes, TableError};

@@ -44,6 +44,16 @@ impl Table {
         Self { owner, ..self }
     }
 
+    /// The section's name.
+    pub(crate) fn section(&self) -> &'static str {
+        self.section
+    }
+
+    /// How the size of its entries is known.
+    pub(crate) fn size(&self) -> Size {
+        self.size
+    }
+
     /// The C structure that it consists of.
     #[cfg(test)]
     pub(crate) fn structure(&self) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! The verbs, a module each: what they take, and how they say what came of it. What they do is in the library.
 
 mod build;
+mod diff;
 mod explain;
 mod extract;
 mod kernel;
@@ -35,6 +36,8 @@ enum Action {
     Extract(extract::Arguments),
     /// Build a livepatch module from a source patch.
     Build(build::Arguments),
+    /// Compare two objects of one translation unit: what a livepatch made of them would hold and need.
+    Diff(diff::Arguments),
     /// Look after a directory of fixes that a cumulative livepatch is made of.
     #[command(subcommand)]
     Series(series::Action),
@@ -80,6 +83,7 @@ fn run(action: Action) -> Result<Status> {
         Action::Kernel(action) => kernel::run(&cache, action),
         Action::Extract(arguments) => extract::run(&cache, arguments),
         Action::Build(arguments) => build::run(&cache, arguments),
+        Action::Diff(arguments) => diff::run(&cache, &arguments),
         Action::Series(action) => series::run(action),
         Action::Key(action) => key::run(action),
         Action::Sign(arguments) => sign::run(&arguments),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is the test's answer
 
 mod command_line;
+mod diff;
 mod distribution;
 mod kernel;
 mod kernel_add;
