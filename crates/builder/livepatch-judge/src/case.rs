@@ -126,8 +126,11 @@ pub(crate) fn callees(object: &Object, index: SymbolIndex) -> BTreeMap<&str, boo
 fn parts(object: &Object, index: SymbolIndex) -> impl Iterator<Item = SymbolIndex> + '_ {
     let name = &object.symbols[index].name;
     let cold = (0..object.symbols.len()).filter(move |&other| {
-        object.symbols[other].kind == SymbolKind::Function
-            && cold_parent(&object.symbols[other].name).is_some_and(|parent| parent == name)
+        let symbol = &object.symbols[other];
+        symbol.kind == SymbolKind::Function
+            && symbol.name.len() > name.len()
+            && symbol.name.starts_with(name.as_str())
+            && cold_parent(&symbol.name).is_some_and(|parent| parent == name)
     });
     std::iter::once(index).chain(cold)
 }

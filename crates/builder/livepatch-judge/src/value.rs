@@ -149,14 +149,17 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The member that is most likely meant: a pointer where there is an address, else the largest.
+    /// The member that is most likely meant: a pointer where there is an address, else the largest, and the one that tells
+    /// most of it.
     fn member_of_union(&self, composite: &Composite<'_>, offset: u64) -> Option<usize> {
         let info = self.datum.info;
         let address = self.reference_at(offset).is_some();
         let weight = |index: &usize| {
-            let Some(of) = composite.members[*index].of else { return (false, 0) };
-            let pointer = matches!(info.resolve(of), Some((_, Type::Pointer(_))));
-            (pointer == address, info.size_of(of, ADDRESS_SIZE).unwrap_or(0))
+            let Some(of) = composite.members[*index].of else { return (false, 0, false) };
+            let kind = info.resolve(of).map(|(_, kind)| kind);
+            let pointer = matches!(kind, Some(Type::Pointer(_)));
+            let parts = matches!(kind, Some(Type::Composite(_)));
+            (pointer == address, info.size_of(of, ADDRESS_SIZE).unwrap_or(0), parts)
         };
         // Of equals, the first.
         (0..composite.members.len()).rev().max_by_key(weight)

@@ -150,6 +150,15 @@ fn moved(case: &Case<'_>, changed: &Changed<'_>) -> String {
     let new = Case::inlined_names(case.patched, changed.new);
     let more = list(new.keys().copied().filter(|name| !old.contains_key(name)));
     let fewer = list(old.keys().copied().filter(|name| !new.contains_key(name)));
+    let line = |info: &DebugInfo<'_>, function: Option<FunctionId>| {
+        function.map(|function| info.abstract_of(function).place.line)
+    };
+    if more.is_empty()
+        && fewer.is_empty()
+        && line(case.original, changed.old) != line(case.patched, changed.new)
+    {
+        return "its line numbers move, and something in it carries them".into();
+    }
     match (more.is_empty(), fewer.is_empty()) {
         (true, true) => "the compiler arranged its code in another way; no edit reaches it".into(),
         (false, true) => format!("the compiler inlines {more} now"),

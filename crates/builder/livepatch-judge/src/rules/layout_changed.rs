@@ -5,6 +5,7 @@ use crate::case::{Case, list};
 use crate::debug::{Composite, DebugInfo, Enumeration, Place, Shape, Type, TypeId};
 use crate::finding::{Finding, Rule, Severity};
 use crate::layout::{Change, Layouts, enumeration};
+use crate::source::has_word;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const RULE: Rule = Rule {
@@ -37,9 +38,11 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     // What only grows because something named in it does is told with that.
     let (followers, roots): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|(.., changes)| is_follower(changes));
-    let also: Vec<&str> = followers.iter().map(|(name, ..)| name.as_str()).collect();
     let findings = roots.into_iter().map(|(name, definition, changes)| match definition {
-        Named::Composite(id, composite) => of_composite(case, name, (*id, composite), changes, &also),
+        Named::Composite(id, composite) => {
+            let also = in_the_wake_of(name, &followers);
+            of_composite(case, name, (*id, composite), changes, &also)
+        }
         Named::Enumeration(enumeration) => of_enumeration(case, name, enumeration, changes),
     });
     findings.collect()
@@ -89,6 +92,33 @@ fn named<'i>(info: &'i DebugInfo<'i>) -> BTreeMap<String, Named<'i>> {
         }
     }
     found
+}
+
+/// Those followers that have something changed as a member, or that have another of them.
+fn in_the_wake_of<'n>(root: &str, followers: &[(&'n String, &Named<'_>, Vec<Change>)]) -> Vec<&'n str> {
+    let mut reached: Vec<&str> = vec![root];
+    let mut found: Vec<&'n str> = Vec::new();
+    // Each round gets one level further out; structures do not nest deep.
+    for _ in 0..8 {
+        for (name, _, changes) in
+            followers.iter().filter(|(name, ..)| !found.contains(&name.as_str())).collect::<Vec<_>>()
+        {
+            let holds = |change: &Change| match change {
+                Change::Resized { old, .. } => reached.iter().any(|inner| has_word(old, bare(inner))),
+                _ => false,
+            };
+            if changes.iter().any(holds) {
+                found.push(name);
+                reached.push(name);
+            }
+        }
+    }
+    found
+}
+
+/// A type's name without `struct`.
+fn bare(name: &str) -> &str {
+    name.rsplit(' ').next().unwrap_or(name)
 }
 
 fn is_follower(changes: &[Change]) -> bool {
@@ -209,6 +239,9 @@ fn describe(changes: &[Change]) -> String {
             Change::Moved { member, old, new } => {
                 format!("'{member}' moves {} → {}", bytes(*old), bytes(*new))
             }
+            Change::Resized { member, old, new, .. } if old == new => {
+                format!("'{member}' grows or shrinks with its type")
+            }
             Change::Resized { member, old, new, .. } => format!("'{member}' changes from '{old}' to '{new}'"),
             Change::Retyped { member, old, new, .. } => format!("'{member}' changes from '{old}' to '{new}'"),
             Change::Renamed { old, new } => format!("'{old}' is called '{new}'"),
@@ -283,18 +316,19 @@ fn advise(name: &str, changes: &[Change], kind: Kind) -> (String, Option<String>
 /// C text that keeps new members in shadow variables (Documentation/livepatch/shadow-vars.rst).
 fn shadow(name: &str, added: &[(&str, &str)]) -> String {
     let mut text = format!("/* Members that {name} has no room for, beside each object. */\n");
-    for (member, declaration) in added {
+    for (number, (member, declaration)) in added.iter().enumerate() {
         let plain = member.replace('.', "_");
         let holder = format!("shadow_{plain}");
         text += &format!(
             "struct {holder} {{ {declaration}; }};\n\
-             #define SHADOW_{id} 1\n\
+             #define SHADOW_{id} {}\n\
              /* where an object is made, or first seen: */\n\
              struct {holder} *{plain} = klp_shadow_get_or_alloc(object, SHADOW_{id}, sizeof(*{plain}), GFP_KERNEL, NULL, NULL);\n\
              /* where it is used; NULL for objects that never got one: */\n\
              {plain} = klp_shadow_get(object, SHADOW_{id});\n\
              /* where the object is freed: */\n\
              klp_shadow_free(object, SHADOW_{id}, NULL);\n",
+            number + 1,
             id = plain.to_uppercase(),
         );
     }

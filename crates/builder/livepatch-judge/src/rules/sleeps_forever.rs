@@ -127,11 +127,15 @@ fn one(case: &Case<'_>, changed: &Changed<'_>, threads: &BTreeMap<SymbolIndex, S
 fn threads(case: &Case<'_>) -> BTreeMap<SymbolIndex, String> {
     let object = case.difference.original;
     let mut found = BTreeMap::new();
+    if !object.symbols.iter().any(|symbol| MAKERS.contains(&symbol.name.as_str())) {
+        return found;
+    }
     for (index, symbol) in object.symbols.iter().enumerate() {
         if symbol.kind != SymbolKind::Function || object.section_of(index).is_none() || symbol.size == 0 {
             continue;
         }
-        if !MAKERS.iter().any(|maker| callees(object, index).contains_key(maker)) {
+        let called = callees(object, index);
+        if !MAKERS.iter().any(|maker| called.contains_key(maker)) {
             continue;
         }
         for target in taken(object, index) {
