@@ -10,7 +10,7 @@ use livepatch_build::pipeline::{self, Request};
 use livepatch_build::report::{Outcome, Report};
 use livepatch_build::series::Series;
 use livepatch_build::status::Status;
-use livepatch_judge::{Acceptance, Finding, Severity};
+use livepatch_judge::Acceptance;
 use livepatch_kernel::KernelRelease;
 use livepatch_manifest::{Fix, FixSource};
 use std::path::PathBuf;
@@ -196,12 +196,7 @@ fn text(report: &Report) -> String {
             text += &format!("  not replaced, and different: {function}: {difference}\n");
         }
     }
-    for refusal in &report.refusals {
-        text += &format!("refused [{}]: {}\n  advice: {}\n", refusal.code, refusal.message, refusal.advice);
-    }
-    for finding in report.findings.iter().filter(|finding| finding.severity != Severity::Refuse) {
-        text += &finding_line(finding);
-    }
+    text += &super::findings::text(report);
     match report.outcome {
         Outcome::Built => text += &format!("built {}.ko, not signed yet\n", report.name),
         Outcome::Refused => narrate::say("this patch cannot be livepatched as it is"),
@@ -223,19 +218,6 @@ fn text(report: &Report) -> String {
         timings.ratio
     );
     text
-}
-
-fn finding_line(finding: &Finding) -> String {
-    let word = match (finding.accepted, finding.severity) {
-        (true, _) => "accepted",
-        (false, Severity::Note) => "note",
-        (false, _) => "warning",
-    };
-    let place = match (&finding.file, finding.line) {
-        (Some(file), Some(line)) => format!("{file}:{line}: "),
-        _ => String::new(),
-    };
-    format!("{word} [{}]: {place}{}\n  advice: {}\n", finding.code, finding.message, finding.advice)
 }
 
 fn list(names: &[String]) -> String {

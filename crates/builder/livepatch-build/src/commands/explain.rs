@@ -14,7 +14,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Status> {
     let known = explain::all();
     let Some(code) = &arguments.code else {
-        known.iter().try_for_each(|entry| print(&format!("{:22} {}\n", entry.code, entry.meaning)))?;
+        known.iter().try_for_each(|entry| print(&format!("{:28} {}\n", entry.code, entry.meaning)))?;
         return Ok(Status::Done);
     };
     let Some(entry) = known.iter().find(|entry| entry.code == code) else {

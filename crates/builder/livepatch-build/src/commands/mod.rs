@@ -4,6 +4,7 @@ mod build;
 mod diff;
 mod explain;
 mod extract;
+mod findings;
 mod kernel;
 mod key;
 mod pages;

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     acceptable: true,
     meaning: "a structure, union or enumeration changes its layout, while objects that were made with the old one live on \
               and code that is not replaced keeps using it",
-    example: "struct svc_export gains 'ex_rwork' and grows from 152 to 216 bytes: exports allocated before the livepatch \
+    example: "struct svc_export gains 'ex_rcu_work' and grows from 232 to 272 bytes: exports allocated before the livepatch \
               have no room for it",
     advice: "keep the old layout: put a new member into a shadow variable (klp_shadow_alloc, klp_shadow_get), leave a removed \
              one in place unused; where members must move, reboot into the fixed kernel",
@@ -38,6 +38,8 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     // What only grows because something named in it does is told with that.
     let (followers, roots): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|(.., changes)| is_follower(changes));
+    // Where no code changes, nothing in this unit depends on what did.
+    let idle = case.difference.included.is_empty() && case.difference.changed.is_empty();
     let findings = roots.into_iter().map(|(name, definition, changes)| match definition {
         Named::Composite(id, composite) => {
             let also = in_the_wake_of(name, &followers);
@@ -45,7 +47,7 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
         }
         Named::Enumeration(enumeration) => of_enumeration(case, name, enumeration, changes),
     });
-    findings.collect()
+    findings.map(|finding| if idle { finding.weighing(Severity::Note) } else { finding }).collect()
 }
 
 /// A definition that has a name.

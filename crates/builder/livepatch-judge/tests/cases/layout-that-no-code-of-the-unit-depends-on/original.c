@@ -1,0 +1,13 @@
+# 1 "include/shared.h"
+struct account {
+	int id;
+	long balance;
+	char open;
+};
+extern void *kmalloc(unsigned long size);
+extern void log_account(struct account *account);
+# 1 "unit.c"
+int id(struct account *account)
+{
+	return account->id;
+}
