@@ -15,10 +15,8 @@ const NEEDED: [(&str, &str); 4] = [
 ];
 
 /// Configuration that must not be so, and why.
-const FORBIDDEN: [(&str, &str); 4] = [
+const FORBIDDEN: [(&str, &str); 2] = [
     ("CONFIG_LTO_CLANG=y", "link-time optimisation is not supported"),
-    ("CONFIG_X86_KERNEL_IBT=y", "kernels with indirect branch tracking are not supported yet"),
-    ("CONFIG_CALL_PADDING=y", "kernels with padded calls are not supported yet"),
     ("CONFIG_RANDSTRUCT=y", "randomised structures are not supported"),
 ];
 
@@ -63,11 +61,23 @@ pub(super) fn check_compiler(configuration: &str) -> Result<(String, String), Ke
     Ok((program, found))
 }
 
-/// The first option that two configurations do not share.
+/// Beginnings of options that say which tools are installed and decide nothing about C code: the compiler's text is
+/// compared by [`check_compiler`], and Rust is at hand or not (init/Kconfig). Whether Rust is used is another option.
+const TOOLS: [&str; 6] = [
+    "CONFIG_CC_VERSION_TEXT=",
+    "CONFIG_RUSTC_VERSION",
+    "CONFIG_RUSTC_LLVM_VERSION=",
+    "CONFIG_RUSTC_HAS_",
+    "CONFIG_RUST_IS_AVAILABLE=",
+    "CONFIG_BINDGEN_VERSION_TEXT=",
+];
+
+/// The first option that two configurations do not share, those aside that only tell about tools.
 pub(super) fn first_change(one: &str, other: &str) -> Option<String> {
-    let options = |text: &str| -> BTreeSet<String> {
-        text.lines().filter(|line| line.starts_with("CONFIG_")).map(str::to_owned).collect()
+    let counts = |line: &&str| {
+        line.starts_with("CONFIG_") && !TOOLS.iter().any(|beginning| line.starts_with(beginning))
     };
+    let options = |text: &str| -> BTreeSet<String> { text.lines().filter(counts).map(str::to_owned).collect() };
     options(one).symmetric_difference(&options(other)).next().cloned()
 }
 
@@ -80,6 +90,15 @@ mod tests {
         let given = "# Linux\nCONFIG_A=y\nCONFIG_DEBUG_INFO_BTF=y\n";
         assert_eq!(first_change(given, "CONFIG_DEBUG_INFO_BTF=y\nCONFIG_A=y\n# other\n"), None);
         assert_eq!(first_change(given, "CONFIG_A=y\n").as_deref(), Some("CONFIG_DEBUG_INFO_BTF=y"));
+    }
+
+    #[test]
+    fn tools_at_hand_do_not_count_but_what_is_made_with_them() {
+        let given = "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-12 12.2.0\"\nCONFIG_RUSTC_VERSION=0\n";
+        let here = "CONFIG_CC_VERSION_TEXT=\"gcc-12 12.2.0\"\nCONFIG_RUSTC_VERSION=109500\nCONFIG_RUSTC_HAS_X=y\n";
+        assert_eq!(first_change(given, here), None);
+        let with_rust = format!("{here}CONFIG_RUST=y\n");
+        assert_eq!(first_change(given, &with_rust).as_deref(), Some("CONFIG_RUST=y"));
     }
 
     #[test]
