@@ -143,13 +143,19 @@ impl SavedCommand {
         run::logged(&mut command, log)
     }
 
-    /// Runs the kernel's objtool on an object that goes into a module, as kbuild would. It reports what it does not
-    /// understand as a warning and then leaves its tables out, so any word of it is an error here.
+    /// The objtool command in the note itself, without the object's name.
+    pub fn own_objtool(&self) -> Option<&str> {
+        self.objtool.as_deref()
+    }
+
+    /// Runs the kernel's objtool on an object that goes into a module, as kbuild would: with the command of the unit's own
+    /// note, else with `late`, that for whole modules. It reports what it does not understand as a warning and then leaves
+    /// its tables out, so any word of it is an error here.
     ///
     /// # Errors
     /// [`CompileError::Objtool`] when it has anything to say.
-    pub fn objtool(&self, source: &Path, object: &Path) -> Result<(), CompileError> {
-        let Some(objtool) = &self.objtool else { return Ok(()) };
+    pub fn objtool(&self, source: &Path, object: &Path, late: Option<&str>) -> Result<(), CompileError> {
+        let Some(objtool) = self.own_objtool().or(late) else { return Ok(()) };
         let module = if objtool.split(' ').any(|flag| flag == "--module") { "" } else { " --module" };
         let script = format!("{objtool}{module} \"$1\" 2>&1");
         let mut command = Command::new("sh");

@@ -133,7 +133,13 @@ pub fn kbuild(
     write("glue.c", GLUE)?;
     write("livepatch_table.h", &table(kernel, objects))?;
     let list = units.join(" ");
-    let makefile = format!("obj-m := {name}.o\n{name}-y := glue.o {list}\n");
+    let mut makefile = format!("obj-m := {name}.o\n{name}-y := glue.o {list}\n");
+    if kernel.objtool.is_some() {
+        // This kernel's kbuild runs objtool on the linked module (scripts/Makefile.build, `objtool-enabled`). The units have
+        // been through it, while their symbols still had the names that it knows: only the frame has not.
+        let _ = writeln!(makefile, "$(obj)/glue.o: override private objtool-enabled := y");
+        let _ = writeln!(makefile, "$(obj)/{name}.o: override private objtool-enabled :=");
+    }
     write("Kbuild", &makefile)?;
     for unit in units {
         // kbuild expects a note beside every object, also beside one that it did not make.

@@ -9,7 +9,9 @@ use crate::arch::Architecture;
 use crate::difference::{Difference, Role, piece_or_end};
 use crate::names::cold_parent;
 use crate::object::{Binding, SectionIndex, SectionKind, SymbolIndex, SymbolKind};
+use crate::padding::Paddings;
 use crate::reference::{Reference, Resolved, references, stretch};
+use crate::seal;
 use crate::tables::Entry;
 use object::build::elf::{Builder, Relocation, SectionData, SectionId, SymbolId};
 use object::{Endianness, elf};
@@ -66,6 +68,7 @@ pub fn extract(difference: &Difference<'_>, unit: usize) -> Result<Extracted, Ex
     }
     let mut writer = Writer::new(difference);
     writer.place();
+    writer.place_seal_exceptions();
     let replaced = writer.define_symbols(unit);
     writer.define_sections();
     writer.relocate()?;
@@ -98,6 +101,8 @@ struct Writer<'a> {
     defined: BTreeMap<SymbolIndex, SymbolId>,
     undefined: BTreeMap<String, SymbolId>,
     needed: BTreeMap<String, (Option<SymbolIndex>, String)>,
+    /// Functions that others may take the address of, and the section that says so to objtool.
+    unsealed: Option<(usize, Vec<SymbolIndex>)>,
 }
 
 impl<'a> Writer<'a> {
@@ -116,17 +121,21 @@ impl<'a> Writer<'a> {
             defined: BTreeMap::new(),
             undefined: BTreeMap::new(),
             needed: BTreeMap::new(),
+            unsealed: None,
         }
     }
 
     /// Gives every selected thing its place.
     fn place(&mut self) {
         let patched = self.difference.patched;
+        let paddings = Paddings::read(patched);
         for &index in &self.difference.included {
             let Some(section) = patched.section_of(index) else { continue };
             let symbol = &patched.symbols[index];
-            let at = self.append(section, symbol.value, symbol.size, patched.sections[section].align);
-            self.symbols.insert(index, at);
+            let padding = paddings.of(patched, index);
+            let (start, size) = (symbol.value - padding, symbol.size + padding);
+            let (out, at) = self.append(section, start, size, patched.sections[section].align);
+            self.symbols.insert(index, (out, at + padding));
         }
         for &(section, start, size) in &self.difference.pieces {
             let at = self.append(section, start, size, patched.sections[section].align);
@@ -140,6 +149,38 @@ impl<'a> Writer<'a> {
                 self.entries.push((index, entry.clone(), out, at));
             }
         }
+    }
+
+    /// Makes room for what keeps objtool from sealing functions that the frame or another unit may point to: those that are
+    /// replaced, and new global ones.
+    fn place_seal_exceptions(&mut self) {
+        let (difference, patched) = (self.difference, self.difference.patched);
+        let reachable = |index: &SymbolIndex| {
+            let is_new_global = patched.symbols[*index].binding != Binding::Local
+                && difference.correlation.original_of(*index).is_none();
+            is_new_global || difference.changed.iter().any(|(_, changed)| changed == index)
+        };
+        let lands = |index: &SymbolIndex| {
+            patched.symbols[*index].kind == SymbolKind::Function
+                && patched.bytes_of(*index).is_some_and(seal::has_landing_pad)
+        };
+        let functions: Vec<SymbolIndex> =
+            self.symbols.keys().copied().filter(lands).filter(reachable).collect();
+        if functions.is_empty() {
+            return;
+        }
+        self.unsealed = Some((self.sections.len(), functions.clone()));
+        self.sections.push(OutSection {
+            name: seal::NOT_TO_SEAL.to_owned(),
+            sh_type: elf::SHT_PROGBITS.0,
+            flags: elf::SHF_ALLOC.0,
+            align: 8,
+            data: vec![0; functions.len() * 8],
+            zeros: 0,
+            id: None,
+            symbol: None,
+            relocations: Vec::new(),
+        });
     }
 
     /// The output section for a section of the patched object: same name, type and flags, but nothing is merged any more.
@@ -279,6 +320,19 @@ impl<'a> Writer<'a> {
             for resolved in &entry.references {
                 self.relocation(Some(index), resolved, out, at.wrapping_sub(entry.offset))?;
             }
+        }
+        let mut unsealed = Vec::new();
+        for (number, function) in self.unsealed.iter().flat_map(|(_, list)| list).enumerate() {
+            let (section, at) = self.symbols[function];
+            unsealed.push(Relocation {
+                r_offset: number as u64 * 8,
+                symbol: self.sections[section].symbol,
+                r_type: elf::R_X86_64_64,
+                r_addend: at as i64,
+            });
+        }
+        if let Some(&(section, _)) = self.unsealed.as_ref() {
+            self.sections[section].relocations = unsealed;
         }
         Ok(())
     }

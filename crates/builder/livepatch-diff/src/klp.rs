@@ -23,6 +23,9 @@ const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
 /// Prefix of a name on its way through kbuild: `.klp.tmp.WHEN.OBJECT.NAME,POSITION`.
 const PENDING: &str = ".klp.tmp.";
 
+/// Prefix of the name of the padding in front of a function (tools/objtool/elf.c, `elf_create_prefix_symbol`).
+const PADDING: &[u8] = b"__pfx_";
+
 /// Why livepatch relocations cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum KlpError {
@@ -123,7 +126,7 @@ fn drop_useless(builder: &mut Builder<'_>) {
     for section in &mut builder.sections {
         let name: &[u8] = &section.name;
         section.delete |=
-            name == b".BTF" || is_debug(name) || name == b".comment" || name == b".note.GNU-stack";
+            name.starts_with(b".BTF") || is_debug(name) || name == b".comment" || name == b".note.GNU-stack";
     }
     builder.delete_orphans();
 }
@@ -149,6 +152,10 @@ fn resolve_aliases(builder: &mut Builder<'_>) {
             replacement.insert(symbol.id().index(), *function);
             symbol.delete = true;
         }
+    }
+    // objtool has named the padding in front of an alias like that of the function.
+    for symbol in &mut builder.symbols {
+        symbol.delete |= symbol.name.strip_prefix(PADDING).is_some_and(is_alias);
     }
     for section in &mut builder.sections {
         let SectionData::Relocation(relocations) = &mut section.data else { continue };

@@ -19,8 +19,10 @@ mod extract;
 mod klp;
 pub mod names;
 mod object;
+mod padding;
 pub mod reference;
 mod refusal;
+mod seal;
 mod sizes;
 pub mod tables;
 

@@ -56,7 +56,8 @@ pub struct Section {
     pub align: u64,
     /// `sh_entsize`.
     pub entsize: u64,
-    /// `sh_addr`: 0 in a relocatable object.
+    /// `sh_addr` of a linked image; 0 in a relocatable object, whose symbols count from their section (gABI, "Symbol
+    /// Values") even where the linker noted an address, as it does for some sections of the kernel's modules.
     pub address: u64,
     /// Size in bytes, also of a [`SectionKind::Zero`] section.
     pub size: u64,
@@ -165,6 +166,9 @@ impl Object {
         let mut sections = Vec::with_capacity(table.len());
         for section in table.iter() {
             sections.push(read_section(endian, &table, section, bytes)?);
+        }
+        if header.e_type(endian) == elf::ET_REL {
+            sections.iter_mut().for_each(|section| section.address = 0);
         }
         let mut symbols = Vec::with_capacity(symbol_table.len());
         for (index, symbol) in symbol_table.enumerate() {

@@ -20,6 +20,8 @@ pub(crate) enum Size {
     Fixed(u64),
     /// That of a C structure.
     Structure(&'static str),
+    /// That of the one relocated field which an entry is; it differs between kernels.
+    Field,
 }
 
 /// A kind of table.
@@ -58,7 +60,7 @@ impl Table {
     #[cfg(test)]
     pub(crate) fn structure(&self) -> Option<&'static str> {
         match self.size {
-            Size::Fixed(_) => None,
+            Size::Fixed(_) | Size::Field => None,
             Size::Structure(structure) => Some(structure),
         }
     }
@@ -117,6 +119,12 @@ impl Tables {
             };
             let size = match definition.size {
                 Size::Fixed(size) => size,
+                Size::Field => {
+                    let first = section.relocations.first();
+                    let size = first.and_then(|first| object.architecture.field_size(first.kind));
+                    let Some(size) = size else { continue };
+                    size as u64
+                }
                 Size::Structure(structure) => *sizes
                     .get(structure)
                     .filter(|&&size| size > 0)

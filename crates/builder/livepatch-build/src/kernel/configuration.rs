@@ -77,7 +77,8 @@ pub(super) fn first_change(one: &str, other: &str) -> Option<String> {
     let counts = |line: &&str| {
         line.starts_with("CONFIG_") && !TOOLS.iter().any(|beginning| line.starts_with(beginning))
     };
-    let options = |text: &str| -> BTreeSet<String> { text.lines().filter(counts).map(str::to_owned).collect() };
+    let options =
+        |text: &str| -> BTreeSet<String> { text.lines().filter(counts).map(str::to_owned).collect() };
     options(one).symmetric_difference(&options(other)).next().cloned()
 }
 
@@ -95,7 +96,8 @@ mod tests {
     #[test]
     fn tools_at_hand_do_not_count_but_what_is_made_with_them() {
         let given = "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-12 12.2.0\"\nCONFIG_RUSTC_VERSION=0\n";
-        let here = "CONFIG_CC_VERSION_TEXT=\"gcc-12 12.2.0\"\nCONFIG_RUSTC_VERSION=109500\nCONFIG_RUSTC_HAS_X=y\n";
+        let here =
+            "CONFIG_CC_VERSION_TEXT=\"gcc-12 12.2.0\"\nCONFIG_RUSTC_VERSION=109500\nCONFIG_RUSTC_HAS_X=y\n";
         assert_eq!(first_change(given, here), None);
         let with_rust = format!("{here}CONFIG_RUST=y\n");
         assert_eq!(first_change(given, &with_rust).as_deref(), Some("CONFIG_RUST=y"));

@@ -45,6 +45,9 @@ pub struct Kernel {
     /// What every call of the kernel's make must carry besides release and compiler.
     #[serde(default)]
     pub make_variables: Vec<String>,
+    /// The objtool command for modules, where the notes of single units do not tell it.
+    #[serde(default)]
+    pub objtool: Option<String>,
     /// Where it comes from.
     #[serde(default)]
     pub origin: Origin,

@@ -91,6 +91,7 @@ pub(super) fn prepare(mut provider: Box<dyn Provider>, folder: &Path) -> Result<
         compiler,
         compiler_version,
         entry_sizes: place.measure_entries()?,
+        objtool: place.late_objtool(&configuration, &variables)?,
         make_variables: supplied.make_variables,
         origin: supplied.origin,
         folder: folder.to_owned(),
@@ -147,6 +148,33 @@ impl Place<'_> {
             }
         }
         Ok(sizes)
+    }
+
+    /// kbuild's objtool command for a whole module, where single units do not tell it: with CONFIG_X86_KERNEL_IBT kbuild runs
+    /// objtool only once the module is linked (scripts/Makefile.lib, `delay-objtool`), and only a module of one unit has
+    /// it in that unit's note.
+    fn late_objtool(&self, configuration: &str, variables: &[String]) -> Result<Option<String>, KernelError> {
+        if !configuration.lines().any(|line| line == "CONFIG_X86_KERNEL_IBT=y") {
+            return Ok(None);
+        }
+        let folder = self.folder.join("probe");
+        create(&folder)?;
+        for (name, text) in [("Kbuild", "obj-m := probe.o\n"), ("probe.c", "int livepatch_probe;\n")] {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(file_error(&path))?;
+        }
+        let mut make = Command::new("make");
+        make.arg("-C").arg(self.source()).arg(format!("M={}", folder.display()));
+        make.args(variables).arg("probe.o");
+        run::logged(&mut make, self.log)?;
+        let object = folder.join("probe.o");
+        let unsupported = |reason: String| KernelError::Unsupported { release: self.release.clone(), reason };
+        let command = crate::compile::saved_command(&self.source(), &object.display().to_string());
+        let command = command.map_err(|error| unsupported(format!("no objtool command: {error}")))?;
+        match command.own_objtool() {
+            Some(objtool) => Ok(Some(objtool.to_owned())),
+            None => Err(unsupported("kbuild does not run objtool on its modules".into())),
+        }
     }
 
     /// The build id of vmlinux, once it has proven to have symbols and debug information.

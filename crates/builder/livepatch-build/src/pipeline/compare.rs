@@ -145,7 +145,7 @@ impl Build<'_> {
         let file = format!("unit{number}.o");
         let path = folder.join(&file);
         std::fs::write(&path, &extracted.bytes).map_err(file_error(&path))?;
-        unit.command.objtool(&self.kernel.source(), &path)?;
+        unit.command.objtool(&self.kernel.source(), &path, self.kernel.objtool.as_deref())?;
         let bytes = std::fs::read(&path).map_err(file_error(&path))?;
         let named = name_symbols(&bytes, base.name(), |name| owners.get(name).cloned())?;
         std::fs::write(&path, named).map_err(file_error(&path))?;

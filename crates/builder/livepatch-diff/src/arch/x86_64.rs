@@ -35,9 +35,9 @@ pub(super) const MACHINE: Machine = Machine {
 };
 
 /// The tables of x86-64 kernels (include/asm-generic/vmlinux.lds.h; arch/x86/kernel/vmlinux.lds.S). Those that objtool
-/// makes (`.orc_unwind*`, `.return_sites`, `.retpoline_sites`, `.static_call_sites`, `.call_sites`) are not here: it makes
-/// them afresh for the livepatch module.
-const TABLES: [Table; 16] = [
+/// makes (`.orc_unwind*`, `.return_sites`, `.retpoline_sites`, `.static_call_sites`, `.call_sites`, `.ibt_endbr_seal`,
+/// `.cfi_sites`) are not here: it makes them afresh for the livepatch module.
+const TABLES: [Table; 19] = [
     table("__bug_table", Size::Structure("bug_entry"), true),
     table("__ex_table", Size::Structure("exception_table_entry"), true),
     table("__jump_table", Size::Structure("jump_entry"), true),
@@ -45,16 +45,22 @@ const TABLES: [Table; 16] = [
     table(".parainstructions", Size::Structure("paravirt_patch_site"), true),
     table(".smp_locks", Size::Fixed(4), true),
     table("__mcount_loc", Size::Fixed(8), false),
-    // Notes for objtool (include/linux/objtool.h, include/linux/compiler.h); they do not reach the running kernel.
-    table(".discard.reachable", Size::Fixed(4), false),
-    table(".discard.unreachable", Size::Fixed(4), false),
-    table(".discard.retpoline_safe", Size::Fixed(8), false),
-    table(".discard.ignore_alts", Size::Fixed(8), false),
-    table(".discard.instr_begin", Size::Fixed(4), false),
-    table(".discard.instr_end", Size::Fixed(4), false),
+    // Its entries point in front of functions (`padding`), so that none has an owner and none is carried: these kernels
+    // discard it (HAVE_DYNAMIC_FTRACE_NO_PATCHABLE).
+    table("__patchable_function_entries", Size::Fixed(8), false),
+    // Notes for objtool (include/linux/objtool.h, include/linux/compiler.h; arch/x86/include/asm/{alternative,ibt,nospec-branch}.h);
+    // they do not reach the running kernel.
+    table(".discard.reachable", Size::Field, false),
+    table(".discard.unreachable", Size::Field, false),
+    table(".discard.retpoline_safe", Size::Field, false),
+    table(".discard.ignore_alts", Size::Field, false),
+    table(".discard.instr_begin", Size::Field, false),
+    table(".discard.instr_end", Size::Field, false),
+    table(".discard.noendbr", Size::Field, false),
+    table(".discard.ibt_endbr_noseal", Size::Field, false),
     table(".discard.unwind_hints", Size::Structure("unwind_hint"), false),
-    table(".discard.func_stack_frame_non_standard", Size::Fixed(8), false),
-    table(".discard.intra_function_calls", Size::Fixed(8), false),
+    table(".discard.func_stack_frame_non_standard", Size::Field, false),
+    table(".discard.intra_function_calls", Size::Field, false),
 ];
 
 fn field_size(kind: RelocationType) -> Option<usize> {
