@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let all = options.what.is_empty();
     let mut results = Vec::new();
     if all || options.what.contains(&Subject::Build) {
-        results.push(build()?);
+        results.extend(build()?);
     }
     match options.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&results)?),
@@ -64,10 +64,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn print(results: &[Measurement]) {
-    println!("{:<28} {:>10} {:>10} {:>7} {:>7}", "what", "value", "reference", "ratio", "budget");
+    println!("{:<36} {:>10} {:>10} {:>7} {:>7}", "what", "value", "reference", "ratio", "budget");
     for result in results {
         println!(
-            "{:<28} {:>8.2} {} {:>8.2} {} {:>7.2} {:>7.2} {}",
+            "{:<36} {:>8.2} {} {:>8.2} {} {:>7.2} {:>7.2} {}",
             result.name,
             result.value,
             result.unit,
@@ -86,40 +86,58 @@ const BUILD_PATCH: &str = "examples/patches/proc-cmdline.patch";
 /// What kbuild keeps of the patched unit; without it the builder starts as on the first day.
 const BUILD_TRACES: [&str; 2] = ["fs/proc/cmdline.o", "fs/proc/.cmdline.o.cmd"];
 
-/// The whole of a build of a one-file patch for the newest prepared kernel, with nothing of that file compiled before.
-fn build() -> Result<Measurement> {
+/// Of loading vmlinux's symbols from their index, against reading them out of the ELF file.
+const SYMBOLS_BUDGET: f64 = 0.5;
+/// The index, beside vmlinux.
+const SYMBOLS_INDEX: &str = "debug/vmlinux.symbols";
+
+/// The whole of a build of a one-file patch for the newest prepared kernel, with nothing of that file compiled before and
+/// no index of symbols; then again with both, for the time that the index takes.
+fn build() -> Result<Vec<Measurement>> {
     let directory = workspace::fresh_directory("bench")?;
     let log = directory.join("bench.log");
     let mut narrator = Narrator::new();
     let programs = narrator.step("build the programs", |step| workspace::build_programs(&log, step))?;
     let kernel = CachedKernel::find(None)?;
-    for trace in BUILD_TRACES {
-        match fs::remove_file(kernel.directory.join("source").join(trace)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).context(trace),
+    for trace in
+        BUILD_TRACES.map(|trace| format!("source/{trace}")).iter().map(String::as_str).chain([SYMBOLS_INDEX])
+    {
+        match fs::remove_file(kernel.directory.join(trace)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context(trace.to_owned());
+            }
             _ => {}
         }
     }
-    let output = directory.join("build");
-    narrator.step(&format!("build a livepatch for {}", kernel.release), |_| {
-        let patch = workspace_root().join(BUILD_PATCH);
-        let request = BuildRequest {
-            release: &kernel.release,
-            patch: &patch,
-            fix: "bench=bench",
-            source: None,
-            version: 1,
-        };
-        Builder::new(&programs, &log, &|_| {}).build(&request, &output)
-    })?;
-    let report = Builder::report(&output)?;
-    let seconds = |name: &str| {
+    let mut report = |name: &str| -> Result<Value> {
+        let output = directory.join(name);
+        narrator.step(&format!("build a livepatch for {} ({name})", kernel.release), |_| {
+            let patch = workspace_root().join(BUILD_PATCH);
+            let request = BuildRequest {
+                release: &kernel.release,
+                patch: &patch,
+                fix: "bench=bench",
+                source: None,
+                version: 1,
+            };
+            Builder::new(&programs, &log, &|_| {}).build(&request, &output)
+        })?;
+        Builder::report(&output)
+    };
+    let (cold, warm) = (report("cold")?, report("warm")?);
+    let seconds = |report: &Value, name: &str| {
         report
             .pointer(&format!("/timings/{name}"))
             .and_then(Value::as_f64)
             .with_context(|| format!("report.json lacks timings.{name}"))
     };
-    let reference = seconds("compile_original")? + seconds("compile_patched")? + seconds("kbuild")?;
-    Ok(Measurement::new("build-one-file", seconds("total")?, "s", reference, BUILD_BUDGET))
+    let compilers = seconds(&cold, "compile_original")? + seconds(&cold, "compile_patched")?;
+    let reference = compilers + seconds(&cold, "kbuild")?;
+    let (index, elf) = (seconds(&warm, "symbols")?, seconds(&cold, "symbols")?);
+    Ok(vec![
+        Measurement::new("build-one-file", seconds(&cold, "total")?, "s", reference, BUILD_BUDGET),
+        Measurement::new("load vmlinux symbols: index vs ELF", index, "s", elf, SYMBOLS_BUDGET),
+    ])
 }
 
 impl Measurement {

@@ -152,6 +152,9 @@ pub fn kbuild(
     // The folder's path must not get into the module: the same input gives the same bytes wherever it is built. The
     // linker's build id covers debug information too, so there is none.
     make.arg(format!("KCFLAGS=-g0 -fmacro-prefix-map={}/=", folder.display()));
+    // BTF of a livepatch module is dropped in the end; where a vmlinux is in the tree, kbuild would make it and fail for
+    // lack of debug information.
+    make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=");
     make.args(kernel.make_variables()).arg("modules");
     run::logged(&mut make, log)?;
     Ok(folder.join(format!("{name}.ko")))

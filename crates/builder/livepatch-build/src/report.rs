@@ -124,6 +124,8 @@ pub struct Timings {
     pub compile_patched: f64,
     /// Wall time of both.
     pub compile_wall: f64,
+    /// Reading vmlinux's symbols, beside the compilers.
+    pub symbols: f64,
     /// Proving the base.
     pub proof: f64,
     /// Taking the difference and writing the objects, objtool included.

@@ -27,7 +27,7 @@ mod sizes;
 pub mod tables;
 
 pub use arch::Architecture;
-pub use base::{Base, BaseError, Exports, Image, Proof, Unit, Unproven};
+pub use base::{Base, BaseError, Exports, Image, ImageSymbol, IndexKey, Proof, Unit, Unproven};
 pub use correlate::Correlation;
 pub use difference::{Difference, DifferenceError, Piece, Role};
 pub use extract::{ExtractError, Extracted, extract, function_alias};

@@ -99,6 +99,16 @@ pub enum KernelError {
         /// What to do.
         remedy: String,
     },
+    /// vmlinux is another kernel's.
+    #[error("{} calls itself {found}, not {wanted}: the packages do not belong together", vmlinux.display())]
+    OtherKernel {
+        /// The file.
+        vmlinux: PathBuf,
+        /// What its banner says.
+        found: KernelRelease,
+        /// What was to be added.
+        wanted: KernelRelease,
+    },
     /// A program failed.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -1,7 +1,8 @@
 //! A prepared kernel: taken once from where it comes from, ready to compile single translation units.
 //!
 //! Below `kernels/RELEASE/` of the cache: `kernel.json` (written last: a folder without it is not ready), `image/` (the image
-//! and its modules), `source/` (the tree, configured and prepared), `debug/vmlinux` (with symbols).
+//! and its modules), `source/` (the tree, configured and prepared), `debug/vmlinux` (with symbols; beside it an
+//! index of them).
 //!
 //! A [`Source`] says where a kernel is to be had; each has a provider (`debian`, `ubuntu`, `tree`), and what comes after
 //! is the same for all of them (`preparation`).
@@ -14,9 +15,11 @@ mod preparation;
 mod provider;
 mod tree;
 mod ubuntu;
+mod vmlinux;
 
 pub use error::KernelError;
 pub use provider::{Origin, Source};
+pub use vmlinux::{Vmlinux, map_file};
 
 use crate::cache::Cache;
 use error::file_error;
@@ -219,17 +222,6 @@ impl Kernel {
 
 fn make_variables(release: &KernelRelease, compiler: &str) -> Vec<String> {
     vec![format!("KERNELRELEASE={release}"), format!("CC={compiler}"), format!("HOSTCC={compiler}")]
-}
-
-/// A file as a memory map.
-///
-/// # Errors
-/// When it cannot be opened or mapped.
-#[allow(unsafe_code)] // a map may change under us when another process writes the file; nothing writes the cache's vmlinux
-pub fn map_file(path: &Path) -> std::io::Result<memmap2::Mmap> {
-    let file = std::fs::File::open(path)?;
-    // SAFETY: read-only map of a file that is written once, before kernel.json exists, and never again.
-    unsafe { memmap2::Mmap::map(&file) }
 }
 
 fn remove(path: &Path) -> Result<(), KernelError> {

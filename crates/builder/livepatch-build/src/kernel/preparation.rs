@@ -3,11 +3,12 @@
 use super::configuration::{check, check_compiler, first_change};
 use super::error::{KernelError, file_error};
 use super::provider::Provider;
-use super::{Kernel, make_variables, map_file};
+use super::vmlinux::{self, Vmlinux};
+use super::{Kernel, make_variables};
 use crate::narrate::{say, step};
 use crate::packages;
 use crate::run;
-use livepatch_diff::{EntrySizes, Image, Object};
+use livepatch_diff::{EntrySizes, Object};
 use livepatch_kernel::{BuildId, KernelIdentity, KernelRelease};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -180,15 +181,23 @@ impl Place<'_> {
     /// The build id of vmlinux, once it has proven to have symbols and debug information.
     fn examine_vmlinux(&self, remedy: &str) -> Result<BuildId, KernelError> {
         let vmlinux = self.vmlinux();
-        let map = map_file(&vmlinux).map_err(file_error(&vmlinux))?;
+        let file = Vmlinux::open(&vmlinux)?;
         let lacks = |lacks| {
             let (vmlinux, remedy) = (vmlinux.clone(), remedy.to_owned());
             KernelError::NoDebugInformation { vmlinux, lacks, remedy }
         };
-        let image = Image::read(&map)?;
+        let image = file.image()?;
         if !image.has_debug_information() {
             return Err(lacks("debug information (.debug_info)"));
         }
+        match vmlinux::release(&image) {
+            Some(found) if found != *self.release => Err(KernelError::OtherKernel {
+                vmlinux: vmlinux.clone(),
+                found,
+                wanted: self.release.clone(),
+            }),
+            _ => Ok(()),
+        }?;
         Ok(BuildId::from_notes(&image.notes().unwrap_or_default())?)
     }
 

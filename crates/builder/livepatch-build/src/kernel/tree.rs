@@ -3,15 +3,16 @@
 use super::error::{KernelError, file_error};
 use super::preparation::{Place, create, read_text};
 use super::provider::{Origin, Provider, Supplied};
+use super::vmlinux::{map_file, release};
 use crate::narrate::step;
+use livepatch_diff::Image;
 use livepatch_kernel::KernelRelease;
 use std::path::{Path, PathBuf};
 
 /// What a build leaves behind and what is missing when it is not there.
-const LEFT_BEHIND: [(&str, &str); 6] = [
+const LEFT_BEHIND: [(&str, &str); 5] = [
     ("Kbuild", "name the folder of the source itself, with the kernel built in it (without O=)"),
     (".config", "configure and build the kernel in it first"),
-    ("include/config/kernel.release", "run make modules_prepare in it"),
     ("vmlinux", "run make in it, with CONFIG_DEBUG_INFO"),
     ("Module.symvers", "run make in it, modules included"),
     ("scripts/mod/.empty.o.cmd", "run make modules_prepare in it"),
@@ -33,12 +34,16 @@ impl Tree {
         if let Some(&(lacks, remedy)) = LEFT_BEHIND.iter().find(|(file, _)| !path.join(file).is_file()) {
             return Err(KernelError::Tree { tree: path, lacks: lacks.into(), remedy });
         }
-        let text = read_text(&path.join("include/config/kernel.release"))?;
-        let release = text.trim().parse().map_err(|_| KernelError::Tree {
-            tree: path.clone(),
-            lacks: format!("release that is one ('{}')", text.trim()),
-            remedy: "run make modules_prepare in it",
-        })?;
+        let map = map_file(&path.join("vmlinux")).map_err(file_error(&path))?;
+        // Not include/config/kernel.release: a release that is given on make's command line does not get there.
+        let Some(release) = release(&Image::read(&map)?) else {
+            let remedy = "build the kernel in it first";
+            return Err(KernelError::Tree {
+                tree: path,
+                lacks: "linux_banner in its vmlinux".into(),
+                remedy,
+            });
+        };
         Ok(Self { path, release })
     }
 }

@@ -7,7 +7,7 @@ mod judge;
 
 use crate::compile::CompileError;
 use crate::explain::NO_FUNCTIONAL_CHANGE;
-use crate::kernel::{Kernel, KernelError, map_file};
+use crate::kernel::{Kernel, KernelError, Vmlinux};
 use crate::report::{Outcome, RefusalReport, Report, Timings};
 use crate::run::RunError;
 use crate::scope::{self, FileRefusal, ScopeError};
@@ -113,11 +113,11 @@ impl Build<'_> {
             Err(ScopeError::File(refusal)) => return self.refused_at_once(&refusal, start),
             other => other?,
         };
-        let vmlinux = self.kernel.vmlinux();
-        let map = map_file(&vmlinux).map_err(file_error(&vmlinux))?;
+        let vmlinux = Vmlinux::open(&self.kernel.vmlinux())?;
         // vmlinux is read while make and the compiler are at work: nothing in it depends on the patch.
-        let (units, binary) = rayon::join(|| self.compile(patched, &mut timings), || self.binary(&map));
-        let (units, (image, exports)) = (units?, binary?);
+        let (units, binary) = rayon::join(|| self.compile(patched, &mut timings), || self.binary(&vmlinux));
+        let (units, (image, exports, symbols)) = (units?, binary?);
+        timings.symbols = symbols;
 
         let mut parts = Parts::default();
         self.differ(&image, &exports, &units, &mut parts, &mut timings)?;
@@ -134,12 +134,14 @@ impl Build<'_> {
         self.report(outcome, parts, refusals, module_sha256, timings)
     }
 
-    /// What the distribution built: vmlinux, and who exports what.
-    fn binary<'b>(&self, map: &'b [u8]) -> Result<(Image<'b>, Exports), BuildError> {
-        let image = Image::read(map)?;
+    /// What the distribution built: vmlinux, and who exports what. And the seconds that vmlinux's symbols took.
+    fn binary<'b>(&self, vmlinux: &'b Vmlinux) -> Result<(Image<'b>, Exports, f64), BuildError> {
+        let start = Instant::now();
+        let image = vmlinux.image()?;
+        let symbols = start.elapsed().as_secs_f64();
         let path = self.kernel.source().join("Module.symvers");
         let exports = Exports::parse(&std::fs::read_to_string(&path).map_err(file_error(&path))?);
-        Ok((image, exports))
+        Ok((image, exports, symbols))
     }
 
     /// What an earlier build left must not be taken for what this one made.

@@ -23,6 +23,8 @@ pub(crate) struct Toy {
     pub(crate) debug_information: bool,
     /// `SUBLEVEL` of the source.
     pub(crate) sublevel: u32,
+    /// The release that vmlinux calls itself by; the right one when empty.
+    pub(crate) banner: String,
     /// What the module prints, to tell kernels apart.
     pub(crate) word: &'static str,
 }
@@ -39,6 +41,7 @@ impl Toy {
             compiler: String::new(),
             debug_information: true,
             sublevel: 192,
+            banner: String::new(),
             word: "sample",
         }
     }
@@ -69,7 +72,6 @@ impl Toy {
         build.source_tree(&build.folder);
         write(&build.folder.join(".config"), &self.configuration());
         write(&build.folder.join("Module.symvers"), SYMVERS);
-        write(&build.folder.join("include/config/kernel.release"), &format!("{}\n", self.release));
         write(&build.folder.join("modules.order"), "kernel/drivers/net/sample-net.ko\n");
         build.vmlinux(&build.folder.join("vmlinux"));
         build.module(&build.folder.join("drivers/net/sample-net.ko"));
@@ -212,7 +214,13 @@ impl Build<'_> {
 
     fn vmlinux(&self, target: &Path) {
         let source = self.folder.join("vmlinux.c");
-        write(&source, &format!("int entry(void) {{ return {}; }}\n", self.toy.sublevel));
+        let banner = if self.toy.banner.is_empty() { &self.toy.release } else { &self.toy.banner };
+        let text = format!(
+            "const char linux_banner[] = \"Linux version {banner} (us@here) (gcc) #1\";\n\
+             int entry(void) {{ return {}; }}\n",
+            self.toy.sublevel
+        );
+        write(&source, &text);
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
         let debug = if self.toy.debug_information { "-g" } else { "-g0" };
         let link = ["-static", "-nostdlib", "-fno-PIE", "-no-pie", "-Wl,--build-id=sha1", "-Wl,-e,entry"];

@@ -3,7 +3,8 @@
 use crate::distribution::{DEBIAN_RELEASE, Toy, UBUNTU_RELEASE};
 use crate::workplace::{Answer, Workplace, names_in};
 use livepatch_build::cache::Cache;
-use livepatch_build::kernel::{Kernel, Origin};
+use livepatch_build::kernel::{Kernel, Origin, Vmlinux};
+use livepatch_diff::{Binding, Unit};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -143,6 +144,53 @@ fn image_without_debug_information_is_refused() {
     let tree = Toy { debug_information: false, ..Toy::debian() }.tree(&workplace, "tree");
     let answer = workplace.run(&["kernel", "add", "--tree", tree.to_str().unwrap()]);
     assert!(answer.code == 1 && answer.stderr.contains("CONFIG_DEBUG_INFO"), "{}", answer.stderr);
+}
+
+#[test]
+fn image_of_another_kernel_is_refused() {
+    let workplace = Workplace::new();
+    let files =
+        Toy { banner: "6.1.0-54-cloud-amd64".into(), ..Toy::debian() }.package(&workplace, "packages");
+    let answer = add_archives(&workplace, &files);
+    let words = "calls itself 6.1.0-54-cloud-amd64, not 6.1.0-55-cloud-amd64";
+    assert!(answer.code == 1 && answer.stderr.contains(words), "{}", answer.stderr);
+}
+
+#[test]
+fn index_of_symbols_is_written_once_and_made_again_when_it_does_not_fit() {
+    let workplace = Workplace::new();
+    assert_eq!(add_archives(&workplace, &Toy::debian().package(&workplace, "packages")).code, 0);
+    let kernel = open(&workplace, DEBIAN_RELEASE);
+    let index = kernel.folder.join("debug/vmlinux.symbols");
+    let ask = || {
+        let vmlinux = Vmlinux::open(&kernel.vmlinux()).unwrap();
+        let image = vmlinux.image().unwrap();
+        let found = image.find(Unit::NoLocals, "linux_banner", Binding::Global).map(|symbol| symbol.address);
+        (image.len(), found.unwrap())
+    };
+    let (first, answer) = (std::fs::read(&index).unwrap(), ask());
+    let written = || index.metadata().unwrap().modified().unwrap();
+    let time = written();
+    assert_eq!((ask(), written()), (answer, time));
+
+    // Damaged, cut off, or missing: the same again.
+    let mut damaged = first.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    for bytes in [Some(damaged), Some(first[..first.len() / 2].to_vec()), Some(Vec::new()), None] {
+        match bytes {
+            Some(bytes) => std::fs::write(&index, bytes).unwrap(),
+            None => std::fs::remove_file(&index).unwrap(),
+        }
+        assert_eq!(ask(), answer);
+        assert_eq!(std::fs::read(&index).unwrap(), first);
+    }
+
+    // Another vmlinux in its place: another index.
+    let other = Toy { sublevel: 193, banner: "6.1.0-99-longer-than-before".into(), ..Toy::debian() };
+    let tree = other.tree(&workplace, "tree");
+    std::fs::copy(tree.join("vmlinux"), kernel.vmlinux()).unwrap();
+    ask();
+    assert_ne!(std::fs::read(&index).unwrap(), first);
 }
 
 #[test]

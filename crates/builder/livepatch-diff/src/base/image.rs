@@ -1,41 +1,27 @@
 //! A linked kernel image: vmlinux with its symbol table.
 
 use super::Unit;
+use super::symbols::{ImageSymbol, ImageSymbols, IndexKey};
 use crate::object::{Binding, ObjectError, SymbolKind};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{LittleEndian, elf};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// Bytes of zeros that are handed out at once: no object is as large, and a damaged size must not exhaust the memory.
 const LARGEST_ZEROS: u64 = 1 << 24;
 
-/// A symbol of the image.
-#[derive(Clone, Copy, Debug)]
-pub struct ImageSymbol<'a> {
-    /// Name.
-    pub name: &'a str,
-    /// Link address; per-CPU symbols count from 0.
-    pub address: u64,
-    /// Size in bytes.
-    pub size: u64,
-    /// Type.
-    pub kind: SymbolKind,
-    /// Binding.
-    pub binding: Binding,
-    /// For locals: which translation unit, by number of the `STT_FILE` symbol before it.
-    block: usize,
-    /// In the kernel's own table (kallsyms), so that it counts for positions.
-    counted: bool,
-}
+/// Longer names are none of the kernel's: it keeps no more than 511 bytes (`KSYM_NAME_LEN`, include/linux/kallsyms.h), and
+/// a damaged table must not exhaust the memory.
+const LONGEST_NAME: usize = 1023;
+/// Symbols that the numbers of the index can hold with names of that length; vmlinux has some hundred thousand.
+const MOST_SYMBOLS: usize = 1 << 21;
 
 /// vmlinux, over its bytes (a memory map, usually).
 #[derive(Debug)]
 pub struct Image<'a> {
     bytes: &'a [u8],
     sections: Vec<ImageSection>,
-    symbols: Vec<ImageSymbol<'a>>,
-    by_name: HashMap<&'a str, Vec<usize>>,
-    files: Vec<&'a str>,
+    symbols: ImageSymbols<'a>,
     notes: Option<(u64, u64)>,
     debug_information: bool,
 }
@@ -54,12 +40,32 @@ impl<'a> Image<'a> {
     /// # Errors
     /// [`ObjectError`] when this is no x86-64 ELF image with symbols.
     pub fn read(bytes: &'a [u8]) -> Result<Self, ObjectError> {
-        let header = elf::FileHeader64::<LittleEndian>::parse(bytes)?;
-        if header.e_machine(LittleEndian) != elf::EM_X86_64 {
-            return Err(ObjectError::Unusable("the image is not for x86-64".into()));
-        }
+        let symbols = read_symbols(bytes)?;
+        Self::with_symbols(bytes, symbols)
+    }
+
+    /// As [`Image::read`], with the symbols from what [`Image::index`] made; `None` when that is damaged or was made from
+    /// another image, so that it must be made again.
+    ///
+    /// # Errors
+    /// [`ObjectError`] when this is no x86-64 ELF image.
+    pub fn read_indexed(
+        bytes: &'a [u8],
+        index: &'a [u8],
+        key: &IndexKey,
+    ) -> Result<Option<Self>, ObjectError> {
+        ImageSymbols::parse(index, key).map(|symbols| Self::with_symbols(bytes, symbols)).transpose()
+    }
+
+    /// The symbols as bytes for a file beside the image. `key` is what tells this image from others: the same must be
+    /// given to [`Image::read_indexed`].
+    pub fn index(&self, key: &IndexKey) -> Vec<u8> {
+        self.symbols.to_bytes(key)
+    }
+
+    fn with_symbols(bytes: &'a [u8], symbols: ImageSymbols<'a>) -> Result<Self, ObjectError> {
+        let header = header(bytes)?;
         let table = header.sections(LittleEndian, bytes)?;
-        let symbol_table = table.symbols(LittleEndian, bytes, elf::SHT_SYMTAB)?;
         let mut sections = Vec::new();
         let mut notes = None;
         let mut names = table.iter().map(|section| table.section_name(LittleEndian, section));
@@ -76,56 +82,7 @@ impl<'a> Image<'a> {
                 offset: (!zeros).then(|| section.sh_offset(LittleEndian)),
             });
         }
-        let mut image = Self {
-            bytes,
-            sections,
-            symbols: Vec::new(),
-            by_name: HashMap::new(),
-            files: vec![""],
-            notes,
-            debug_information,
-        };
-        for symbol in symbol_table.iter() {
-            let name = symbol_table.symbol_name(LittleEndian, symbol)?;
-            if let Ok(name) = std::str::from_utf8(name) {
-                image.add(symbol, name);
-            }
-        }
-        if image.symbols.is_empty() {
-            return Err(ObjectError::Unusable("the image has no symbols".into()));
-        }
-        Ok(image)
-    }
-
-    fn add(&mut self, symbol: &elf::Sym64<LittleEndian>, name: &'a str) {
-        let kind = match symbol.st_type() {
-            elf::STT_FILE => {
-                self.files.push(name);
-                return;
-            }
-            elf::STT_SECTION => return,
-            elf::STT_FUNC => SymbolKind::Function,
-            elf::STT_OBJECT => SymbolKind::Object,
-            _ => SymbolKind::Untyped,
-        };
-        if name.is_empty() || symbol.is_undefined(LittleEndian) {
-            return;
-        }
-        let binding = match symbol.st_bind() {
-            elf::STB_LOCAL => Binding::Local,
-            elf::STB_WEAK => Binding::Weak,
-            _ => Binding::Global,
-        };
-        self.by_name.entry(name).or_default().push(self.symbols.len());
-        self.symbols.push(ImageSymbol {
-            name,
-            address: symbol.st_value(LittleEndian),
-            size: symbol.st_size(LittleEndian),
-            kind,
-            binding,
-            block: self.files.len() - 1,
-            counted: is_counted(name, symbol.is_absolute(LittleEndian)),
-        });
+        Ok(Self { bytes, sections, symbols, notes, debug_information })
     }
 
     /// Number of symbols.
@@ -135,7 +92,7 @@ impl<'a> Image<'a> {
 
     /// Never true: an image without symbols is not read.
     pub fn is_empty(&self) -> bool {
-        self.symbols.is_empty()
+        self.symbols.len() == 0
     }
 
     /// Whether it has DWARF (`.debug_info`), as opposed to symbols alone.
@@ -169,34 +126,33 @@ impl<'a> Image<'a> {
         &'b self,
         unit: Unit,
         name: &str,
-    ) -> impl Iterator<Item = &'b ImageSymbol<'a>> + use<'a, 'b> {
-        let all: Vec<&ImageSymbol<'a>> = self.named(name).collect();
-        let local =
-            |symbol: &&ImageSymbol<'a>| symbol.binding == Binding::Local && unit == Unit::File(symbol.block);
-        let own: Vec<_> = all.iter().copied().filter(local).collect();
-        let chosen = if own.is_empty() {
-            all.into_iter().filter(|symbol| symbol.binding != Binding::Local).collect()
-        } else {
-            own
-        };
-        chosen.into_iter()
+    ) -> impl Iterator<Item = ImageSymbol<'b>> + use<'a, 'b> {
+        let all: Vec<ImageSymbol<'b>> = self.symbols.named(name).collect();
+        let is_own =
+            |symbol: &ImageSymbol<'_>| symbol.binding == Binding::Local && unit == Unit::File(symbol.block);
+        let has_own = all.iter().any(is_own);
+        all.into_iter().filter(move |symbol| match has_own {
+            true => symbol.binding == Binding::Local && unit == Unit::File(symbol.block),
+            false => symbol.binding != Binding::Local,
+        })
     }
 
     /// The one symbol that a name and binding mean in a translation unit.
-    pub fn find(&self, unit: Unit, name: &str, binding: Binding) -> Option<&ImageSymbol<'a>> {
+    pub fn find(&self, unit: Unit, name: &str, binding: Binding) -> Option<ImageSymbol<'_>> {
+        let mut named = self.symbols.named(name);
         match binding {
-            Binding::Local => self
-                .named(name)
-                .find(|symbol| symbol.binding == Binding::Local && unit == Unit::File(symbol.block)),
-            _ => self.named(name).find(|symbol| symbol.binding != Binding::Local),
+            Binding::Local => {
+                named.find(|symbol| symbol.binding == Binding::Local && unit == Unit::File(symbol.block))
+            }
+            _ => named.find(|symbol| symbol.binding != Binding::Local),
         }
     }
 
     /// Position among the namesakes in address order, which is the order of kallsyms (scripts/kallsyms.c,
     /// `compare_symbols`): 0 when unique, else from 1. `None` when kallsyms does not list it.
     pub fn position(&self, wanted: &ImageSymbol<'_>) -> Option<u32> {
-        let mut addresses: Vec<u64> =
-            self.named(wanted.name).filter(|symbol| symbol.counted).map(|symbol| symbol.address).collect();
+        let namesakes = self.symbols.named(wanted.name).filter(|symbol| symbol.counted);
+        let mut addresses: Vec<u64> = namesakes.map(|symbol| symbol.address).collect();
         addresses.sort_unstable();
         let rank = addresses.iter().position(|&address| address == wanted.address)?;
         match addresses.len() {
@@ -207,7 +163,7 @@ impl<'a> Image<'a> {
 
     /// Translation units of a file name, each with the names of its local symbols.
     pub(super) fn blocks_named(&self, file: &str) -> Vec<(usize, BTreeSet<&str>)> {
-        let blocks: Vec<usize> = (1..self.files.len()).filter(|&block| self.files[block] == file).collect();
+        let blocks = self.symbols.files_named(file);
         let mut found: Vec<(usize, BTreeSet<&str>)> =
             blocks.iter().map(|&block| (block, BTreeSet::new())).collect();
         for symbol in self.symbols.iter().filter(|symbol| symbol.binding == Binding::Local) {
@@ -217,15 +173,62 @@ impl<'a> Image<'a> {
         }
         found
     }
+}
 
-    fn named<'b>(&'b self, name: &str) -> impl Iterator<Item = &'b ImageSymbol<'a>> + use<'a, 'b> {
-        self.by_name
-            .get(name)
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-            .iter()
-            .map(|&index| &self.symbols[index])
+fn header(bytes: &[u8]) -> Result<&elf::FileHeader64<LittleEndian>, ObjectError> {
+    let header = elf::FileHeader64::<LittleEndian>::parse(bytes)?;
+    if header.e_machine(LittleEndian) != elf::EM_X86_64 {
+        return Err(ObjectError::Unusable("the image is not for x86-64".into()));
     }
+    Ok(header)
+}
+
+fn read_symbols(bytes: &[u8]) -> Result<ImageSymbols<'static>, ObjectError> {
+    let table = header(bytes)?.sections(LittleEndian, bytes)?;
+    let table = table.symbols(LittleEndian, bytes, elf::SHT_SYMTAB)?;
+    let mut symbols = Vec::with_capacity(table.len());
+    let mut files = vec![""];
+    for symbol in table.iter() {
+        let name = table.symbol_name(LittleEndian, symbol)?;
+        let Some(name) = std::str::from_utf8(name).ok().filter(|name| name.len() <= LONGEST_NAME) else {
+            continue;
+        };
+        if symbol.st_type() == elf::STT_FILE {
+            files.push(name);
+        }
+        symbols.extend(image_symbol(symbol, name, files.len() - 1));
+    }
+    match symbols.len() {
+        0 => return Err(ObjectError::Unusable("the image has no symbols".into())),
+        1..=MOST_SYMBOLS => {}
+        _ => return Err(ObjectError::Unusable("the image has too many symbols".into())),
+    }
+    Ok(ImageSymbols::new(&symbols, &files))
+}
+
+/// `None` for what is no symbol of the kernel: files, sections, undefined ones.
+fn image_symbol<'a>(
+    symbol: &elf::Sym64<LittleEndian>,
+    name: &'a str,
+    block: usize,
+) -> Option<ImageSymbol<'a>> {
+    let kind = match symbol.st_type() {
+        elf::STT_FILE | elf::STT_SECTION => return None,
+        elf::STT_FUNC => SymbolKind::Function,
+        elf::STT_OBJECT => SymbolKind::Object,
+        _ => SymbolKind::Untyped,
+    };
+    if name.is_empty() || symbol.is_undefined(LittleEndian) {
+        return None;
+    }
+    let binding = match symbol.st_bind() {
+        elf::STB_LOCAL => Binding::Local,
+        elf::STB_WEAK => Binding::Weak,
+        _ => Binding::Global,
+    };
+    let (address, size) = (symbol.st_value(LittleEndian), symbol.st_size(LittleEndian));
+    let counted = is_counted(name, symbol.is_absolute(LittleEndian));
+    Some(ImageSymbol { name, address, size, kind, binding, block, counted })
 }
 
 /// What scripts/kallsyms.c keeps with CONFIG_KALLSYMS_ALL, which CONFIG_LIVEPATCH depends on (`is_ignored_symbol`,

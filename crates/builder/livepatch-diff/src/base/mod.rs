@@ -9,10 +9,12 @@ mod exports;
 mod image;
 mod module;
 mod proof;
+mod symbols;
 
 pub use exports::Exports;
 pub use image::Image;
 pub use proof::{Proof, Unproven};
+pub use symbols::{ImageSymbol, IndexKey};
 
 use crate::arch::Architecture;
 use crate::object::{Binding, Object, ObjectError, SymbolIndex, SymbolKind};
@@ -156,7 +158,7 @@ impl<'a> Base<'a> {
     /// else from 1. `None` when the binary does not have it.
     pub fn position(&self, unit: Unit, symbol: &crate::object::Symbol) -> Option<u32> {
         match self {
-            Self::Image(image) => image.position(image.find(unit, &symbol.name, symbol.binding)?),
+            Self::Image(image) => image.position(&image.find(unit, &symbol.name, symbol.binding)?),
             Self::Module(module) => module.position(module.find(unit, &symbol.name, symbol.binding)?),
         }
     }
@@ -164,7 +166,7 @@ impl<'a> Base<'a> {
     /// The position of a global symbol by name.
     pub fn position_of_global(&self, name: &str) -> Option<u32> {
         match self {
-            Self::Image(image) => image.position(image.find(Unit::NoLocals, name, Binding::Global)?),
+            Self::Image(image) => image.position(&image.find(Unit::NoLocals, name, Binding::Global)?),
             Self::Module(module) => module.position(module.find(Unit::NoLocals, name, Binding::Global)?),
         }
     }

@@ -165,6 +165,12 @@ fn image_of_the_same_source_is_proven() {
     let image = Image::read(&bytes).unwrap();
     assert_identical(&Base::Image(&image), &original(&workshop, ONE));
     assert_identical(&Base::Image(&image), &original(&workshop, TWO));
+    let index = image.index(&[1; 32]);
+    let indexed = Image::read_indexed(&bytes, &index, &[1; 32]).unwrap().unwrap();
+    assert_eq!(indexed.len(), image.len());
+    assert_identical(&Base::Image(&indexed), &original(&workshop, ONE));
+    assert_identical(&Base::Image(&indexed), &original(&workshop, TWO));
+    assert!(Image::read_indexed(&bytes, &index, &[2; 32]).unwrap().is_none());
 }
 
 #[test]
