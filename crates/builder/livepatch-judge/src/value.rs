@@ -172,6 +172,8 @@ impl Walk<'_, '_> {
     }
 
     fn constant(&mut self, of: TypeId, offset: u64, family: &str, path: String) {
+        // All types are looked at.
+        self.fuel = self.fuel.saturating_sub(64);
         let info = self.datum.info;
         let bits = info.size_of(of, ADDRESS_SIZE).unwrap_or(0).saturating_mul(8);
         let Some(value) = self.bits((offset, 0, bits)) else { return };

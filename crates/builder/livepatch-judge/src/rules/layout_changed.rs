@@ -20,6 +20,9 @@ pub(super) const RULE: Rule = Rule {
              one in place unused; where members must move, reboot into the fixed kernel",
 };
 
+/// No fix changes as many types; two different kernels, or damaged debug information, do, and then some say enough.
+const MOST_TOLD: usize = 100;
+
 pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
     let layouts = Layouts::new(case.original, case.patched);
     let (old, new) = (named(case.original), named(case.patched));
@@ -36,8 +39,10 @@ pub(super) fn find(case: &Case<'_>) -> Vec<Finding> {
         }
     }
     // What only grows because something named in it does is told with that.
-    let (followers, roots): (Vec<_>, Vec<_>) =
+    let (mut followers, mut roots): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|(.., changes)| is_follower(changes));
+    followers.truncate(MOST_TOLD);
+    roots.truncate(MOST_TOLD);
     // Where no code changes, nothing in this unit depends on what did.
     let idle = case.difference.included.is_empty() && case.difference.changed.is_empty();
     let findings = roots.into_iter().map(|(name, definition, changes)| match definition {

@@ -80,7 +80,7 @@ fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn damaged_objects_are_judged(pair in 0..9usize, damages in vec(damage(), 1..8), both in any::<bool>()) {
