@@ -3,14 +3,14 @@
 //! With a kernel, the distribution's own binary says where each needed symbol is. Without one, the original object is the
 //! symbol table: it knows positions among its own symbols, and of all others only that they are elsewhere.
 
-use crate::kernel::{Kernel, map_file};
+use crate::kernel::{Kernel, Vmlinux};
 use crate::link::Symbols;
 use crate::pipeline::{BuildError, file_error};
 use crate::report::RefusalReport;
 use livepatch_diff::reference::{Reference, Resolved, references};
 use livepatch_diff::{
-    Base, BaseError, Definition, Difference, Exports, Image, Object, ObjectError, Owner, Refusal, Role,
-    SymbolIndex, SymbolKind, Unit, entry_sizes_of,
+    Base, BaseError, Definition, Difference, Exports, Object, ObjectError, Owner, Refusal, Role, SymbolIndex,
+    SymbolKind, Unit, entry_sizes_of,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -94,9 +94,8 @@ pub fn with_kernel(
 ) -> Result<DiffReport, BuildError> {
     let (original, patched) = (Object::read(original)?, Object::read(patched)?);
     let difference = Difference::new(&original, &patched, &kernel.entry_sizes)?;
-    let vmlinux = kernel.vmlinux();
-    let map = map_file(&vmlinux).map_err(file_error(&vmlinux))?;
-    let image = Image::read(&map)?;
+    let vmlinux = Vmlinux::open(&kernel.vmlinux())?;
+    let image = vmlinux.image()?;
     let symvers = kernel.source().join("Module.symvers");
     let exports = Exports::parse(&std::fs::read_to_string(&symvers).map_err(file_error(&symvers))?);
     let not_built = |detail: String| {
