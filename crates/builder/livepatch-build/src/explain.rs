@@ -59,7 +59,8 @@ pub fn all() -> Vec<Explanation> {
         .into_iter()
         .filter(|sample| livepatch_judge::rules().iter().all(|rule| rule.code != sample.code()))
         .map(|sample| plain(sample.code(), sample.meaning(), sample.advice()));
-    let of_the_judgement = livepatch_judge::rules().iter().map(|rule| Explanation {
+    let rules = livepatch_judge::rules().iter().chain(&crate::pipeline::RULES);
+    let of_the_judgement = rules.map(|rule| Explanation {
         code: rule.code,
         meaning: rule.meaning,
         example: rule.example,

@@ -19,6 +19,7 @@ pub mod compile;
 pub mod diff;
 pub mod explain;
 pub mod extract;
+pub mod glue;
 pub mod kernel;
 pub mod link;
 pub mod matrix;

@@ -1,15 +1,15 @@
 //! Finds out where each needed symbol is, and has kbuild link the module.
 
+use crate::glue::FRAME;
 use crate::kernel::Kernel;
 use crate::run::{self, RunError};
-use livepatch_diff::{Base, Binding, Difference, Exports, Image, Owner, Refusal, Role, reference::Reference};
-use std::collections::{BTreeMap, BTreeSet};
+use livepatch_diff::reference::{Reference, Resolved};
+use livepatch_diff::{Base, Binding, Difference, Exports, Image, Owner, Role, Symbol, SymbolIndex};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The frame of every livepatch module, in C.
-const GLUE: &str = include_str!("../glue/glue.c");
 /// The one symbol that the frame needs from the running kernel and that is not exported.
 pub const BUILD_ID_SYMBOL: &str = "vmlinux_build_id";
 
@@ -21,19 +21,6 @@ pub struct Symbols<'a> {
     pub exports: &'a Exports,
     /// New global symbols that translation units of this livepatch define.
     pub own: &'a BTreeSet<String>,
-}
-
-/// A replaced function, as the frame registers it.
-#[derive(Clone, Debug)]
-pub struct Replaced {
-    /// Name in the running kernel.
-    pub name: String,
-    /// Position among its namesakes: 0 when unique.
-    pub position: u32,
-    /// The alias of the new function.
-    pub alias: String,
-    /// Source file.
-    pub source: String,
 }
 
 impl Symbols<'_> {
@@ -73,48 +60,72 @@ impl Symbols<'_> {
         self.own.contains(name).then_some(Owner::Livepatch)
     }
 
-    /// Static branches on keys of a module cannot be set up before that module is there.
-    pub fn refuse_static_keys(
+    /// Static branches of carried functions on keys of modules, which cannot be set up before the module is there.
+    pub fn late_branches(
         &self,
         base: &Base<'_>,
         unit: livepatch_diff::Unit,
         difference: &Difference<'_>,
-    ) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
+    ) -> Vec<LateBranch> {
+        let mut found = Vec::new();
         for &function in &difference.included {
             let entries = difference.tables.of(function).iter();
             let branches =
                 entries.filter(|entry| difference.patched.sections[entry.section].name == "__jump_table");
             for resolved in branches.flat_map(|entry| &entry.references) {
-                let (name, original) = match resolved.reference {
-                    Reference::Symbol(target, _) => match difference.role(Some(function), resolved, target) {
-                        Role::Original(original) => {
-                            let symbol = &difference.original.symbols[original];
-                            (symbol.name.as_str(), Some(symbol))
-                        }
-                        Role::Copy(_) => continue,
-                    },
-                    Reference::External(target, _) => {
-                        (difference.patched.symbols[target].name.as_str(), None)
-                    }
-                    Reference::Section(..) => continue,
-                };
+                let Some((name, original)) = target(difference, function, resolved) else { continue };
                 if let Some(Owner::Running { object, .. }) = self.owner(base, unit, name, original)
                     && object != "vmlinux"
                 {
-                    refusals.push(Refusal::StaticKeyInModule {
-                        function: difference.patched.symbols[function].name.clone(),
-                        key: name.to_owned(),
-                        module: object,
-                    });
+                    let function = difference.patched.symbols[function].name.clone();
+                    found.push(LateBranch { function, key: name.to_owned(), module: object });
                 }
             }
         }
-        refusals
+        found
     }
 }
 
-/// Has kbuild link frame and units into `NAME.ko`; answers its path. `folder` holds the units' objects already.
+/// What a reference of a carried function leads to outside the livepatch: its name, and the original object's symbol when
+/// it is one of the same unit.
+fn target<'d>(
+    difference: &'d Difference<'_>,
+    function: SymbolIndex,
+    resolved: &Resolved,
+) -> Option<(&'d str, Option<&'d Symbol>)> {
+    match resolved.reference {
+        Reference::Symbol(target, _) => match difference.role(Some(function), resolved, target) {
+            Role::Original(original) => {
+                let symbol = &difference.original.symbols[original];
+                Some((symbol.name.as_str(), Some(symbol)))
+            }
+            Role::Copy(_) => None,
+        },
+        Reference::External(target, _) => Some((difference.patched.symbols[target].name.as_str(), None)),
+        Reference::Section(..) => None,
+    }
+}
+
+/// A static branch on a key of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateBranch {
+    /// The function with the branch.
+    pub function: String,
+    /// The key.
+    pub key: String,
+    /// The module that has the key.
+    pub module: String,
+}
+
+impl LateBranch {
+    /// Whether it is a trace point's, which may as well stay off.
+    pub fn is_trace_point(&self) -> bool {
+        self.key.starts_with("__tracepoint_")
+    }
+}
+
+/// Has kbuild link frame and units into `NAME.ko`; answers its path. `folder` holds the units' objects already; `table` is
+/// the frame's header ([`crate::glue::table`]).
 ///
 /// # Errors
 /// [`RunError`] when a file cannot be written or make fails.
@@ -123,15 +134,15 @@ pub fn kbuild(
     name: &str,
     folder: &Path,
     units: &[String],
-    objects: &BTreeMap<String, Vec<Replaced>>,
+    table: &str,
     log: &Path,
 ) -> Result<PathBuf, RunError> {
     let write = |file: &str, text: &str| {
         let path = folder.join(file);
         std::fs::write(&path, text).map_err(|source| RunError::File { path, source })
     };
-    write("glue.c", GLUE)?;
-    write("livepatch_table.h", &table(kernel, objects))?;
+    write("glue.c", FRAME)?;
+    write("livepatch_table.h", table)?;
     let list = units.join(" ");
     let mut makefile = format!("obj-m := {name}.o\n{name}-y := glue.o {list}\n");
     if kernel.objtool.is_some() {
@@ -158,36 +169,4 @@ pub fn kbuild(
     make.args(kernel.make_variables()).arg("modules");
     run::logged(&mut make, log)?;
     Ok(folder.join(format!("{name}.ko")))
-}
-
-/// The frame's header: what is replaced by what.
-fn table(kernel: &Kernel, objects: &BTreeMap<String, Vec<Replaced>>) -> String {
-    let mut text = String::new();
-    let bytes: Vec<String> =
-        kernel.identity.build_id.as_bytes().iter().map(|byte| format!("{byte:#04x}")).collect();
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "#define LIVEPATCH_BUILD_ID {{ {} }}", bytes.join(", "));
-    let _ = writeln!(text, "#define LIVEPATCH_BUILD_ID_TEXT \"{}\"", kernel.identity.build_id);
-    let _ = writeln!(text, "#define LIVEPATCH_RELEASE \"{}\"\n", kernel.identity.release);
-    for (index, functions) in objects.values().enumerate() {
-        for function in functions {
-            let _ = writeln!(text, "void {}(void);", function.alias);
-        }
-        let _ = writeln!(text, "static struct klp_func functions_{index}[] = {{");
-        for function in functions {
-            let _ = writeln!(
-                text,
-                "\t{{ .old_name = \"{}\", .new_func = {}, .old_sympos = {} }},",
-                function.name, function.alias, function.position
-            );
-        }
-        text.push_str("\t{ }\n};\n\n");
-    }
-    text.push_str("static struct klp_object objects[] = {\n");
-    for (index, object) in objects.keys().enumerate() {
-        let name = if object == "vmlinux" { "NULL".to_owned() } else { format!("\"{object}\"") };
-        let _ = writeln!(text, "\t{{ .name = {name}, .funcs = functions_{index} }},");
-    }
-    text.push_str("\t{ }\n};\n");
-    text
 }

@@ -22,7 +22,8 @@ pub(crate) fn prove(
     let proofs = prove_all(base, found, &unit.original, &kernel.entry_sizes)?;
     let mut exact: Option<BTreeMap<String, Proof>> = None;
     let mut report = ProofReport { functions: proofs.len(), ..ProofReport::default() };
-    let replaced: BTreeSet<SymbolIndex> = difference.changed.iter().map(|&(original, _)| original).collect();
+    let ours = [&difference.changed, &difference.redirected, &difference.carried];
+    let replaced: BTreeSet<SymbolIndex> = ours.into_iter().flatten().map(|&(original, _)| original).collect();
     for (index, proof) in proofs {
         let name = &unit.original.symbols[index].name;
         let proof = match proof {

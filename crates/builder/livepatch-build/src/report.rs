@@ -51,8 +51,10 @@ pub struct UnitReport {
     pub source: String,
     /// `vmlinux` or the module that it belongs to.
     pub object: String,
-    /// Existing functions that are replaced.
+    /// Existing functions that change.
     pub changed: Vec<String>,
+    /// Existing functions that the livepatch redirects: those changed, and callers of changed ones that cannot be traced.
+    pub redirected: Vec<String>,
     /// Why each of them changed.
     pub why: Vec<FunctionWhy>,
     /// New functions.

@@ -1,13 +1,17 @@
 //! The difference between two objects: what changed, what a livepatch must carry along, and what forbids one.
 
+use crate::annotations::Annotations;
 use crate::arch::Architecture;
 use crate::compare::{Sides, piece};
 use crate::correlate::Correlation;
-use crate::names::{cold_parent, is_never_shared, without_numbers};
-use crate::object::{Definition, Object, SectionIndex, SectionKind, SymbolIndex, SymbolKind};
+use crate::names::{cold_parent, is_never_shared};
+use crate::notice::Notice;
+use crate::object::{Definition, Object, SectionIndex, SymbolIndex, SymbolKind};
+use crate::redirect::{Facts, is_init, redirect};
 use crate::reference::{Reference, Resolved, references};
 use crate::refusal::Refusal;
-use crate::tables::{Entry, EntrySizes, TableError, Tables, is_table};
+use crate::sections::{compare_sections, is_syscall_metadata};
+use crate::tables::{Entry, EntrySizes, TableError, Tables};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stretch of anonymous data or code: section, start, size.
@@ -51,6 +55,11 @@ pub struct Difference<'a> {
     pub correlation: Correlation,
     /// Existing functions whose code changed, as (original, patched); cold parts are not listed by themselves.
     pub changed: Vec<(SymbolIndex, SymbolIndex)>,
+    /// Existing functions that the livepatch redirects: those changed that have a trace site, and in place of the others
+    /// their nearest callers that have one.
+    pub redirected: Vec<(SymbolIndex, SymbolIndex)>,
+    /// Existing functions without a trace site that the livepatch carries, called by its own functions only.
+    pub carried: Vec<(SymbolIndex, SymbolIndex)>,
     /// Functions of the original that are gone.
     pub removed: Vec<SymbolIndex>,
     /// Patched functions and objects that the livepatch carries: changed, new, and fresh copies of statics.
@@ -59,20 +68,42 @@ pub struct Difference<'a> {
     pub pieces: BTreeSet<Piece>,
     /// Everything that forbids a livepatch; empty when there is none.
     pub refusals: Vec<Refusal>,
-    /// Those of them that the comparison found, as opposed to the selection.
+    /// What does not come with the livepatch although nothing forbids the rest.
+    pub notices: Vec<Notice>,
+    /// What the author tells by macros, callbacks among it.
+    pub annotations: Annotations,
+    /// Refusals that the comparison found, as opposed to the selection.
     compared: Vec<Refusal>,
+    /// Notices of the comparison.
+    told: Vec<Notice>,
+    /// Functions of the original with a trace site.
+    traced: BTreeSet<SymbolIndex>,
+    in_module: Option<bool>,
 }
 
 impl<'a> Difference<'a> {
-    /// Compares two objects of the same translation unit.
+    /// Compares two objects of the same translation unit, of which nothing else is known.
     ///
     /// # Errors
-    /// [`DifferenceError`] when the objects are for different machines, or when a special section cannot be read. What
-    /// makes a livepatch impossible is no error but a [`Refusal`] in the result.
+    /// As [`Difference::with`].
     pub fn new(
         original: &'a Object,
         patched: &'a Object,
         sizes: &EntrySizes,
+    ) -> Result<Self, DifferenceError> {
+        Self::with(original, patched, sizes, Facts::default())
+    }
+
+    /// Compares two objects of the same translation unit, with what is known of the kernel that runs.
+    ///
+    /// # Errors
+    /// [`DifferenceError`] when the objects are for different machines, or when a special section cannot be read. What
+    /// makes a livepatch impossible is no error but a [`Refusal`] in the result.
+    pub fn with(
+        original: &'a Object,
+        patched: &'a Object,
+        sizes: &EntrySizes,
+        facts: Facts<'_>,
     ) -> Result<Self, DifferenceError> {
         if original.architecture != patched.architecture {
             let (original, patched) = (original.architecture, patched.architecture);
@@ -86,22 +117,36 @@ impl<'a> Difference<'a> {
             patched: (patched, &tables),
             correlation: &correlation,
         };
-        let changed = changed_functions(&sides);
+        let annotations = Annotations::read(patched);
+        let mut changed = changed_functions(&sides);
+        let mut told = pass_over(&sides, &annotations, &mut changed);
         let mut refusals = refuse_functions(&sides, &changed);
-        refusals.extend(refuse_data(&sides, &changed));
-        refusals.extend(refuse_sections(&sides));
+        let forced = annotations.forced.iter();
+        refusals.extend(forced.map(|function| Refusal::ForceUnsafe { function: function.clone() }));
+        refusals.extend(refuse_data(&sides, &changed, &annotations));
+        let (registered, notices) = compare_sections(&sides, &annotations);
+        refusals.extend(registered);
         let removed = removed_functions(original, &correlation);
+        let traced = traced_functions(original, &original_tables, facts);
+        told.extend(notices);
         let mut difference = Self {
             original,
             patched,
             tables,
             correlation,
             changed,
+            redirected: Vec::new(),
+            carried: Vec::new(),
             removed,
             included: BTreeSet::new(),
             pieces: BTreeSet::new(),
             refusals: Vec::new(),
+            notices: Vec::new(),
+            annotations,
             compared: refusals,
+            told,
+            traced,
+            in_module: facts.in_module,
         };
         difference.select();
         Ok(difference)
@@ -134,6 +179,10 @@ impl<'a> Difference<'a> {
     pub fn role(&self, from: Option<SymbolIndex>, resolved: &Resolved, target: SymbolIndex) -> Role {
         let Some(original) = self.correlation.original_of(target) else { return Role::Copy(target) };
         let is_function = self.patched.symbols[target].kind == SymbolKind::Function;
+        // The running kernel's old one is not redirected, so everything here means the new one.
+        if self.carried.iter().any(|&(_, carried)| carried == target) {
+            return Role::Copy(target);
+        }
         // Tables, jump tables and cold parts mean places of the very code that they were made with.
         let within = matches!(resolved.reference, Reference::Symbol(_, into) if into != 0)
             || cold_parent(&self.patched.symbols[target].name).is_some();
@@ -167,8 +216,14 @@ impl<'a> Difference<'a> {
         self.refusals = self.compared.clone();
         self.included.clear();
         self.pieces.clear();
-        let mut queue: Vec<SymbolIndex> = self.changed.iter().map(|&(_, patched)| patched).collect();
+        let found = redirect(self.original, &self.correlation, &self.changed, &self.traced, self.in_module);
+        self.refusals.extend(found.refusals);
+        self.notices = self.told.iter().cloned().chain(found.notices).collect();
+        (self.redirected, self.carried) = (found.redirected, found.carried);
+        let ours = self.redirected.iter().chain(&self.carried);
+        let mut queue: Vec<SymbolIndex> = ours.map(|&(_, patched)| patched).collect();
         queue.extend(self.new_globals());
+        queue.extend(self.annotations.callbacks.iter().map(|&(_, function)| function));
         self.included.extend(queue.iter().copied());
         while let Some(index) = queue.pop() {
             for resolved in self.references_of(index) {
@@ -186,6 +241,8 @@ impl<'a> Difference<'a> {
                 && self.correlation.original_of(*index).is_none()
                 && !is_never_shared(&symbol.name)
                 && !self.in_noted_section(*index)
+                && !self.annotations.is_note(*index)
+                && self.patched.first_alias(*index) == *index
         };
         (0..self.patched.symbols.len()).filter(wanted).collect()
     }
@@ -288,7 +345,34 @@ fn changed_functions(sides: &Sides<'_>) -> Vec<(SymbolIndex, SymbolIndex)> {
             None => changed.insert((original, index)),
         };
     }
-    changed.into_iter().collect()
+    // Further names of the same code say nothing new.
+    let alias = |pair: &(SymbolIndex, SymbolIndex)| {
+        let first = sides.original.0.first_alias(pair.0);
+        let other = sides.correlation.patched_of(first);
+        first != pair.0 && other.is_some_and(|other| changed.contains(&(first, other)))
+    };
+    changed.iter().copied().filter(|pair| !alias(pair)).collect()
+}
+
+/// Takes out the functions whose changes the author says do not matter.
+fn pass_over(
+    sides: &Sides<'_>,
+    annotations: &Annotations,
+    changed: &mut Vec<(SymbolIndex, SymbolIndex)>,
+) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    changed.retain(|&(_, patched)| {
+        let symbol = &sides.patched.0.symbols[patched];
+        let section = sides.patched.0.section_of(patched);
+        let section = section.map_or("", |section| sides.patched.0.sections[section].name.as_str());
+        let passed = annotations.ignored_functions.contains(&symbol.name)
+            || annotations.ignored_sections.contains(section);
+        if passed {
+            notices.push(Notice::PassedOver { name: symbol.name.clone() });
+        }
+        !passed
+    });
+    notices
 }
 
 fn removed_functions(original: &Object, correlation: &Correlation) -> Vec<SymbolIndex> {
@@ -300,11 +384,6 @@ fn removed_functions(original: &Object, correlation: &Correlation) -> Vec<Symbol
             && correlation.patched_of(*index).is_none()
     };
     (0..original.symbols.len()).filter(gone).collect()
-}
-
-/// `.init.text`, `.init.data`, `.ref` and their kin: gone after start.
-fn is_init(section: &str) -> bool {
-    section.starts_with(".init.") || section.starts_with(".meminit.")
 }
 
 /// Ordinary code may move between hot and cold without meaning anything.
@@ -320,11 +399,8 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
     for &(original, _) in changed {
         let name = sides.original.0.symbols[original].name.clone();
         let from = section(sides.original.0, original);
-        let traced = is_traced(sides.original.0, sides.original.1, original);
         if is_init(&from) {
             refusals.push(Refusal::InitCode { name, section: from });
-        } else if !traced {
-            refusals.push(Refusal::Untraceable { function: name, section: from });
         }
     }
     // A function that moves to a section with rules of its own has changed even when its bytes have not.
@@ -336,6 +412,18 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
         }
     }
     refusals
+}
+
+/// Functions with a trace site: as the running kernel lists them, else as the compiled object does.
+fn traced_functions(original: &Object, tables: &Tables, facts: Facts<'_>) -> BTreeSet<SymbolIndex> {
+    let is_function = |index: &SymbolIndex| {
+        original.symbols[*index].kind == SymbolKind::Function && original.section_of(*index).is_some()
+    };
+    let traced = |index: &SymbolIndex| {
+        let running = facts.traced.and_then(|traced| traced(*index));
+        running.unwrap_or_else(|| is_traced(original, tables, *index))
+    };
+    (0..original.symbols.len()).filter(is_function).filter(traced).collect()
 }
 
 /// Whether a function has a trace site, so that it can be redirected.
@@ -352,7 +440,11 @@ fn is_traced(object: &Object, tables: &Tables, function: SymbolIndex) -> bool {
         || references(object, section, symbol.value, symbol.size).iter().any(calls)
 }
 
-fn refuse_data(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -> Vec<Refusal> {
+fn refuse_data(
+    sides: &Sides<'_>,
+    changed: &[(SymbolIndex, SymbolIndex)],
+    annotations: &Annotations,
+) -> Vec<Refusal> {
     let original = sides.original.0;
     let data =
         sides.correlation.pairs().filter(|&(old, _)| original.symbols[old].kind != SymbolKind::Function);
@@ -361,6 +453,9 @@ fn refuse_data(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -> Vec
     for (old, _) in data.filter(|&(old, new)| !same(old, new)) {
         let object = original.symbols[old].name.clone();
         let section = original.section_of(old).map_or("", |section| original.sections[section].name.as_str());
+        if is_syscall_metadata(&object) || annotations.ignored_sections.contains(section) {
+            continue;
+        }
         refusals.push(if is_init(section) {
             Refusal::InitCode { name: object, section: section.to_owned() }
         } else {
@@ -379,48 +474,4 @@ fn holds_labels(patched: &Object, data: SymbolIndex, changed: &[(SymbolIndex, Sy
         Reference::Symbol(target, into) => into != 0 && changed.iter().any(|&(_, new)| new == target),
         _ => false,
     })
-}
-
-/// Sections whose content is compared symbol by symbol, piece by piece or entry by entry.
-fn is_ordinary(architecture: Architecture, name: &str) -> bool {
-    let prefixed =
-        [".text", ".data", ".bss", ".rodata", ".init.text", ".init.data", ".init.rodata", ".altinstr_"];
-    // Unwind tables of the compiler's own (`.eh_frame`) go with their code; kernels that unwind make others.
-    let exact = [".eh_frame", "__dyndbg", ".exit.text", ".exit.data", ".static_call.text"];
-    is_table(architecture, name)
-        || architecture.address_pool(name).is_some()
-        || name.starts_with(".discard.")
-        || name.ends_with(".text")
-        || exact.contains(&name)
-        || prefixed.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// All other allocated sections register something when the kernel or module starts: any change is refused.
-fn refuse_sections(sides: &Sides<'_>) -> Vec<Refusal> {
-    let special = |object: &Object| -> BTreeMap<String, Vec<SectionIndex>> {
-        let mut by_name: BTreeMap<String, Vec<SectionIndex>> = BTreeMap::new();
-        for (index, section) in object.sections.iter().enumerate() {
-            let content =
-                section.is_allocated() && section.kind != SectionKind::Structure && section.size > 0;
-            if content
-                && !is_ordinary(object.architecture, &section.name)
-                && !section.is_strings()
-                && !section.is_constants()
-            {
-                by_name.entry(without_numbers(&section.name)).or_default().push(index);
-            }
-        }
-        by_name
-    };
-    let (old, new) = (special(sides.original.0), special(sides.patched.0));
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let same = |name: &String| match (old.get(name), new.get(name)) {
-        (Some(one), Some(other)) => {
-            one.len() == other.len()
-                && one.iter().zip(other).all(|(&one, &other)| sides.same_section(one, other))
-        }
-        _ => false,
-    };
-    let refuse = |name: &&String| Refusal::SectionChanged { section: (*name).clone() };
-    names.iter().filter(|name| !same(name)).map(refuse).collect()
 }

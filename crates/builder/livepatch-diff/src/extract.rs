@@ -5,6 +5,7 @@
 //! alias that the module's glue can name in C; [`crate::finish_module`] removes it again. What stays in the running kernel is
 //! referred to by an undefined symbol with its plain name, which objtool understands; [`crate::name_symbols`] comes later.
 
+use crate::annotations::CallbackKind;
 use crate::arch::Architecture;
 use crate::difference::{Difference, Role, piece_or_end};
 use crate::names::cold_parent;
@@ -38,6 +39,8 @@ pub struct Extracted {
     pub bytes: Vec<u8>,
     /// Replaced functions, as (alias, original symbol), in symbol order.
     pub replaced: Vec<(String, SymbolIndex)>,
+    /// Callbacks, as (kind, alias, function's name).
+    pub callbacks: Vec<(CallbackKind, String, String)>,
     /// Undefined symbols by name, with the original's symbol when it is one of the same translation unit, and one of the
     /// functions that refers to it.
     pub needed: BTreeMap<String, (Option<SymbolIndex>, String)>,
@@ -49,6 +52,11 @@ const ALIAS: &str = "livepatch_new_";
 /// The alias of the `number`th replaced function of the `unit`th translation unit: an identifier in C.
 pub fn function_alias(unit: usize, number: usize) -> String {
     format!("{ALIAS}{unit}_{number}")
+}
+
+/// The alias of a callback of the `unit`th translation unit: an identifier in C.
+fn callback_alias(unit: usize, number: usize, kind: CallbackKind) -> String {
+    format!("{ALIAS}{unit}_{number}_{}", kind.member())
 }
 
 /// Whether a symbol is such an alias.
@@ -70,9 +78,10 @@ pub fn extract(difference: &Difference<'_>, unit: usize) -> Result<Extracted, Ex
     writer.place();
     writer.place_seal_exceptions();
     let replaced = writer.define_symbols(unit);
+    let callbacks = writer.define_callbacks(unit);
     writer.define_sections();
     writer.relocate()?;
-    writer.finish(replaced)
+    writer.finish(replaced, callbacks)
 }
 
 /// A section of the output while it grows.
@@ -158,7 +167,10 @@ impl<'a> Writer<'a> {
         let reachable = |index: &SymbolIndex| {
             let is_new_global = patched.symbols[*index].binding != Binding::Local
                 && difference.correlation.original_of(*index).is_none();
-            is_new_global || difference.changed.iter().any(|(_, changed)| changed == index)
+            let is_callback = difference.annotations.callbacks.iter().any(|(_, callback)| callback == index);
+            is_new_global
+                || is_callback
+                || difference.redirected.iter().any(|(_, redirected)| redirected == index)
         };
         let lands = |index: &SymbolIndex| {
             patched.symbols[*index].kind == SymbolKind::Function
@@ -287,18 +299,33 @@ impl<'a> Writer<'a> {
 
     fn define_aliases(&mut self, unit: usize) -> Vec<(String, SymbolIndex)> {
         let mut replaced = Vec::new();
-        for &(original, patched) in &self.difference.changed {
+        for &(original, patched) in &self.difference.redirected {
             let Some(&(section, offset)) = self.symbols.get(&patched) else { continue };
             let alias = function_alias(unit, replaced.len());
-            let symbol = self.builder.symbols.add();
-            symbol.name = alias.clone().into_bytes().into();
-            symbol.section = self.sections[section].id;
-            symbol.st_value = offset;
-            symbol.st_size = self.difference.patched.symbols[patched].size;
-            symbol.set_st_info(elf::STB_GLOBAL, elf::STT_FUNC);
+            self.define_alias(&alias, patched, (section, offset));
             replaced.push((alias, original));
         }
         replaced
+    }
+
+    fn define_callbacks(&mut self, unit: usize) -> Vec<(CallbackKind, String, String)> {
+        let mut callbacks = Vec::new();
+        for &(kind, function) in &self.difference.annotations.callbacks {
+            let Some(&place) = self.symbols.get(&function) else { continue };
+            let alias = callback_alias(unit, callbacks.len(), kind);
+            self.define_alias(&alias, function, place);
+            callbacks.push((kind, alias, self.difference.patched.symbols[function].name.clone()));
+        }
+        callbacks
+    }
+
+    fn define_alias(&mut self, alias: &str, function: SymbolIndex, (section, offset): (usize, u64)) {
+        let symbol = self.builder.symbols.add();
+        symbol.name = alias.to_owned().into_bytes().into();
+        symbol.section = self.sections[section].id;
+        symbol.st_value = offset;
+        symbol.st_size = self.difference.patched.symbols[function].size;
+        symbol.set_st_info(elf::STB_GLOBAL, elf::STT_FUNC);
     }
 
     fn relocate(&mut self) -> Result<(), ExtractError> {
@@ -430,7 +457,11 @@ impl<'a> Writer<'a> {
         id
     }
 
-    fn finish(mut self, replaced: Vec<(String, SymbolIndex)>) -> Result<Extracted, ExtractError> {
+    fn finish(
+        mut self,
+        replaced: Vec<(String, SymbolIndex)>,
+        callbacks: Vec<(CallbackKind, String, String)>,
+    ) -> Result<Extracted, ExtractError> {
         let symtab = add_structure(&mut self.builder, ".symtab", elf::SHT_SYMTAB, SectionData::Symbol);
         add_structure(&mut self.builder, ".strtab", elf::SHT_STRTAB, SectionData::String);
         add_structure(&mut self.builder, ".shstrtab", elf::SHT_STRTAB, SectionData::SectionString);
@@ -449,7 +480,7 @@ impl<'a> Writer<'a> {
         }
         let mut bytes = Vec::new();
         self.builder.write(&mut bytes)?;
-        Ok(Extracted { bytes, replaced, needed: self.needed })
+        Ok(Extracted { bytes, replaced, callbacks, needed: self.needed })
     }
 }
 

@@ -220,7 +220,7 @@ fn move_relocations(builder: &mut Builder<'_>, pending: &HashMap<usize, String>)
 }
 
 /// Reads a relocatable object; the writer pads to any alignment, so an absurd one must not reach it.
-fn read(bytes: &[u8]) -> Result<Builder<'_>, KlpError> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Builder<'_>, KlpError> {
     let mut builder = Builder::read(bytes)?;
     if builder.header.e_type != elf::ET_REL {
         return Err(KlpError::Missing("type of a relocatable object"));
@@ -241,7 +241,7 @@ fn read(bytes: &[u8]) -> Result<Builder<'_>, KlpError> {
     Ok(builder)
 }
 
-fn write(builder: Builder<'_>) -> Result<Vec<u8>, KlpError> {
+pub(crate) fn write(builder: Builder<'_>) -> Result<Vec<u8>, KlpError> {
     let mut bytes = Vec::new();
     builder.write(&mut bytes)?;
     Ok(bytes)

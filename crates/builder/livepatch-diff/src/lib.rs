@@ -10,6 +10,7 @@
 //! 4. [`extract`](extract()) writes the selected parts as an object; after objtool, [`name_symbols`] gives references to the running kernel
 //!    their livepatch names; after kbuild, [`finish_module`] turns them into livepatch relocations.
 
+mod annotations;
 pub mod arch;
 mod base;
 mod compare;
@@ -17,25 +18,33 @@ mod correlate;
 mod difference;
 mod extract;
 mod klp;
+mod late;
 pub mod names;
+mod notice;
 mod object;
 mod padding;
+mod redirect;
 pub mod reference;
 mod refusal;
 mod seal;
+mod sections;
 mod sizes;
 pub mod tables;
 
+pub use annotations::{Annotations, CallbackKind};
 pub use arch::Architecture;
 pub use base::{Base, BaseError, Exports, Image, ImageSymbol, IndexKey, Proof, Unit, Unproven};
 pub use correlate::Correlation;
 pub use difference::{Difference, DifferenceError, Piece, Role};
 pub use extract::{ExtractError, Extracted, extract, function_alias};
 pub use klp::{KlpError, Owner, finish_module, name_symbols};
+pub use late::drop_late_entries;
+pub use notice::Notice;
 pub use object::{
     Binding, Definition, Object, ObjectError, Relocation, Section, SectionIndex, SectionKind, Symbol,
     SymbolIndex, SymbolKind,
 };
+pub use redirect::Facts;
 pub use refusal::Refusal;
 pub use sizes::entry_sizes_of;
 pub use tables::{EntrySizes, TableError};

@@ -223,6 +223,22 @@ impl Object {
             .map(|&index| (index, offset - self.symbols[index].value))
     }
 
+    /// The symbol that stands for all names of a function: aliases (`__x64_sys_getpid` is `__do_sys_getpid`) are one
+    /// function. A weak name may be somebody else's after linking, so it stands for itself.
+    pub fn first_alias(&self, index: SymbolIndex) -> SymbolIndex {
+        let symbol = &self.symbols[index];
+        let Some(section) = self.section_of(index) else { return index };
+        if symbol.kind != SymbolKind::Function || symbol.binding == Binding::Weak {
+            return index;
+        }
+        let same = |&other: &SymbolIndex| {
+            let other = &self.symbols[other];
+            (other.value, other.size, other.kind) == (symbol.value, symbol.size, symbol.kind)
+                && other.binding != Binding::Weak
+        };
+        self.by_place[section].iter().copied().filter(same).min().unwrap_or(index)
+    }
+
     /// Functions and objects defined in a section, by address.
     pub fn symbols_in(&self, section: SectionIndex) -> &[SymbolIndex] {
         self.by_place.get(section).map_or(&[], Vec::as_slice)

@@ -69,7 +69,7 @@ fn reference(object: &Object, relocation: &Relocation, bias: i64) -> Reference {
         return Reference::External(relocation.symbol, offset);
     };
     if symbol.kind != SymbolKind::Section && symbol.size > 0 {
-        return Reference::Symbol(relocation.symbol, offset);
+        return Reference::Symbol(object.first_alias(relocation.symbol), offset);
     }
     let place = offset.wrapping_add(symbol.value as i64);
     let Ok(unsigned) = u64::try_from(place) else { return Reference::Section(section, place) };

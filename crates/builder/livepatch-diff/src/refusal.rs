@@ -23,12 +23,14 @@ pub enum Refusal {
         section: String,
     },
     /// The function has no trace site, so it cannot be redirected.
-    #[error("'{function}' cannot be traced ({section}), so it cannot be redirected")]
+    #[error("'{function}' cannot be traced ({section}), {why}")]
     Untraceable {
         /// Symbol.
         function: String,
         /// Section.
         section: String,
+        /// Why its callers cannot be redirected instead, and which are known: the rest of the sentence.
+        why: String,
     },
     /// The function moves between sections with a meaning of their own, such as `.noinstr.text`.
     #[error("'{function}' moves from section {from} to {to}")]
@@ -96,6 +98,24 @@ pub enum Refusal {
         /// The function or object that refers to it.
         from: String,
     },
+    /// The author wants a function patched while tasks run it.
+    #[error("'{function}' is to be patched while tasks run it (KPATCH_FORCE_UNSAFE), which is never done")]
+    ForceUnsafe {
+        /// The function.
+        function: String,
+    },
+    /// Two callbacks of a kind for the same object.
+    #[error("{object} would have two {kind} callbacks: '{first}' and '{second}'")]
+    CallbackTwice {
+        /// `vmlinux` or the module.
+        object: String,
+        /// The kind, as `struct klp_callbacks` names it.
+        kind: String,
+        /// One function.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// A static branch whose key belongs to a module that may load later.
     #[error(
         "'{function}' has a static branch on '{key}' of module {module}, which cannot be set up before that module loads"
@@ -125,6 +145,8 @@ impl Refusal {
             Self::BaseMismatch { .. } => "base-mismatch",
             Self::NotBuilt { .. } => "not-built",
             Self::UnknownSymbol { .. } => "unknown-symbol",
+            Self::ForceUnsafe { .. } => "force-unsafe",
+            Self::CallbackTwice { .. } => "callback-twice",
             Self::StaticKeyInModule { .. } => "static-key-in-module",
         }
     }
@@ -139,7 +161,7 @@ impl Refusal {
                 "code or data changes that is only used while the kernel or a module starts, and then freed"
             }
             Self::Untraceable { .. } => {
-                "a changed function has no trace site (notrace, noinstr, exit code), so calls to it cannot be redirected"
+                "a changed function has no trace site (notrace, noinstr, exit code), so calls to it cannot be redirected, and neither can all of its callers: the function is global or its address is kept somewhere"
             }
             Self::SectionMoved { .. } => {
                 "a function moves to a section with rules of its own, such as .noinstr.text, which a redirected copy would not obey"
@@ -163,6 +185,12 @@ impl Refusal {
             Self::UnknownSymbol { .. } => {
                 "the patched code refers to a symbol that neither the running kernel nor the patch has"
             }
+            Self::ForceUnsafe { .. } => {
+                "the patch asks for a function to be replaced while tasks are in it, which breaks the consistency that livepatching rests on"
+            }
+            Self::CallbackTwice { .. } => {
+                "the kernel calls one callback of each kind for an object (vmlinux or a module), and the patch has two"
+            }
             Self::StaticKeyInModule { .. } => {
                 "a patched function of a module has a static branch whose key is in a module, and branches are set up before that module is there"
             }
@@ -175,7 +203,7 @@ impl Refusal {
         vec![
             Self::DataChanged { object: text(), section: text() },
             Self::InitCode { name: text(), section: text() },
-            Self::Untraceable { function: text(), section: text() },
+            Self::Untraceable { function: text(), section: text(), why: text() },
             Self::SectionMoved { function: text(), from: text(), to: text() },
             Self::SectionChanged { section: text() },
             Self::AmbiguousStatic { object: text() },
@@ -184,6 +212,8 @@ impl Refusal {
             Self::BaseMismatch { function: text(), difference: text() },
             Self::NotBuilt { source_file: text(), detail: text() },
             Self::UnknownSymbol { symbol: text(), from: text() },
+            Self::ForceUnsafe { function: text() },
+            Self::CallbackTwice { object: text(), kind: text(), first: text(), second: text() },
             Self::StaticKeyInModule { function: text(), key: text(), module: text() },
         ]
     }
@@ -217,6 +247,10 @@ impl Refusal {
             Self::UnknownSymbol { .. } => {
                 "include the part of the fix that defines it, or use what the running kernel has"
             }
+            Self::ForceUnsafe { .. } => {
+                "leave the macro out; when the function sleeps for ever, patch what it calls instead"
+            }
+            Self::CallbackTwice { .. } => "call both from one callback",
             Self::StaticKeyInModule { .. } => {
                 "test the key with static_key_enabled() in the patch instead of branching on it"
             }

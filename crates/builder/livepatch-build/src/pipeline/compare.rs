@@ -1,17 +1,19 @@
 //! Proves the base, takes the differences, and writes the objects that the module is linked from.
 
 use super::compile::Compiled;
-use super::{Build, BuildError, file_error};
-use crate::link::{Replaced, Symbols};
+use super::{Build, BuildError, file_error, notices};
+use crate::glue::{Callback, Objects, Replaced};
+use crate::link::{LateBranch, Symbols};
 use crate::narrate::step;
 use crate::prove;
 use crate::report::{ProofReport, RefusalReport, Timings, UnitReport};
 use livepatch_diff::{
-    Base, BaseError, Difference, Exports, Extracted, Image, ObjectError, Owner, Refusal, SymbolIndex,
-    SymbolKind, Unit, extract, name_symbols,
+    Base, BaseError, CallbackKind, Difference, Exports, Extracted, Facts, Image, ObjectError, Owner, Refusal,
+    SymbolIndex, SymbolKind, Unit, drop_late_entries, extract, name_symbols,
 };
 use livepatch_judge::{Finding, FunctionWhy, Severity};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::time::Instant;
 
 /// What the units add up to.
@@ -23,7 +25,8 @@ pub(super) struct Parts {
     pub(super) findings: Vec<Finding>,
     pub(super) own: BTreeSet<String>,
     pub(super) units: Vec<String>,
-    pub(super) objects: BTreeMap<String, Vec<Replaced>>,
+    pub(super) objects: Objects,
+    pub(super) namespaces: BTreeSet<String>,
 }
 
 impl Parts {
@@ -31,6 +34,21 @@ impl Parts {
     pub(super) fn all_refusals(&self) -> Vec<RefusalReport> {
         let found = self.findings.iter().filter(|finding| finding.severity == Severity::Refuse);
         self.refusals.iter().map(RefusalReport::from).chain(found.map(RefusalReport::from)).collect()
+    }
+
+    fn register(&mut self, object: &str, kind: CallbackKind, callback: Callback) {
+        let callbacks = &mut self.objects.entry(object.to_owned()).or_default().callbacks;
+        match callbacks.entry(kind) {
+            Entry::Vacant(empty) => {
+                empty.insert(callback);
+            }
+            Entry::Occupied(taken) => self.refusals.push(Refusal::CallbackTwice {
+                object: object.to_owned(),
+                kind: kind.member().to_owned(),
+                first: taken.get().function.clone(),
+                second: callback.function,
+            }),
+        }
     }
 
     fn is_refused(&self) -> bool {
@@ -65,10 +83,6 @@ impl Build<'_> {
         self.judge_patch(&sources, parts);
         let mut judged = Vec::new();
         for unit in units {
-            let start = Instant::now();
-            let mut difference = Difference::new(&unit.original, &unit.patched, &self.kernel.entry_sizes)?;
-            timings.difference += start.elapsed().as_secs_f64();
-            let start = Instant::now();
             let Some(base) = self.base(image, unit)? else {
                 let source_file = unit.touched.source.clone();
                 let module = unit.command.module_name().unwrap_or_default();
@@ -90,6 +104,14 @@ impl Build<'_> {
                     return Err(ObjectError::Unusable(error.to_string()).into());
                 }
             };
+            let start = Instant::now();
+            let traced = |function: SymbolIndex| base.is_traced(found, &unit.original.symbols[function]);
+            let facts =
+                Facts { traced: Some(&traced), in_module: Some(unit.command.module_name().is_some()) };
+            let mut difference =
+                Difference::with(&unit.original, &unit.patched, &self.kernel.entry_sizes, facts)?;
+            timings.difference += start.elapsed().as_secs_f64();
+            let start = Instant::now();
             let proof = prove::prove(self.kernel, &base, found, unit, &difference, &mut parts.refusals)?;
             timings.proof += start.elapsed().as_secs_f64();
             parts.own.extend(new_globals(&difference));
@@ -103,7 +125,7 @@ impl Build<'_> {
         for (unit, difference, base, found) in &judged {
             let own = parts.own.clone();
             let symbols = Symbols { image, exports, own: &own };
-            parts.refusals.extend(symbols.refuse_static_keys(base, *found, difference));
+            take_late_branches(&symbols.late_branches(base, *found, difference), parts);
             if !parts.is_refused() && !difference.included.is_empty() {
                 self.extract(&symbols, unit, difference, base, *found, parts)?;
             }
@@ -147,17 +169,38 @@ impl Build<'_> {
         std::fs::write(&path, &extracted.bytes).map_err(file_error(&path))?;
         unit.command.objtool(&self.kernel.source(), &path, self.kernel.objtool.as_deref())?;
         let bytes = std::fs::read(&path).map_err(file_error(&path))?;
-        let named = name_symbols(&bytes, base.name(), |name| owners.get(name).cloned())?;
+        let owner = |name: &str| owners.get(name).cloned();
+        let (bytes, _) = drop_late_entries(&bytes, &self.kernel.entry_sizes, owner)?;
+        let named = name_symbols(&bytes, base.name(), owner)?;
         std::fs::write(&path, named).map_err(file_error(&path))?;
         for (alias, original) in extracted.replaced {
             let symbol = &unit.original.symbols[original];
             let Some(position) = base.position(found, symbol) else { continue };
             let source = unit.touched.source.clone();
             let replaced = Replaced { name: symbol.name.clone(), position, alias, source };
-            parts.objects.entry(base.name().to_owned()).or_default().push(replaced);
+            parts.objects.entry(base.name().to_owned()).or_default().functions.push(replaced);
         }
+        for (kind, alias, function) in extracted.callbacks {
+            parts.register(base.name(), kind, Callback { function, alias });
+        }
+        parts.namespaces.extend(base.imported_namespaces());
+        let exported = owners.iter().filter(|(_, owner)| **owner == Owner::Exported);
+        let namespaces = exported.filter_map(|(name, _)| symbols.exports.namespace(name));
+        parts.namespaces.extend(namespaces.map(str::to_owned));
         parts.units.push(file);
         Ok(())
+    }
+}
+
+/// A trace point may stay off; any other branch would go the wrong way.
+fn take_late_branches(branches: &[LateBranch], parts: &mut Parts) {
+    for branch in branches {
+        let LateBranch { function, key, module } = branch.clone();
+        if branch.is_trace_point() {
+            parts.findings.push(notices::trace_point_off(&function, &key, &module));
+        } else {
+            parts.refusals.push(Refusal::StaticKeyInModule { function, key, module });
+        }
     }
 }
 
@@ -207,6 +250,7 @@ fn unit_report(
         why,
         added: difference.added().map(patched).collect(),
         removed: difference.removed.iter().map(|&index| original(index)).collect(),
+        redirected: difference.redirected.iter().map(|&(index, _)| original(index)).collect(),
         data: difference.included.iter().filter(is_data).map(|&index| patched(index)).collect(),
         proof,
     }

@@ -2,6 +2,7 @@
 
 use super::{Build, BuildError, file_error};
 use crate::compile::{SECTION_FLAGS, SavedCommand, command_of};
+use crate::glue::write_headers;
 use crate::narrate::step;
 use crate::report::Timings;
 use crate::scope::Touched;
@@ -30,6 +31,7 @@ impl Build<'_> {
     ) -> Result<Vec<Compiled>, BuildError> {
         let files: Vec<&str> = touched.iter().map(|unit| unit.source.as_str()).collect();
         let step = step(format!("compile {}", files.join(", ")));
+        write_headers(&self.headers()).map_err(|(path, source)| BuildError::File { path, source })?;
         let start = Instant::now();
         // One after the other: make does not like company in its tree.
         let mut commands = Vec::new();
@@ -84,6 +86,11 @@ impl Build<'_> {
         Ok(start.elapsed().as_secs_f64())
     }
 
+    /// The folder of the headers for patches that tell the builder something.
+    fn headers(&self) -> std::path::PathBuf {
+        self.work.join("include")
+    }
+
     /// What makes a file on the overlay look to the compiler as if it were in the tree.
     fn overlay_flags(&self, source: &str) -> Vec<String> {
         let folder = Path::new(source).parent().unwrap_or(Path::new(".")).display().to_string();
@@ -92,6 +99,9 @@ impl Build<'_> {
             format!("-ffile-prefix-map={}/=", self.work.join("overlay").display()),
             "-iquote".into(),
             folder,
+            // After the kernel's own: a kernel that has one of our headers itself goes first.
+            "-idirafter".into(),
+            self.headers().display().to_string(),
         ]
     }
 }

@@ -2,7 +2,8 @@
 
 use super::compare::Parts;
 use super::{Build, BuildError, MANIFEST, file_error};
-use crate::link::{BUILD_ID_SYMBOL, Replaced, kbuild};
+use crate::glue::{Replaced, table};
+use crate::link::{BUILD_ID_SYMBOL, kbuild};
 use crate::narrate::step;
 use crate::report::Timings;
 use livepatch_diff::{Base, Image, Owner, finish_module};
@@ -23,7 +24,8 @@ impl Build<'_> {
         let step = step("link the module");
         let start = Instant::now();
         let folder = self.work.join("module");
-        let linked = kbuild(self.kernel, &self.name(), &folder, &parts.units, &parts.objects, &self.log)?;
+        let table = table(self.kernel, &parts.objects, &parts.namespaces);
+        let linked = kbuild(self.kernel, &self.name(), &folder, &parts.units, &table, &self.log)?;
         timings.kbuild = start.elapsed().as_secs_f64();
         let bytes = std::fs::read(&linked).map_err(file_error(&linked))?;
         let position = Base::Image(image).position_of_global(BUILD_ID_SYMBOL).unwrap_or(0);
@@ -47,9 +49,9 @@ impl Build<'_> {
             sympos: replaced.position,
             source: replaced.source.clone(),
         };
-        let objects = parts.objects.iter().map(|(name, functions)| PatchedObject {
+        let objects = parts.objects.iter().map(|(name, object)| PatchedObject {
             name: name.clone(),
-            functions: functions.iter().map(function).collect(),
+            functions: object.functions.iter().map(function).collect(),
         });
         let mut patches = Vec::new();
         for path in &self.request.patches {

@@ -2,7 +2,7 @@
 
 use super::compare::Parts;
 use super::compile::Compiled;
-use super::{Build, BuildError, file_error};
+use super::{Build, BuildError, file_error, notices};
 use livepatch_diff::{Difference, Refusal};
 use livepatch_judge::{
     Case, DebugError, DebugInfo, DebugSections, Finding, FunctionWhy, Judgement, SourceFile, half_fix, judge,
@@ -49,6 +49,7 @@ impl Build<'_> {
         let told = |refusal: &Refusal| findings.iter().any(|finding| finding.tells(refusal));
         parts.refusals.extend(difference.refusals.iter().filter(|refusal| !told(refusal)).cloned());
         self.take(findings, parts);
+        self.take(difference.notices.iter().map(notices::finding).collect(), parts);
         let changed: Vec<&str> = difference
             .changed
             .iter()

@@ -4,6 +4,7 @@ mod compare;
 mod compile;
 mod finish;
 mod judge;
+mod notices;
 
 use crate::compile::CompileError;
 use crate::explain::NO_FUNCTIONAL_CHANGE;
@@ -16,6 +17,7 @@ pub(crate) use compile::Compiled;
 use livepatch_diff::{DifferenceError, Exports, ExtractError, Image, KlpError, ObjectError, TableError};
 use livepatch_judge::Acceptance;
 use livepatch_manifest::{Digest, Fix, ManifestError};
+pub(crate) use notices::RULES;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

@@ -2,10 +2,18 @@
 
 use std::collections::HashMap;
 
-/// Exported symbols by name, with the exporter: `vmlinux`, or a module as the kernel names it.
+/// An exported symbol.
+#[derive(Clone, Debug)]
+struct Export {
+    crc: Option<u32>,
+    exporter: String,
+    namespace: String,
+}
+
+/// Exported symbols by name.
 #[derive(Clone, Debug, Default)]
 pub struct Exports {
-    exporter: HashMap<String, String>,
+    by_name: HashMap<String, Export>,
 }
 
 impl Exports {
@@ -13,27 +21,40 @@ impl Exports {
     /// of another shape are passed over.
     pub fn parse(text: &str) -> Self {
         let line = |line: &str| {
-            let mut fields = line.split('\t').skip(1);
-            let (symbol, path) = (fields.next()?, fields.next()?);
-            let module = path.rsplit('/').next()?.replace('-', "_");
-            (!symbol.is_empty()).then(|| (symbol.to_owned(), module))
+            let mut fields = line.split('\t');
+            let (crc, symbol, path) = (fields.next()?, fields.next()?, fields.next()?);
+            let crc = crc.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            let exporter = path.rsplit('/').next()?.replace('-', "_");
+            let namespace = fields.nth(1).unwrap_or_default().to_owned();
+            (!symbol.is_empty()).then(|| (symbol.to_owned(), Export { crc, exporter, namespace }))
         };
-        Self { exporter: text.lines().filter_map(line).collect() }
+        Self { by_name: text.lines().filter_map(line).collect() }
     }
 
-    /// Who exports the symbol.
+    /// Who exports the symbol: `vmlinux`, or a module as the kernel names it.
     pub fn exporter(&self, symbol: &str) -> Option<&str> {
-        self.exporter.get(symbol).map(String::as_str)
+        self.by_name.get(symbol).map(|export| export.exporter.as_str())
+    }
+
+    /// The symbol's version, by which modules know its types (Documentation/kbuild/modules.rst, "Module Versioning").
+    pub fn version(&self, symbol: &str) -> Option<u32> {
+        self.by_name.get(symbol)?.crc.filter(|&crc| crc != 0)
+    }
+
+    /// The namespace that a user of the symbol must import, if any.
+    pub fn namespace(&self, symbol: &str) -> Option<&str> {
+        let namespace = self.by_name.get(symbol)?.namespace.as_str();
+        (!namespace.is_empty()).then_some(namespace)
     }
 
     /// How many symbols are exported.
     pub fn len(&self) -> usize {
-        self.exporter.len()
+        self.by_name.len()
     }
 
     /// Whether nothing is exported: then the file was not what it should be.
     pub fn is_empty(&self) -> bool {
-        self.exporter.is_empty()
+        self.by_name.is_empty()
     }
 }
 
@@ -47,6 +68,8 @@ mod tests {
         let exports = Exports::parse(text);
         assert_eq!(exports.exporter("printk"), Some("vmlinux"));
         assert_eq!(exports.exporter("dev"), Some("snd_pcm"));
+        assert_eq!((exports.namespace("dev"), exports.namespace("printk")), (Some("NS"), None));
+        assert_eq!(exports.version("printk"), Some(0x1234));
         assert_eq!((exports.exporter("rubbish"), exports.len()), (None, 2));
     }
 }

@@ -6,6 +6,7 @@ use crate::object::{Binding, ObjectError, SymbolKind};
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{LittleEndian, elf};
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// Bytes of zeros that are handed out at once: no object is as large, and a damaged size must not exhaust the memory.
 const LARGEST_ZEROS: u64 = 1 << 24;
@@ -24,6 +25,8 @@ pub struct Image<'a> {
     symbols: ImageSymbols<'a>,
     notes: Option<(u64, u64)>,
     debug_information: bool,
+    /// Addresses of trace sites, once somebody asks.
+    trace_sites: OnceLock<Vec<u64>>,
 }
 
 #[derive(Debug)]
@@ -82,7 +85,7 @@ impl<'a> Image<'a> {
                 offset: (!zeros).then(|| section.sh_offset(LittleEndian)),
             });
         }
-        Ok(Self { bytes, sections, symbols, notes, debug_information })
+        Ok(Self { bytes, sections, symbols, notes, debug_information, trace_sites: OnceLock::new() })
     }
 
     /// Number of symbols.
@@ -146,6 +149,25 @@ impl<'a> Image<'a> {
             }
             _ => named.find(|symbol| symbol.binding != Binding::Local),
         }
+    }
+
+    /// Whether a function has a trace site: `__mcount_loc`, between two symbols of include/asm-generic/vmlinux.lds.h.
+    pub(super) fn is_traced(&self, function: ImageSymbol<'_>) -> Option<bool> {
+        let sites = self.trace_sites.get_or_init(|| self.read_trace_sites());
+        let end = function.address.saturating_add(function.size.max(1));
+        let at = sites.partition_point(|&site| site < function.address);
+        (!sites.is_empty()).then(|| sites.get(at).is_some_and(|&site| site < end))
+    }
+
+    fn read_trace_sites(&self) -> Vec<u64> {
+        let address = |name: &str| self.symbols.named(name).next().map(|symbol| symbol.address);
+        let bounds = address("__start_mcount_loc").zip(address("__stop_mcount_loc"));
+        let size = |(start, stop): (u64, u64)| stop.checked_sub(start).filter(|size| *size <= LARGEST_ZEROS);
+        let bytes = bounds.and_then(|bounds| self.bytes_at(bounds.0, size(bounds)?)).unwrap_or_default();
+        let word = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).unwrap_or(0);
+        let mut sites: Vec<u64> = bytes.chunks_exact(8).map(word).filter(|&site| site != 0).collect();
+        sites.sort_unstable();
+        sites
     }
 
     /// Position among the namesakes in address order, which is the order of kallsyms (scripts/kallsyms.c,

@@ -163,6 +163,23 @@ impl<'a> Base<'a> {
         }
     }
 
+    /// Whether a function has a trace site in what runs, so that the kernel can redirect it; `None` when the binary has no
+    /// such function or does not list trace sites.
+    pub fn is_traced(&self, unit: Unit, symbol: &crate::object::Symbol) -> Option<bool> {
+        match self {
+            Self::Image(image) => image.is_traced(image.find(unit, &symbol.name, symbol.binding)?),
+            Self::Module(module) => module.is_traced(module.find(unit, &symbol.name, symbol.binding)?),
+        }
+    }
+
+    /// Symbol namespaces that a module imports; none for vmlinux, which needs no leave.
+    pub fn imported_namespaces(&self) -> Vec<String> {
+        match self {
+            Self::Image(_) => Vec::new(),
+            Self::Module(module) => module.imported_namespaces(),
+        }
+    }
+
     /// The position of a global symbol by name.
     pub fn position_of_global(&self, name: &str) -> Option<u32> {
         match self {

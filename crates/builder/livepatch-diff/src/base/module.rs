@@ -2,6 +2,7 @@
 
 use super::Unit;
 use crate::object::{Binding, Definition, Object, ObjectError, SymbolIndex, SymbolKind};
+use crate::reference::{Reference, references};
 use std::collections::BTreeSet;
 
 /// A module and which translation unit each of its local symbols belongs to.
@@ -159,6 +160,25 @@ impl ModuleBase {
             .collect();
         let rank = counted.iter().position(|&index| index == wanted)?;
         if counted.len() == 1 { Some(0) } else { u32::try_from(rank + 1).ok() }
+    }
+
+    /// Whether a function has a trace site; `None` when the module lists none at all.
+    pub(super) fn is_traced(&self, function: SymbolIndex) -> Option<bool> {
+        let object = &self.object;
+        let table = object.section_named("__mcount_loc")?;
+        let mut sites = references(object, table, 0, object.sections[table].size).into_iter();
+        Some(sites.any(|site| {
+            matches!(site.reference, Reference::Symbol(found, _)
+            if object.first_alias(found) == object.first_alias(function))
+        }))
+    }
+
+    /// `import_ns=` of its modinfo (include/linux/module.h, MODULE_IMPORT_NS).
+    pub(super) fn imported_namespaces(&self) -> Vec<String> {
+        let section = self.object.section_named(".modinfo").map(|index| &self.object.sections[index]);
+        let data = section.map_or(&[][..], |section| section.data.as_slice());
+        let entries = data.split(|&byte| byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok());
+        entries.filter_map(|entry| entry.strip_prefix("import_ns=")).map(str::to_owned).collect()
     }
 
     fn is_core(&self, index: SymbolIndex) -> bool {

@@ -22,6 +22,10 @@ pub(crate) struct Outcome {
     pub(crate) needs: BTreeSet<String>,
     pub(crate) entries: BTreeSet<String>,
     pub(crate) refused: BTreeSet<String>,
+    pub(crate) carried: BTreeSet<String>,
+    pub(crate) redirected: BTreeSet<String>,
+    pub(crate) callbacks: BTreeSet<String>,
+    pub(crate) noticed: BTreeSet<String>,
 }
 
 #[test]
@@ -83,6 +87,10 @@ pub(crate) fn directives(text: &str) -> Result<(Outcome, String), String> {
             "needs" => expected.needs.extend(names),
             "entries" => expected.entries.extend(names),
             "refused" => expected.refused.extend(names),
+            "carried" => expected.carried.extend(names),
+            "redirected" => expected.redirected.extend(names),
+            "callbacks" => expected.callbacks.extend(names),
+            "noticed" => expected.noticed.extend(names),
             "unchanged" => {}
             _ => return Err(format!("no such directive: {line}")),
         }
@@ -101,8 +109,10 @@ fn outcome(original: &[u8], patched: &[u8], expected: &Outcome) -> Result<Outcom
     if !difference.refusals.is_empty() {
         return Ok(Outcome { refused: refused(&difference, expected), ..Outcome::default() });
     }
+    let noticed = difference.notices.iter().map(|notice| format!("{} {}", notice.code(), notice.subject()));
+    let noticed: BTreeSet<String> = noticed.collect();
     if difference.is_empty() {
-        return Ok(Outcome::default());
+        return Ok(Outcome { noticed, ..Outcome::default() });
     }
     let extracted = extract(&difference, 0).map_err(|error| text(&error))?;
     let names = |object: &Object, list: &mut dyn Iterator<Item = SymbolIndex>| {
@@ -116,8 +126,20 @@ fn outcome(original: &[u8], patched: &[u8], expected: &Outcome) -> Result<Outcom
         removed: names(&original, &mut difference.removed.iter().copied()),
         carries: data.map(|&index| without_numbers(&patched.symbols[index].name)).collect(),
         needs: extracted.needed.keys().filter(|name| *name != "__fentry__").cloned().collect(),
-        entries: entries(&extracted)?,
+        entries: entries(&extracted, difference.carried.len() as u64)?,
         refused: BTreeSet::new(),
+        carried: names(&original, &mut difference.carried.iter().map(|&(original, _)| original)),
+        redirected: if difference.redirected == difference.changed {
+            BTreeSet::new()
+        } else {
+            names(&original, &mut difference.redirected.iter().map(|&(original, _)| original))
+        },
+        callbacks: extracted
+            .callbacks
+            .iter()
+            .map(|(kind, _, function)| format!("{} {function}", kind.member()))
+            .collect(),
+        noticed,
     })
 }
 
@@ -138,8 +160,9 @@ pub(crate) fn refused(difference: &Difference<'_>, expected: &Outcome) -> BTreeS
     difference.refusals.iter().map(line).collect()
 }
 
-/// Tables of the extracted object as `SECTION COUNT`. Every function must have its trace site, and no more.
-fn entries(extracted: &Extracted) -> Result<BTreeSet<String>, String> {
+/// Tables of the extracted object as `SECTION COUNT`. Every function must have its trace site, and no more, but for those
+/// `untraced` ones that are carried.
+fn entries(extracted: &Extracted, untraced: u64) -> Result<BTreeSet<String>, String> {
     let object = Object::read(&extracted.bytes).map_err(|error| error.to_string())?;
     let sizes = [
         ("__bug_table", 12),
@@ -160,8 +183,8 @@ fn entries(extracted: &Extracted) -> Result<BTreeSet<String>, String> {
             && !symbol.name.contains(".cold")
     });
     let functions = functions.count() as u64;
-    if sites != functions {
-        return Err(format!("{functions} functions have {sites} trace sites"));
+    if sites + untraced != functions {
+        return Err(format!("{functions} functions, {untraced} of them carried, have {sites} trace sites"));
     }
     Ok(sizes.into_iter().filter_map(count).collect())
 }

@@ -1,0 +1,4 @@
+int here(int x)
+{
+	return x + 1;
+}

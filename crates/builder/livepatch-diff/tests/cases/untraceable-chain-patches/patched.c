@@ -1,0 +1,19 @@
+// changed: inner
+// carried: inner, outer
+// redirected: call
+// needs: count
+// noticed: through-callers inner, through-callers outer
+int count;
+__attribute__((no_instrument_function, noinline)) static int inner(int x)
+{
+	count += x;
+	return x + 2;
+}
+__attribute__((no_instrument_function, noinline)) static int outer(int x)
+{
+	return inner(x) - count;
+}
+int call(int x)
+{
+	return outer(x) * 3;
+}

@@ -1,0 +1,10 @@
+int count;
+__attribute__((no_instrument_function, noinline)) static int inner(int x)
+{
+	count += x;
+	return x + 1;
+}
+__attribute__((no_instrument_function)) int outer(int x)
+{
+	return inner(x) - count;
+}
