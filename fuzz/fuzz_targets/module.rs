@@ -14,5 +14,6 @@ fuzz_target!(|bytes: &[u8]| {
         module.release(),
     );
     let _ = module.modinfo_all("alias").count();
-    let _ = (module.klp_symbols(), module.klp_relocations());
+    let _ = module.modinfo_pairs().count();
+    let _ = (module.klp_symbols(), module.klp_relocations(), module.replacements());
 });

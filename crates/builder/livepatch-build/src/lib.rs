@@ -12,6 +12,7 @@
 //!    [`matrix`] does so for many kernels at once, [`series`] reads the fixes of a cumulative livepatch.
 //! 6. [`sign`] makes keys and signs.
 //!
+//! [`inspect`] and [`verify`] read modules, [`diff`] compares two objects by themselves.
 //! [`status`] is the exit status of all that; [`explain`] says what each refusal means; [`extract`] takes fixes out of two versions of a source package, which [`sources`] keeps unpacked.
 
 pub mod cache;
@@ -20,6 +21,7 @@ pub mod diff;
 pub mod explain;
 pub mod extract;
 pub mod glue;
+pub mod inspect;
 pub mod kernel;
 pub mod link;
 pub mod matrix;
@@ -34,3 +36,4 @@ pub mod series;
 pub mod sign;
 pub mod sources;
 pub mod status;
+pub mod verify;

@@ -1,6 +1,7 @@
 //! A module file, read: the ELF file's sections and the `.modinfo` strings.
 
 use crate::klp::{self, KlpRelocations, KlpSymbol};
+use crate::replacements::{self, Replacements, TableForm};
 use crate::trailer::{SignatureError, split};
 use livepatch_kernel::{BuildId, KernelRelease};
 use object::LittleEndian;
@@ -149,6 +150,21 @@ impl<'a> Module<'a> {
     /// [`ModuleError`] when one of them is damaged or does not follow the livepatch ELF format.
     pub fn klp_symbols(&self) -> Result<Vec<KlpSymbol<'a>>, ModuleError> {
         klp::symbols(self.body, &self.sections)
+    }
+
+    /// What the module replaces, by kernel object, from the tables that it registers; `None` when it has none of a form
+    /// that is known here.
+    ///
+    /// # Errors
+    /// [`ModuleError`] when symbol table or relocations are damaged.
+    pub fn replacements(&self) -> Result<Option<(TableForm, Vec<Replacements<'a>>)>, ModuleError> {
+        replacements::read(self.body, &self.sections)
+    }
+
+    /// All modinfo strings that are UTF-8, as key and value, in file order.
+    pub fn modinfo_pairs(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let entries = self.modinfo.split(|byte| *byte == 0);
+        entries.filter_map(|entry| str::from_utf8(entry).ok()?.split_once('='))
     }
 
     fn modinfo_values<'k>(&self, key: &'k str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'k> {

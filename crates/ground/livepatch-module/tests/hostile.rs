@@ -18,7 +18,8 @@ fn read_all(bytes: &[u8]) {
     let Ok(module) = Module::parse(bytes) else { return };
     let _ = (module.name(), module.vermagic(), module.is_livepatch(), module.build_id(), module.release());
     let _ = module.modinfo_all("name").count();
-    let _ = (module.klp_symbols(), module.klp_relocations());
+    let _ = module.modinfo_pairs().count();
+    let _ = (module.klp_symbols(), module.klp_relocations(), module.replacements());
 }
 
 fn accepted(bytes: &[u8]) -> bool {
@@ -65,6 +66,18 @@ proptest! {
         read_all(&bytes);
         read_all(&bytes[..MODULE.len()]);
         prop_assert!(bytes == *SIGNED || !accepted(&bytes));
+    }
+
+    #[test]
+    fn mutated_tables(changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        for form in [&*fixture::KLP_PATCH, &*fixture::KPATCH, &*fixture::KLP_BUILD] {
+            let mut bytes = form.clone();
+            for (at, value) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *value;
+            }
+            read_all(&bytes);
+        }
     }
 
     #[test]

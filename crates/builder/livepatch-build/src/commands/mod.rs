@@ -5,11 +5,13 @@ mod diff;
 mod explain;
 mod extract;
 mod findings;
+mod inspect;
 mod kernel;
 mod key;
 mod pages;
 mod series;
 mod sign;
+mod verify;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -47,6 +49,10 @@ enum Action {
     Key(key::Action),
     /// Sign the module in a build folder.
     Sign(sign::Arguments),
+    /// Check a module's signature, and whether manifest and report beside it agree with it.
+    Verify(verify::Arguments),
+    /// Say what a livepatch module is and does, whoever built it.
+    Inspect(inspect::Arguments),
     /// Say what the code of a refusal means and what to do instead; without a code, list them all.
     Explain(explain::Arguments),
     /// Print shell completions.
@@ -88,6 +94,8 @@ fn run(action: Action) -> Result<Status> {
         Action::Series(action) => series::run(action),
         Action::Key(action) => key::run(action),
         Action::Sign(arguments) => sign::run(&arguments),
+        Action::Verify(arguments) => verify::run(&arguments),
+        Action::Inspect(arguments) => inspect::run(&arguments),
         Action::Explain(arguments) => explain::run(&arguments),
         Action::Completions(arguments) => pages::completions(&arguments),
         Action::Man => pages::man(),

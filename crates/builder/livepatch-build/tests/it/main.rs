@@ -4,6 +4,7 @@
 mod command_line;
 mod diff;
 mod distribution;
+mod inspect;
 mod kernel;
 mod kernel_add;
 mod matrix;

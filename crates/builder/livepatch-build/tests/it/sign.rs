@@ -8,15 +8,33 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::SystemTime;
 
-const NAME: &str = "livepatch_6_1_0_55_cloud_amd64_1";
+pub(crate) const NAME: &str = "livepatch_6_1_0_55_cloud_amd64_1";
 const VERMAGIC: &str = "6.1.0-55-cloud-amd64 SMP preempt mod_unload modversions ";
 
+/// What the kernel's headers make of the frame, in the parts that count.
+const TABLES: &str = r#"
+int patched(int x) { return x; }
+#define INFO(at, text) __attribute__((section(".modinfo"), used)) static const char info##at[] = text
+INFO(1, "livepatch=Y");
+INFO(2, "livepatch_build_id=3b43fad53b43fad53b43fad53b43fad53b43fad5");
+INFO(3, "livepatch_release=6.1.0-55-cloud-amd64");
+struct module { char room[1024]; };
+__attribute__((section(".gnu.linkonce.this_module"))) struct module __this_module =
+    { "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0livepatch_6_1_0_55_cloud_amd64_1" };
+struct klp_func { const char *old_name; void *new_func; unsigned long old_sympos; char more[136]; };
+struct klp_object { const char *name; struct klp_func *funcs; void *callbacks[4]; char more[120]; };
+struct klp_patch { struct module *mod; struct klp_object *objs; void *states; int replace; };
+static struct klp_func functions[] = { { .old_name = "patched", .new_func = patched }, { 0 } };
+static struct klp_object objects[] = { { .funcs = functions }, { 0 } };
+struct klp_patch patch = { &__this_module, objects, 0, 1 };
+"#;
+
 /// A build folder as `build` leaves it.
-fn build_folder(workplace: &Workplace) -> PathBuf {
+pub(crate) fn build_folder(workplace: &Workplace) -> PathBuf {
     let source = format!(
         "__attribute__((section(\".modinfo\"), used)) static const char name[] = \"name={NAME}\";\n\
          __attribute__((section(\".modinfo\"), used)) static const char magic[] = \"vermagic={VERMAGIC}\";\n\
-         int patched(int x) {{ return x; }}\n"
+{TABLES}"
     );
     let source = workplace.write("module.c", source);
     let module = workplace.write(&format!("out/{NAME}.ko"), "");
@@ -51,14 +69,14 @@ fn build_folder(workplace: &Workplace) -> PathBuf {
 }
 
 /// A key that is quick to make, as `key generate` would leave it.
-fn write_key(workplace: &Workplace) -> Certificate {
+pub(crate) fn write_key(workplace: &Workplace) -> Certificate {
     let key = SigningKey::generate_sized(KeySize::Rsa2048, "Test key", SystemTime::now()).unwrap();
     workplace.write("keys/key.pem", key.key_pem().unwrap().as_bytes());
     workplace.write("keys/cert.pem", key.certificate().to_pem());
     key.certificate().clone()
 }
 
-const SIGN: [&str; 6] = ["sign", "out", "--key", "keys/key.pem", "--certificate", "keys/cert.pem"];
+pub(crate) const SIGN: [&str; 6] = ["sign", "out", "--key", "keys/key.pem", "--certificate", "keys/cert.pem"];
 
 #[test]
 fn signed_module_is_the_one_that_its_manifest_and_certificate_say() {
