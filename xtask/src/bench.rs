@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: measures against the budgets of the design, as ratios within one run.
 
+mod cve;
+
 use crate::{narrator::Narrator, workspace};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -24,6 +26,8 @@ pub(crate) struct Options {
 enum Subject {
     /// Building a livepatch from a one-file patch
     Build,
+    /// Importing CVE data, and verdicts
+    Cve,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -52,6 +56,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut results = Vec::new();
     if all || options.what.contains(&Subject::Build) {
         results.extend(build()?);
+    }
+    if all || options.what.contains(&Subject::Cve) {
+        results.extend(cve::measure()?);
     }
     match options.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&results)?),
@@ -144,5 +151,10 @@ impl Measurement {
     fn new(name: &str, value: f64, unit: &'static str, reference: f64, budget: f64) -> Self {
         let ratio = value / reference;
         Self { name: name.to_owned(), value, unit, reference, ratio, budget, ok: ratio <= budget }
+    }
+
+    /// A bound on the value itself, where there is nothing to compare with.
+    fn absolute(name: &str, value: f64, unit: &'static str, budget: f64) -> Self {
+        Self::new(name, value, unit, 1.0, budget)
     }
 }

@@ -5,10 +5,13 @@
 //! 1. [`feeds`] and [`ubuntu_tracker`] read what others publish; a fault costs a line or a record, never the document.
 //! 2. The [`Register`] merges it into a [`record::CveRecord`] a CVE: every field with who says so, differences kept.
 //! 3. A person gives each CVE a [`Priority`], starting from what [`propose`] says; the [`LivepatchPolicy`] says which are livepatched.
+//! 4. The [`verdict::Engine`] gives the answer for every CVE and kernel build; the [`verdict::VerdictFile`] carries it.
 
+pub mod agreement;
 pub mod feeds;
 pub mod record;
 pub mod ubuntu_tracker;
+pub mod verdict;
 
 mod family;
 mod id;

@@ -56,7 +56,7 @@ pub type DocumentDigest = [u8; 32];
 
 impl Register {
     /// The records by CVE.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = &CveRecord> {
+    pub fn records(&self) -> impl ExactSizeIterator<Item = &CveRecord> + Clone {
         self.records.values()
     }
 

@@ -48,41 +48,56 @@ impl RecordSplitter {
     pub fn push(&mut self, piece: &[u8], found: &mut dyn FnMut(usize, &[u8])) {
         // Where the part of the piece begins that belongs to the record and is not copied yet.
         let mut kept = 0;
-        for (at, byte) in piece.iter().copied().enumerate() {
+        let mut at = 0;
+        while let Some(byte) = piece.get(at).copied() {
             let at_line_start = std::mem::replace(&mut self.at_line_start, byte == b'\n');
             self.line += usize::from(byte == b'\n');
-            if self.depth > 0 && byte == b'{' && at_line_start && (self.start, self.depth) != (self.line, 0) {
+            if self.depth > 0 && byte == b'{' && at_line_start {
                 self.break_off(self.start, Fault::CutOff);
             }
-            if self.depth == 0 {
-                if byte != b'{' {
-                    continue;
-                }
-                (kept, self.start, self.depth) = (at, self.line, 1);
-                continue;
+            match self.step(byte) {
+                Step::Start => (kept, self.start) = (at, self.line),
+                Step::End => self.finish_record(&piece[kept..=at], found),
+                Step::Inside => {}
             }
-            if self.in_text {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_text = false,
-                    _ => {}
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_text = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => self.depth -= 1,
-                _ => {}
-            }
-            if self.depth == 0 {
-                self.finish_record(&piece[kept..=at], found);
+            at += 1;
+            if self.in_text && !self.escaped && !self.at_line_start {
+                at += plain(&piece[at..]);
             }
         }
         if self.depth > 0 {
             self.keep(&piece[kept..]);
         }
+    }
+
+    /// Follows the JSON by one byte.
+    fn step(&mut self, byte: u8) -> Step {
+        if self.in_text {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_text = false,
+                _ => {}
+            }
+            return Step::Inside;
+        }
+        match (self.depth, byte) {
+            (0, b'{') => {
+                self.depth = 1;
+                return Step::Start;
+            }
+            (0, _) => {}
+            (_, b'"') => self.in_text = true,
+            (_, b'{' | b'[') => self.depth += 1,
+            (depth, b'}' | b']') => {
+                self.depth -= 1;
+                if depth == 1 {
+                    return Step::End;
+                }
+            }
+            _ => {}
+        }
+        Step::Inside
     }
 
     /// Ends the feed: what is wrong with it as a whole.
@@ -121,6 +136,18 @@ impl RecordSplitter {
         self.record.clear();
         (self.depth, self.in_text, self.escaped, self.skipping) = (0, false, false, false);
     }
+}
+
+/// What a byte means for the record.
+enum Step {
+    Start,
+    Inside,
+    End,
+}
+
+/// How many bytes of a text follow that mean nothing: most of a feed is texts.
+fn plain(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n')).unwrap_or(bytes.len())
 }
 
 #[cfg(test)]

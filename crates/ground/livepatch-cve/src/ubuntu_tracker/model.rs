@@ -43,6 +43,8 @@ pub enum Entry {
     Patches {
         /// The source package.
         package: String,
+        /// What stands behind the colon: nothing, but for slips.
+        value: String,
         /// The lines below it.
         patches: Vec<PatchLine>,
     },

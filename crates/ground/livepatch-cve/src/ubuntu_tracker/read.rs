@@ -80,7 +80,7 @@ impl Reader<'_> {
             self.fault(number, Fault::Repeated(shortened(key)));
         }
         let entry = if let Some(package) = key.strip_prefix("Patches_") {
-            patches(package, value)
+            Entry::Patches { package: package.to_owned(), value: value.to_owned(), patches: Vec::new() }
         } else if key == "Priority" || key.starts_with("Priority_") {
             self.priority(number, key, value)
         } else if let Some((release, package)) = state_key(key) {
@@ -121,12 +121,6 @@ impl Reader<'_> {
 /// No blanks in a key.
 pub(super) fn is_key(key: &str) -> bool {
     !key.is_empty() && !key.contains(char::is_whitespace)
-}
-
-/// `Patches_PACKAGE:` with something on its own line happens by hand; it is a patch line like the others, and written below.
-fn patches(package: &str, value: &str) -> Entry {
-    let first = Some(value).filter(|value| !value.is_empty()).map(|value| PatchLine(value.to_owned()));
-    Entry::Patches { package: package.to_owned(), patches: first.into_iter().collect() }
 }
 
 /// Release and package of a state's key. Head fields start with a capital; releases do not.

@@ -26,8 +26,8 @@ impl Entry {
                 }
                 reason.iter().try_for_each(|line| writeln!(f, " {line}"))
             }
-            Self::Patches { package, patches } => {
-                writeln!(f, "Patches_{package}:")?;
+            Self::Patches { package, value, patches } => {
+                key(f, format_args!("Patches_{package}"), value)?;
                 patches.iter().try_for_each(|line| writeln!(f, " {}", line.0))
             }
             Self::State(line) => {

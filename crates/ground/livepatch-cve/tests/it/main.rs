@@ -5,3 +5,4 @@ mod hostile;
 mod register;
 mod shared_data;
 mod tracker_files;
+mod verdicts;

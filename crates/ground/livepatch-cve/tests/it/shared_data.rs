@@ -1,5 +1,6 @@
 //! All files of a real tracker, when `LIVEPATCH_CVE_DATA` names the folder that has `ubuntu-cve-tracker/`.
 
+use livepatch_cve::agreement::compare;
 use livepatch_cve::feeds::ubuntu_tracker;
 use livepatch_cve::record::Source;
 use livepatch_cve::ubuntu_tracker::{TrackerFile, normal_form};
@@ -57,4 +58,31 @@ fn every_file_is_understood() {
                 || register.import(Source::UbuntuTracker, name, bytes, ubuntu_tracker).unchanged
         );
     }
+}
+
+#[test]
+fn verdicts_agree_with_the_tracker() {
+    let Some(files) = files() else { return };
+    let mut register = Register::default();
+    for (name, bytes) in &files {
+        register.import(Source::UbuntuTracker, name, bytes, ubuntu_tracker);
+    }
+    let agreement = compare(register.records());
+    eprintln!("{} pairs of CVE and family; builds by the tracker's state and our verdict:", agreement.pairs);
+    for ((status, kind), count) in &agreement.table {
+        eprintln!("{status:?} | {} | {count}", kind.map_or("none".to_owned(), |kind| kind.to_string()));
+    }
+    eprintln!("explained differences:");
+    for ((status, kind, explanation), count) in &agreement.explained {
+        eprintln!("{status:?} | {kind:?} | {explanation:?} | {count}");
+    }
+    eprintln!("by the upstream version alone:");
+    for ((status, answer), count) in &agreement.by_base {
+        eprintln!("{status:?} | {answer:?} | {count}");
+    }
+    assert!(
+        agreement.pairs > 0 && agreement.unexplained.is_empty(),
+        "{:#?}",
+        &agreement.unexplained[..5.min(agreement.unexplained.len())]
+    );
 }
