@@ -8,7 +8,7 @@
 //! 3. [`compile`] compiles each unit with the kernel's own command, original and patched.
 //! 4. `livepatch-diff` proves the base and takes the difference; [`link`] finds out where each needed symbol is, and has kbuild
 //!    link the module.
-//! 5. [`pipeline`] strings these together with a timing for each step and writes [`report`] and manifest.
+//! 5. [`pipeline`] strings these together with a timing for each step and writes [`report`], manifest and [`provenance`].
 //!    [`matrix`] does so for many kernels at once, [`series`] reads the fixes of a cumulative livepatch.
 //! 6. [`sign`] makes keys and signs.
 //!
@@ -29,6 +29,7 @@ pub mod narrate;
 pub mod packages;
 pub mod pipeline;
 mod prove;
+pub mod provenance;
 pub mod report;
 pub mod run;
 pub mod scope;

@@ -1,6 +1,7 @@
 //! Makes module-signing keys and signs built livepatches.
 
 use crate::pipeline::{MANIFEST, module_path};
+use crate::provenance::{PROVENANCE, Statement};
 use livepatch_manifest::{Digest, Manifest, ManifestError};
 use livepatch_module::{KeyError, SignError, SigningKey};
 use std::io::Write;
@@ -20,6 +21,9 @@ pub enum SigningError {
     /// The manifest cannot be read or written.
     #[error("the manifest beside the module cannot be used")]
     Manifest(#[from] ManifestError),
+    /// The provenance cannot be read or written.
+    #[error("the provenance beside the module cannot be used")]
+    Provenance(#[from] serde_json::Error),
     /// The module is not the one that the manifest speaks of.
     #[error("{} is not the module that its manifest describes: build it again", .0.display())]
     OtherModule(PathBuf),
@@ -75,9 +79,25 @@ pub fn sign(folder: &Path, key: &Path, certificate: &Path) -> Result<Manifest, S
     manifest.module.sha256 = Digest::of(&signed);
     manifest.module.size = signed.len() as u64;
     manifest.module.signer = Some(Digest::of(key.certificate().to_der()));
+    let provenance = signed_provenance(folder, &manifest)?;
     replace(&module_path, &signed).map_err(file_error(&module_path))?;
+    if let Some(bytes) = provenance {
+        let path = folder.join(PROVENANCE);
+        replace(&path, &bytes).map_err(file_error(&path))?;
+    }
     replace(&manifest_path, &manifest.to_canonical_bytes()?).map_err(file_error(&manifest_path))?;
     Ok(manifest)
+}
+
+/// The provenance beside the module, when there is one, about the signed module.
+fn signed_provenance(folder: &Path, manifest: &Manifest) -> Result<Option<Vec<u8>>, SigningError> {
+    let path = folder.join(PROVENANCE);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(file_error(&path))?,
+    };
+    let statement: Statement = serde_json::from_slice(&bytes)?;
+    Ok(Some(statement.signed(&manifest.file_name(), &manifest.module.sha256).to_bytes()?))
 }
 
 /// Writes a file so that it is whole or the old one.

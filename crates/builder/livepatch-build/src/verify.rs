@@ -2,6 +2,7 @@
 
 use crate::inspect::{self, InspectedSignature, Inspection};
 use crate::pipeline::{MANIFEST, REPORT};
+use crate::provenance::{PROVENANCE, Statement};
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_module::{
     Certificate, CertificateError, ModuleError, VerifyError, split, verify as verify_signature,
@@ -122,6 +123,10 @@ pub fn verify(path: &Path, certificates: &[PathBuf]) -> Result<Verification, Ver
         Some(report) => check_report(&mut verification, &bytes, &report),
         None => verification.skip("report", "no report beside the module"),
     }
+    match read_beside(folder, PROVENANCE)? {
+        Some(statement) => check_provenance(&mut verification, path, &statement),
+        None => verification.skip("provenance", "no provenance beside the module"),
+    }
     Ok(verification)
 }
 
@@ -207,6 +212,18 @@ fn check_report(verification: &mut Verification, bytes: &[u8], report: &[u8]) {
         format!("the module without its signature has the digest {own}, and the report says {claimed}")
     };
     verification.add("report", agrees, detail);
+}
+
+fn check_provenance(verification: &mut Verification, path: &Path, statement: &[u8]) {
+    let statement: Statement = match serde_json::from_slice(statement) {
+        Ok(statement) => statement,
+        Err(error) => return verification.add("provenance", false, format!("it is no statement: {error}")),
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let agrees = statement.is_about(&name, &verification.sha256);
+    let words =
+        if agrees { "the statement is about this module" } else { "the statement is about another file" };
+    verification.add("provenance", agrees, words.to_owned());
 }
 
 /// `OBJECT:FUNCTION,POSITION` each, sorted.

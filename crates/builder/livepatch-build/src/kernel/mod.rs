@@ -25,6 +25,7 @@ use crate::cache::Cache;
 use error::file_error;
 use livepatch_diff::EntrySizes;
 use livepatch_kernel::{KernelIdentity, KernelRelease};
+use livepatch_manifest::Digest;
 use preparation::{create, read_text};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -138,6 +139,22 @@ impl Kernel {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_error(&record)(error)),
             _ => remove(&folder),
         }
+    }
+
+    /// SHA-256 of the source package, computed once while the package is among the downloads; `None` when it never was.
+    pub fn source_digest(&self) -> Option<Digest> {
+        let note = self.folder.join("source.sha256");
+        if let Some(known) = std::fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok()) {
+            return Some(known);
+        }
+        // As apt names what it downloads: a version's colon is written %3a.
+        let version = self.version.replace(':', "%3a");
+        let file = format!("{}_{version}_all.deb", self.source_package);
+        let package = self.folder.parent()?.parent()?.join("downloads").join(file);
+        let digest = Digest::of(&std::fs::read(package).ok()?);
+        // Only a note: without it the package is read again.
+        let _ = crate::sign::replace(&note, format!("{digest}\n").as_bytes());
+        Some(digest)
     }
 
     /// The prepared source tree.

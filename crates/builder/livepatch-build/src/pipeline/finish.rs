@@ -5,6 +5,7 @@ use super::{Build, BuildError, MANIFEST, file_error};
 use crate::glue::{Replaced, table};
 use crate::link::{BUILD_ID_SYMBOL, kbuild};
 use crate::narrate::step;
+use crate::provenance::{self, PROVENANCE};
 use crate::report::Timings;
 use livepatch_diff::{Base, Image, Owner, finish_module};
 use livepatch_manifest::{
@@ -37,6 +38,9 @@ impl Build<'_> {
         let manifest = self.manifest(&module, parts)?;
         self.write(&manifest.file_name(), &module)?;
         self.write(MANIFEST, &manifest.to_canonical_bytes()?)?;
+        let sources = parts.reports.iter().map(|unit| unit.source.clone()).collect();
+        let statement = provenance::statement(self.kernel, self.request, &manifest, &sources)?;
+        self.write(PROVENANCE, &statement.to_bytes()?)?;
         step.done(format!("{}, {} bytes", manifest.file_name(), module.len()));
         Ok(manifest.module.sha256)
     }

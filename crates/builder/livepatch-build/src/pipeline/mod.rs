@@ -9,6 +9,7 @@ mod notices;
 use crate::compile::CompileError;
 use crate::explain::NO_FUNCTIONAL_CHANGE;
 use crate::kernel::{Kernel, KernelError, Vmlinux};
+use crate::provenance::PROVENANCE;
 use crate::report::{Outcome, RefusalReport, Report, Timings};
 use crate::run::RunError;
 use crate::scope::{self, FileRefusal, ScopeError};
@@ -149,7 +150,13 @@ impl Build<'_> {
     /// What an earlier build left must not be taken for what this one made.
     fn forget_earlier(&self) -> Result<(), BuildError> {
         let module = module_path(&self.output, &self.name());
-        for path in [module, self.output.join(MANIFEST), self.output.join(REPORT), self.log.clone()] {
+        for path in [
+            module,
+            self.output.join(MANIFEST),
+            self.output.join(PROVENANCE),
+            self.output.join(REPORT),
+            self.log.clone(),
+        ] {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(file_error(&path)(error));
