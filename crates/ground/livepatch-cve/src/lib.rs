@@ -6,8 +6,10 @@
 //! 2. The [`Register`] merges it into a [`record::CveRecord`] a CVE: every field with who says so, differences kept.
 //! 3. A person gives each CVE a [`Priority`], starting from what [`propose`] says; the [`LivepatchPolicy`] says which are livepatched.
 //! 4. The [`verdict::Engine`] gives the answer for every CVE and kernel build; the [`verdict::VerdictFile`] carries it.
+//! 5. The [`catalogue`] says which kernels are livepatched, and until when each build is.
 
 pub mod agreement;
+pub mod catalogue;
 pub mod feeds;
 pub mod record;
 pub mod ubuntu_tracker;
