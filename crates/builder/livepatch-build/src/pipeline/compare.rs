@@ -19,6 +19,7 @@ use std::time::Instant;
 /// What the units add up to.
 #[derive(Default)]
 pub(super) struct Parts {
+    pub(super) notes: Vec<String>,
     pub(super) reports: Vec<UnitReport>,
     /// Reasons against a livepatch that no finding stands for.
     pub(super) refusals: Vec<Refusal>,
