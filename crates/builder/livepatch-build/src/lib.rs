@@ -13,9 +13,11 @@
 //!    [`matrix`] does so for many kernels at once, [`series`] reads the fixes of a cumulative livepatch.
 //! 6. [`sign`] makes keys and signs.
 //!
+//! [`boot`] tests a built livepatch in a virtual machine.
 //! [`inspect`] and [`verify`] read modules, [`diff`] compares two objects by themselves.
 //! [`status`] is the exit status of all that; [`explain`] says what each refusal means; [`extract`] takes fixes out of two versions of a source package, which [`sources`] keeps unpacked.
 
+pub mod boot;
 pub mod cache;
 pub mod compile;
 pub mod diff;

@@ -163,6 +163,7 @@ impl Build<'_> {
             module,
             self.output.join(MANIFEST),
             self.output.join(PROVENANCE),
+            self.output.join(crate::boot::TEST),
             self.output.join(REPORT),
             self.log.clone(),
         ] {
