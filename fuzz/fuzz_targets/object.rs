@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use livepatch_diff::{
-    Base, Difference, Image, Object, Owner, Unit, extract, finish_module, name_symbols,
+    Architecture, Base, Difference, Facts, Image, Object, Owner, Unit, drop_late_entries, extract, finish_module, name_symbols,
 };
 use std::collections::BTreeMap;
 
@@ -23,6 +23,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let Ok(patched) = Object::read(other) else { return };
     let sizes = original.architecture.usual_entry_sizes();
+    if let Ok(difference) = Difference::of_source(&original, &patched, &sizes, Facts::default()) {
+        let _ = extract(&difference, 0);
+    }
     let Ok(difference) = Difference::new(&original, &patched, &sizes) else { return };
     if let Ok(extracted) = extract(&difference, 0) {
         link(&extracted.bytes);
@@ -31,6 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn link(bytes: &[u8]) {
     let owner = |name: &str| Some(Owner::Running { object: "sample".into(), position: name.len() as u32 });
+    let _ = drop_late_entries(bytes, &Architecture::X86_64.usual_entry_sizes(), owner);
     if let Ok(named) = name_symbols(bytes, "sample", owner) {
         let _ = finish_module(&named, &BTreeMap::new());
     }
@@ -38,9 +42,11 @@ fn link(bytes: &[u8]) {
 }
 
 fn prove(base: &Base<'_>, original: &Object) {
+    let _ = base.imported_namespaces();
     let unit = base.unit(original).unwrap_or(Unit::NoLocals);
     let _ = base.prove_all(unit, original, &original.architecture.usual_entry_sizes());
     for symbol in &original.symbols {
         let _ = base.position(unit, symbol);
+        let _ = base.is_traced(unit, symbol);
     }
 }

@@ -26,6 +26,15 @@ impl Correlation {
         correlation
     }
 
+    /// Just these pairs, as (original, patched): everything else is new.
+    pub(crate) fn of_pairs(pairs: &[(SymbolIndex, SymbolIndex)]) -> Self {
+        let mut correlation = Self::default();
+        for &(original, patched) in pairs {
+            correlation.pair(original, patched);
+        }
+        correlation
+    }
+
     /// The original of a patched symbol; `None` when it is new, or may not be paired.
     pub fn original_of(&self, patched: SymbolIndex) -> Option<SymbolIndex> {
         self.original_of.get(&patched).copied()

@@ -7,11 +7,12 @@ use crate::correlate::Correlation;
 use crate::names::{cold_parent, is_never_shared};
 use crate::notice::Notice;
 use crate::object::{Definition, Object, SectionIndex, SymbolIndex, SymbolKind};
-use crate::redirect::{Facts, is_init, redirect};
+use crate::redirect::{Facts, is_init, redirect, traced_functions};
 use crate::reference::{Reference, Resolved, references};
 use crate::refusal::Refusal;
+use crate::replace::pair_replaced;
 use crate::sections::{compare_sections, is_syscall_metadata};
-use crate::tables::{Entry, EntrySizes, TableError, Tables};
+use crate::tables::{EntrySizes, TableError, Tables};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A stretch of anonymous data or code: section, start, size.
@@ -81,6 +82,24 @@ pub struct Difference<'a> {
     in_module: Option<bool>,
 }
 
+/// What a comparison finds.
+struct Found {
+    changed: Vec<(SymbolIndex, SymbolIndex)>,
+    removed: Vec<SymbolIndex>,
+    refusals: Vec<Refusal>,
+    told: Vec<Notice>,
+    traced: BTreeSet<SymbolIndex>,
+    in_module: Option<bool>,
+}
+
+fn same_machine(original: &Object, patched: &Object) -> Result<(), DifferenceError> {
+    if original.architecture == patched.architecture {
+        return Ok(());
+    }
+    let (original, patched) = (original.architecture, patched.architecture);
+    Err(DifferenceError::Machines { original, patched })
+}
+
 impl<'a> Difference<'a> {
     /// Compares two objects of the same translation unit, of which nothing else is known.
     ///
@@ -105,10 +124,7 @@ impl<'a> Difference<'a> {
         sizes: &EntrySizes,
         facts: Facts<'_>,
     ) -> Result<Self, DifferenceError> {
-        if original.architecture != patched.architecture {
-            let (original, patched) = (original.architecture, patched.architecture);
-            return Err(DifferenceError::Machines { original, patched });
-        }
+        same_machine(original, patched)?;
         let original_tables = Tables::read(original, sizes)?;
         let tables = Tables::read(patched, sizes)?;
         let correlation = Correlation::new(original, patched);
@@ -121,35 +137,76 @@ impl<'a> Difference<'a> {
         let mut changed = changed_functions(&sides);
         let mut told = pass_over(&sides, &annotations, &mut changed);
         let mut refusals = refuse_functions(&sides, &changed);
-        let forced = annotations.forced.iter();
-        refusals.extend(forced.map(|function| Refusal::ForceUnsafe { function: function.clone() }));
         refusals.extend(refuse_data(&sides, &changed, &annotations));
         let (registered, notices) = compare_sections(&sides, &annotations);
         refusals.extend(registered);
-        let removed = removed_functions(original, &correlation);
-        let traced = traced_functions(original, &original_tables, facts);
         told.extend(notices);
+        let traced = traced_functions(original, &original_tables, facts);
+        let removed = removed_functions(original, &correlation);
+        let found = Found { changed, removed, refusals, told, traced, in_module: facts.in_module };
+        Ok(Self::from_parts((original, patched), tables, correlation, annotations, found))
+    }
+
+    /// Takes a livepatch source for what it is: everything in it is new, but for the functions that it says replace those
+    /// of `unit`.
+    ///
+    /// # Errors
+    /// As [`Difference::with`].
+    pub fn of_source(
+        unit: &'a Object,
+        source: &'a Object,
+        sizes: &EntrySizes,
+        facts: Facts<'_>,
+    ) -> Result<Self, DifferenceError> {
+        same_machine(unit, source)?;
+        let (unit_tables, tables) = (Tables::read(unit, sizes)?, Tables::read(source, sizes)?);
+        let annotations = Annotations::read(source);
+        let (changed, mut refusals) = pair_replaced(unit, source, &annotations.replaced);
+        let correlation = Correlation::of_pairs(&changed);
+        let nothing = Object::from_parts(source.architecture, Vec::new(), Vec::new());
+        let sides = Sides {
+            original: (&nothing, &Tables::default()),
+            patched: (source, &tables),
+            correlation: &Correlation::default(),
+        };
+        let (registered, told) = compare_sections(&sides, &annotations);
+        refusals.extend(registered);
+        let traced = traced_functions(unit, &unit_tables, facts);
+        let removed = Vec::new();
+        let found = Found { changed, removed, refusals, told, traced, in_module: facts.in_module };
+        Ok(Self::from_parts((unit, source), tables, correlation, annotations, found))
+    }
+
+    fn from_parts(
+        (original, patched): (&'a Object, &'a Object),
+        tables: Tables,
+        correlation: Correlation,
+        annotations: Annotations,
+        mut found: Found,
+    ) -> Self {
+        let forced = annotations.forced.iter();
+        found.refusals.extend(forced.map(|function| Refusal::ForceUnsafe { function: function.clone() }));
         let mut difference = Self {
             original,
             patched,
             tables,
             correlation,
-            changed,
+            changed: found.changed,
             redirected: Vec::new(),
             carried: Vec::new(),
-            removed,
+            removed: found.removed,
             included: BTreeSet::new(),
             pieces: BTreeSet::new(),
             refusals: Vec::new(),
             notices: Vec::new(),
             annotations,
-            compared: refusals,
-            told,
-            traced,
-            in_module: facts.in_module,
+            compared: found.refusals,
+            told: found.told,
+            traced: found.traced,
+            in_module: found.in_module,
         };
         difference.select();
-        Ok(difference)
+        difference
     }
 
     /// Leaves changed functions out, by the original's symbol: the livepatch is made as if they had stayed as they were.
@@ -412,32 +469,6 @@ fn refuse_functions(sides: &Sides<'_>, changed: &[(SymbolIndex, SymbolIndex)]) -
         }
     }
     refusals
-}
-
-/// Functions with a trace site: as the running kernel lists them, else as the compiled object does.
-fn traced_functions(original: &Object, tables: &Tables, facts: Facts<'_>) -> BTreeSet<SymbolIndex> {
-    let is_function = |index: &SymbolIndex| {
-        original.symbols[*index].kind == SymbolKind::Function && original.section_of(*index).is_some()
-    };
-    let traced = |index: &SymbolIndex| {
-        let running = facts.traced.and_then(|traced| traced(*index));
-        running.unwrap_or_else(|| is_traced(original, tables, *index))
-    };
-    (0..original.symbols.len()).filter(is_function).filter(traced).collect()
-}
-
-/// Whether a function has a trace site, so that it can be redirected.
-fn is_traced(object: &Object, tables: &Tables, function: SymbolIndex) -> bool {
-    let machine = object.architecture;
-    let symbol = &object.symbols[function];
-    let listed = |entry: &Entry| machine.lists_trace_sites(&object.sections[entry.section].name);
-    let calls = |resolved: &Resolved| match resolved.reference {
-        Reference::External(target, _) => machine.is_trace_call(&object.symbols[target].name),
-        _ => false,
-    };
-    let Some(section) = object.section_of(function) else { return false };
-    tables.of(function).iter().any(listed)
-        || references(object, section, symbol.value, symbol.size).iter().any(calls)
 }
 
 fn refuse_data(

@@ -26,6 +26,7 @@ mod padding;
 mod redirect;
 pub mod reference;
 mod refusal;
+mod replace;
 mod seal;
 mod sections;
 mod sizes;

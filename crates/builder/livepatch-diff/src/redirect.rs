@@ -12,7 +12,7 @@ use crate::notice::Notice;
 use crate::object::{Binding, Object, SectionIndex, SymbolIndex, SymbolKind};
 use crate::reference::{Reference, Resolved, references};
 use crate::refusal::Refusal;
-use crate::tables::is_table;
+use crate::tables::{Entry, Tables, is_table};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of the kernel that the original object is part of, beyond the object itself.
@@ -98,6 +98,36 @@ pub(crate) fn is_exit(section: &str) -> bool {
 
 fn section_name(object: &Object, index: SymbolIndex) -> &str {
     object.section_of(index).map_or("", |section| object.sections[section].name.as_str())
+}
+
+/// Functions with a trace site: as the running kernel lists them, else as the compiled object does.
+pub(crate) fn traced_functions(
+    original: &Object,
+    tables: &Tables,
+    facts: Facts<'_>,
+) -> BTreeSet<SymbolIndex> {
+    let is_function = |index: &SymbolIndex| {
+        original.symbols[*index].kind == SymbolKind::Function && original.section_of(*index).is_some()
+    };
+    let traced = |index: &SymbolIndex| {
+        let running = facts.traced.and_then(|traced| traced(*index));
+        running.unwrap_or_else(|| is_traced(original, tables, *index))
+    };
+    (0..original.symbols.len()).filter(is_function).filter(traced).collect()
+}
+
+/// Whether a function has a trace site, so that it can be redirected.
+fn is_traced(object: &Object, tables: &Tables, function: SymbolIndex) -> bool {
+    let machine = object.architecture;
+    let symbol = &object.symbols[function];
+    let listed = |entry: &Entry| machine.lists_trace_sites(&object.sections[entry.section].name);
+    let calls = |resolved: &Resolved| match resolved.reference {
+        Reference::External(target, _) => machine.is_trace_call(&object.symbols[target].name),
+        _ => false,
+    };
+    let Some(section) = object.section_of(function) else { return false };
+    tables.of(function).iter().any(listed)
+        || references(object, section, symbol.value, symbol.size).iter().any(calls)
 }
 
 /// Who refers to the functions of an object.

@@ -104,6 +104,14 @@ pub enum Refusal {
         /// The function.
         function: String,
     },
+    /// A function of a livepatch source that cannot take the place of one of the unit.
+    #[error("'{function}', which is to be replaced, {why}")]
+    NothingToReplace {
+        /// The function.
+        function: String,
+        /// The rest of the sentence.
+        why: String,
+    },
     /// Two callbacks of a kind for the same object.
     #[error("{object} would have two {kind} callbacks: '{first}' and '{second}'")]
     CallbackTwice {
@@ -146,6 +154,7 @@ impl Refusal {
             Self::NotBuilt { .. } => "not-built",
             Self::UnknownSymbol { .. } => "unknown-symbol",
             Self::ForceUnsafe { .. } => "force-unsafe",
+            Self::NothingToReplace { .. } => "nothing-to-replace",
             Self::CallbackTwice { .. } => "callback-twice",
             Self::StaticKeyInModule { .. } => "static-key-in-module",
         }
@@ -188,6 +197,9 @@ impl Refusal {
             Self::ForceUnsafe { .. } => {
                 "the patch asks for a function to be replaced while tasks are in it, which breaks the consistency that livepatching rests on"
             }
+            Self::NothingToReplace { .. } => {
+                "a livepatch source replaces a function that its unit does not have, or has in other forms too: inlined, or as clones of the compiler's"
+            }
             Self::CallbackTwice { .. } => {
                 "the kernel calls one callback of each kind for an object (vmlinux or a module), and the patch has two"
             }
@@ -213,6 +225,7 @@ impl Refusal {
             Self::NotBuilt { source_file: text(), detail: text() },
             Self::UnknownSymbol { symbol: text(), from: text() },
             Self::ForceUnsafe { function: text() },
+            Self::NothingToReplace { function: text(), why: text() },
             Self::CallbackTwice { object: text(), kind: text(), first: text(), second: text() },
             Self::StaticKeyInModule { function: text(), key: text(), module: text() },
         ]
@@ -249,6 +262,9 @@ impl Refusal {
             }
             Self::ForceUnsafe { .. } => {
                 "leave the macro out; when the function sleeps for ever, patch what it calls instead"
+            }
+            Self::NothingToReplace { .. } => {
+                "name the right unit with --source FILE=UNIT, and replace the functions that the compiler left"
             }
             Self::CallbackTwice { .. } => "call both from one callback",
             Self::StaticKeyInModule { .. } => {

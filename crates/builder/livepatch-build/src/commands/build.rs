@@ -6,7 +6,7 @@ use livepatch_build::cache::Cache;
 use livepatch_build::kernel::Kernel;
 use livepatch_build::matrix::{self, KernelEntry, KernelOutcome, Summary};
 use livepatch_build::narrate;
-use livepatch_build::pipeline::{self, Request};
+use livepatch_build::pipeline::{self, Request, Source};
 use livepatch_build::report::{Outcome, Report};
 use livepatch_build::series::Series;
 use livepatch_build::status::Status;
@@ -28,8 +28,13 @@ pub(super) struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// The patch, a unified diff to apply with -p1; several apply in the order given.
-    #[arg(long = "patch", value_name = "PATCH", required_unless_present = "series")]
+    #[arg(long = "patch", value_name = "PATCH", required_unless_present_any = ["series", "sources"])]
     patches: Vec<PathBuf>,
+    /// A C file that becomes part of the livepatch as it is: for callbacks and for functions that replace existing ones
+    /// (`#include "livepatch_notes.h"` explains the macros). It stands in the place of UNIT, a source path of the kernel,
+    /// and may use that unit's static variables and functions; without UNIT it belongs to vmlinux.
+    #[arg(long = "source", value_name = "FILE.c[=UNIT.c]")]
+    sources: Vec<Source>,
     /// A directory of fixes with a file `series` (see `series check --help`): fixes, patches and version come from it.
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["patches", "fixes", "fix_source"])]
     series: Option<PathBuf>,
@@ -92,11 +97,13 @@ fn request(arguments: Arguments) -> Result<Request> {
         let series = Series::read(&folder)?;
         let (patches, fixes) = (series.patches(), series.fixes());
         accept.extend(series.accepted());
-        return Ok(Request { patches, fixes, version: version.unwrap_or(series.version), accept, output });
+        let (sources, version) = (arguments.sources, version.unwrap_or(series.version));
+        return Ok(Request { patches, sources, fixes, version, accept, output });
     }
     let source = arguments.fix_source;
     let fixes = arguments.fixes.into_iter().map(|fix| Fix { source: source.clone(), ..fix }).collect();
-    Ok(Request { patches: arguments.patches, fixes, version: version.unwrap_or(1), accept, output })
+    let (patches, sources) = (arguments.patches, arguments.sources);
+    Ok(Request { patches, sources, fixes, version: version.unwrap_or(1), accept, output })
 }
 
 fn build_one(cache: &Cache, release: &KernelRelease, request: &Request, format: Format) -> Result<Status> {

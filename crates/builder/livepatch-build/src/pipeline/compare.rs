@@ -8,8 +8,8 @@ use crate::narrate::step;
 use crate::prove;
 use crate::report::{ProofReport, RefusalReport, Timings, UnitReport};
 use livepatch_diff::{
-    Base, BaseError, CallbackKind, Difference, Exports, Extracted, Facts, Image, ObjectError, Owner, Refusal,
-    SymbolIndex, SymbolKind, Unit, drop_late_entries, extract, name_symbols,
+    Base, BaseError, Binding, CallbackKind, Difference, Exports, Extracted, Facts, Image, ObjectError, Owner,
+    Refusal, Symbol, SymbolIndex, SymbolKind, Unit, drop_late_entries, extract, name_symbols,
 };
 use livepatch_judge::{Finding, FunctionWhy, Severity};
 use std::collections::BTreeSet;
@@ -19,7 +19,6 @@ use std::time::Instant;
 /// What the units add up to.
 #[derive(Default)]
 pub(super) struct Parts {
-    pub(super) notes: Vec<String>,
     pub(super) reports: Vec<UnitReport>,
     /// Reasons against a livepatch that no finding stands for.
     pub(super) refusals: Vec<Refusal>,
@@ -93,6 +92,7 @@ impl Build<'_> {
                 continue;
             };
             let found = match base.unit(&unit.original) {
+                _ if self.stands_alone(unit) => Unit::NoLocals,
                 Ok(found) => found,
                 Err(BaseError::NoUnit { detail, .. }) => {
                     let source_file = unit.touched.source.clone();
@@ -109,17 +109,26 @@ impl Build<'_> {
             let traced = |function: SymbolIndex| base.is_traced(found, &unit.original.symbols[function]);
             let facts =
                 Facts { traced: Some(&traced), in_module: Some(unit.command.module_name().is_some()) };
-            let mut difference =
-                Difference::with(&unit.original, &unit.patched, &self.kernel.entry_sizes, facts)?;
+            let compare = if self.is_source(unit) { Difference::of_source } else { Difference::with };
+            let mut difference = compare(&unit.original, &unit.patched, &self.kernel.entry_sizes, facts)?;
             timings.difference += start.elapsed().as_secs_f64();
             let start = Instant::now();
-            let proof = prove::prove(self.kernel, &base, found, unit, &difference, &mut parts.refusals)?;
+            let proof = match self.stands_alone(unit) {
+                true => ProofReport::default(),
+                false => prove::prove(self.kernel, &base, found, unit, &difference, &mut parts.refusals)?,
+            };
             timings.proof += start.elapsed().as_secs_f64();
             parts.own.extend(new_globals(&difference));
             let start = Instant::now();
-            let whys = self.judge(unit, &sources, &mut difference, parts)?;
+            let whys = if self.is_source(unit) {
+                self.take_source(unit, &difference, parts)?;
+                Vec::new()
+            } else {
+                self.judge(unit, &sources, &mut difference, parts)?
+            };
             timings.judgement += start.elapsed().as_secs_f64();
-            parts.reports.push(unit_report(unit, base.name(), &difference, whys, proof));
+            let name = self.source_name(unit);
+            parts.reports.push(unit_report(name, base.name(), &difference, whys, proof));
             judged.push((unit, difference, base, found));
         }
         let start = Instant::now();
@@ -177,7 +186,7 @@ impl Build<'_> {
         for (alias, original) in extracted.replaced {
             let symbol = &unit.original.symbols[original];
             let Some(position) = base.position(found, symbol) else { continue };
-            let source = unit.touched.source.clone();
+            let source = self.source_name(unit);
             let replaced = Replaced { name: symbol.name.clone(), position, alias, source };
             parts.objects.entry(base.name().to_owned()).or_default().functions.push(replaced);
         }
@@ -215,7 +224,9 @@ fn owners(
     let mut owners = BTreeMap::new();
     let mut unknown = Vec::new();
     for (name, (original, from)) in &extracted.needed {
-        let symbol = original.map(|index| &difference.original.symbols[index]);
+        // A livepatch source may mean a static of the unit in whose place it stands.
+        let named = || difference.original.symbols.iter().position(|symbol| is_local_named(symbol, name));
+        let symbol = original.or_else(named).map(|index| &difference.original.symbols[index]);
         match symbols.owner(base, found, name, symbol) {
             Some(owner) => {
                 owners.insert(name.clone(), owner);
@@ -226,16 +237,22 @@ fn owners(
     if unknown.is_empty() { Ok(owners) } else { Err(unknown) }
 }
 
+fn is_local_named(symbol: &Symbol, name: &str) -> bool {
+    symbol.name == name
+        && symbol.binding == Binding::Local
+        && matches!(symbol.kind, SymbolKind::Function | SymbolKind::Object)
+}
+
 fn new_globals(difference: &Difference<'_>) -> Vec<String> {
     let new = difference.included.iter().filter(|&&index| {
         difference.correlation.original_of(index).is_none()
-            && difference.patched.symbols[index].binding != livepatch_diff::Binding::Local
+            && difference.patched.symbols[index].binding != Binding::Local
     });
     new.map(|&index| difference.patched.symbols[index].name.clone()).collect()
 }
 
 fn unit_report(
-    unit: &Compiled,
+    source: String,
     object: &str,
     difference: &Difference<'_>,
     why: Vec<FunctionWhy>,
@@ -245,7 +262,7 @@ fn unit_report(
     let original = |index: SymbolIndex| difference.original.symbols[index].name.clone();
     let is_data = |index: &&SymbolIndex| difference.patched.symbols[**index].kind != SymbolKind::Function;
     UnitReport {
-        source: unit.touched.source.clone(),
+        source,
         object: object.to_owned(),
         changed: difference.changed.iter().map(|&(index, _)| original(index)).collect(),
         why,

@@ -58,7 +58,8 @@ impl Build<'_> {
             functions: object.functions.iter().map(function).collect(),
         });
         let mut patches = Vec::new();
-        for path in &self.request.patches {
+        let sources = self.request.sources.iter().map(|source| &source.file);
+        for path in self.request.patches.iter().chain(sources) {
             patches.extend(std::fs::read(path).map_err(file_error(path))?);
         }
         Ok(Manifest {

@@ -5,6 +5,7 @@ mod compile;
 mod finish;
 mod judge;
 mod notices;
+mod source;
 
 use crate::compile::CompileError;
 use crate::explain::NO_FUNCTIONAL_CHANGE;
@@ -12,14 +13,14 @@ use crate::kernel::{Kernel, KernelError, Vmlinux};
 use crate::provenance::PROVENANCE;
 use crate::report::{Outcome, RefusalReport, Report, Timings};
 use crate::run::RunError;
-use crate::scope::{self, Scope, ScopeError};
-use crate::units::Units;
+use crate::scope::{self, FileRefusal, ScopeError};
 use compare::Parts;
 pub(crate) use compile::Compiled;
 use livepatch_diff::{DifferenceError, Exports, ExtractError, Image, KlpError, ObjectError, TableError};
 use livepatch_judge::Acceptance;
 use livepatch_manifest::{Digest, Fix, ManifestError};
 pub(crate) use notices::RULES;
+pub use source::Source;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -33,6 +34,8 @@ pub const REPORT: &str = "report.json";
 pub struct Request {
     /// The patches, in the order in which they apply.
     pub patches: Vec<PathBuf>,
+    /// Livepatch sources.
+    pub sources: Vec<Source>,
     /// What it mends.
     pub fixes: Vec<Fix>,
     /// Cumulative version.
@@ -75,6 +78,8 @@ pub enum BuildError {
         #[source]
         source: std::io::Error,
     },
+    #[error("this kernel's source has no {0}, in whose place a livepatch source is to stand")]
+    NoSuchUnit(String),
     #[error("the built module has no vermagic")]
     NoVermagic,
 }
@@ -112,27 +117,21 @@ impl Build<'_> {
         let start = Instant::now();
         let mut timings = Timings::default();
         self.forget_earlier()?;
-        let (units, scope) = match self.scope() {
-            Err(ScopeError::File(refusal)) => {
-                let refusal = RefusalReport::new(refusal.code, refusal.to_string());
-                return self.refused_at_once(refusal, Vec::new(), start);
-            }
+        let overlay = self.work.join("overlay");
+        std::fs::create_dir_all(&overlay).map_err(file_error(&overlay))?;
+        let patched = match scope::apply(&self.kernel.source(), &self.request.patches, &overlay, &self.log) {
+            Err(ScopeError::File(refusal)) => return self.refused_at_once(&refusal, start),
             other => other?,
         };
-        if scope.touched.is_empty() {
-            let message = "no unit of this kernel compiles to anything else with the patch".to_owned();
-            let refusal = RefusalReport::new(NO_FUNCTIONAL_CHANGE, message);
-            return self.refused_at_once(refusal, scope.notes, start);
-        }
+        let patched = [patched, self.source_units()?].concat();
         let vmlinux = Vmlinux::open(&self.kernel.vmlinux())?;
         // vmlinux is read while make and the compiler are at work: nothing in it depends on the patch.
-        let (compiled, binary) =
-            rayon::join(|| self.compile(&scope, &units, &mut timings), || self.binary(&vmlinux));
-        let (compiled, (image, exports, symbols)) = (compiled?, binary?);
+        let (units, binary) = rayon::join(|| self.compile(patched, &mut timings), || self.binary(&vmlinux));
+        let (units, (image, exports, symbols)) = (units?, binary?);
         timings.symbols = symbols;
 
-        let mut parts = Parts { notes: scope.notes, ..Parts::default() };
-        self.differ(&image, &exports, &compiled, &mut parts, &mut timings)?;
+        let mut parts = Parts::default();
+        self.differ(&image, &exports, &units, &mut parts, &mut timings)?;
         let mut refusals = parts.all_refusals();
         if refusals.is_empty() && parts.objects.is_empty() {
             let message = "the compiled code is the same with the patch and without".to_owned();
@@ -163,7 +162,6 @@ impl Build<'_> {
             module,
             self.output.join(MANIFEST),
             self.output.join(PROVENANCE),
-            self.output.join(crate::boot::TEST),
             self.output.join(REPORT),
             self.log.clone(),
         ] {
@@ -177,25 +175,12 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// The units of the kernel, and those of them that the patch touches.
-    fn scope(&self) -> Result<(Units, Scope), ScopeError> {
-        let patched = scope::apply(&self.kernel.source(), &self.request.patches)?;
-        let units = Units::of(self.kernel)?;
-        let scope = scope::find(self.kernel, &units, patched, &self.work, &self.log)?;
-        Ok((units, scope))
-    }
-
-    /// Nothing needs to be compiled to say that it cannot, or need not, be livepatched.
-    fn refused_at_once(
-        &self,
-        refusal: RefusalReport,
-        notes: Vec<String>,
-        start: Instant,
-    ) -> Result<Report, BuildError> {
+    /// The patch touches what cannot be livepatched: nothing needs to be compiled to say so.
+    fn refused_at_once(&self, refusal: &FileRefusal, start: Instant) -> Result<Report, BuildError> {
+        let refusal = RefusalReport::new(refusal.code, refusal.to_string());
         let mut timings = Timings::default();
         timings.close(start.elapsed().as_secs_f64());
-        let parts = Parts { notes, ..Parts::default() };
-        self.report(Outcome::Refused, parts, vec![refusal], None, timings)
+        self.report(Outcome::Refused, Parts::default(), vec![refusal], None, timings)
     }
 
     fn report(
@@ -216,7 +201,6 @@ impl Build<'_> {
             units: parts.reports,
             refusals,
             findings: parts.findings,
-            notes: parts.notes,
             module_sha256,
             timings,
         };

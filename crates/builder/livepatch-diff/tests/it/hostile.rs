@@ -5,8 +5,8 @@ use crate::compile::{Workshop, entry_sizes};
 use crate::machines::{LOONG, Loong, loong_object};
 use livepatch_diff::tables::Tables;
 use livepatch_diff::{
-    Architecture, Base, Difference, Image, Object, Owner, SymbolKind, Unit, extract, finish_module,
-    name_symbols,
+    Architecture, Base, Difference, Facts, Image, Object, Owner, SymbolKind, Unit, drop_late_entries,
+    extract, finish_module, name_symbols,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -111,6 +111,9 @@ fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
 fn differ(original: &[u8], patched: &[u8]) {
     let (Ok(original), Ok(patched)) = (Object::read(original), Object::read(patched)) else { return };
     let sizes = original.architecture.usual_entry_sizes();
+    if let Ok(difference) = Difference::of_source(&original, &patched, &sizes, Facts::default()) {
+        let _ = extract(&difference, 0);
+    }
     let Ok(difference) = Difference::new(&original, &patched, &sizes) else { return };
     let _ = difference.added().count();
     let Ok(extracted) = extract(&difference, 0) else { return };
@@ -119,6 +122,7 @@ fn differ(original: &[u8], patched: &[u8]) {
 
 fn link(bytes: &[u8]) {
     let owner = |name: &str| Some(Owner::Running { object: "sample".into(), position: name.len() as u32 });
+    let _ = drop_late_entries(bytes, &entry_sizes(), owner);
     if let Ok(named) = name_symbols(bytes, "sample", owner) {
         let _ = finish_module(&named, &BTreeMap::new());
     }
@@ -129,9 +133,11 @@ fn link(bytes: &[u8]) {
 
 fn prove(base: &Base<'_>, original: &Object) {
     let unit = base.unit(original);
+    let _ = base.imported_namespaces();
     for unit in [unit.unwrap_or(Unit::NoLocals), Unit::File(1), Unit::Run(1, 10)] {
         let _ = base.prove_all(unit, original, &entry_sizes());
         for symbol in original.symbols.iter().filter(|symbol| symbol.kind == SymbolKind::Function) {
+            let _ = base.is_traced(unit, symbol);
             let _ = (base.position(unit, symbol), base.position_of_global(&symbol.name));
         }
     }

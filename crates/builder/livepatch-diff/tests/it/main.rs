@@ -5,5 +5,7 @@ mod base;
 mod cases;
 mod compile;
 mod hostile;
+mod late;
 mod machines;
 mod round;
+mod sources;

@@ -7,10 +7,10 @@
 mod altered_module;
 mod another_kernel;
 mod apply_and_undo;
-mod boot_test;
 mod built_modules;
 mod cve_dev_set;
 mod expired_metadata;
+mod features_of_sources;
 mod livepatching;
 mod many_kernels;
 mod namesakes;
