@@ -6,6 +6,7 @@
 
 mod apt;
 mod bench;
+mod corpus;
 mod demo;
 mod dist;
 mod kernels;
@@ -33,6 +34,8 @@ enum Task {
     Test(test::Options),
     /// Measure against the budgets
     Bench(bench::Options),
+    /// Every CVE fix between two kernel source versions, built, loaded, and written down; takes hours, resumes
+    Corpus(livepatch_corpus::Options),
     /// Build the client's Debian package into target/dist
     Dist(dist::Options),
     /// Check the workspace's own rules: dependency direction, file lengths, module comments, unsafe code
@@ -54,6 +57,7 @@ fn run(task: Task) -> Result<()> {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Corpus(options) => corpus::run(&options),
         Task::Dist(options) => dist::run(&options),
         Task::Tidy => tidy::run(),
     }

@@ -26,7 +26,7 @@ pub enum Confidence {
     Clean,
     /// Files changed for several fixes; their changes were told apart by function, words and what needs what.
     Split,
-    /// Changes of several fixes that cannot be told apart: the patch has them all.
+    /// Changes that may be this fix's or another's: the patch has all that may be its own.
     Mixed,
     /// No changed line fits the entry.
     None,
@@ -165,7 +165,9 @@ impl<'a> Choice<'a> {
             (_, true) => Confidence::Mixed,
         };
         if doubtful {
-            choice.taken.extend(live().filter(in_files));
+            // What may be the fix's own is taken along; better a neighbour's change too many than half a fix.
+            let claimed = |group: &usize| shares.get(group).is_some_and(|share| *share > 1.0 - SURE);
+            choice.taken.extend(live().filter(in_files).filter(claimed));
             choice.close();
         }
         choice
@@ -228,7 +230,7 @@ impl<'a> Choice<'a> {
                 let in_files = self.update.groups.iter().filter(|group| files.contains(&group.file) && !group.is_inert);
                 format!("{} of {} places in {list}, by function, words and what needs what", self.taken.len(), in_files.count())
             }
-            Confidence::Mixed => format!("{list} changed for several entries that cannot be told apart"),
+            Confidence::Mixed => format!("{list} changed for several entries, some of whose changes cannot be told apart"),
         }
     }
 

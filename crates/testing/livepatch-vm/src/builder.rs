@@ -27,6 +27,7 @@ pub struct GuestBuilder {
     memory: u32,
     processors: u32,
     module_names: Vec<String>,
+    later_modules: Vec<String>,
     files: Vec<(PathBuf, String, u32)>,
     contents: Vec<(String, u32, Vec<u8>)>,
     append: String,
@@ -43,6 +44,7 @@ impl GuestBuilder {
             memory: 512,
             processors: 1,
             module_names: Vec::new(),
+            later_modules: Vec::new(),
             files: Vec::new(),
             contents: Vec::new(),
             append: String::new(),
@@ -71,6 +73,13 @@ impl GuestBuilder {
     /// Loads this module, and what it needs, at boot. A built-in one is no error.
     pub fn module(mut self, name: &str) -> Self {
         self.module_names.push(name.to_owned());
+        self
+    }
+
+    /// Brings this module, and what it needs, without loading it: `sh /etc/modules-later/NAME` in the guest does. A
+    /// built-in one is no error.
+    pub fn later_module(mut self, name: &str) -> Self {
+        self.later_modules.push(name.to_owned());
         self
     }
 
@@ -172,6 +181,10 @@ impl GuestBuilder {
         let mut tree = Initramfs::new(busybox);
         for module in modules::closure(&self.modules, &self.all_modules())? {
             tree.module(module);
+        }
+        for name in &self.later_modules {
+            let files = modules::closure(&self.modules, std::slice::from_ref(name))?;
+            tree.later_module(name, files);
         }
         for (host, guest, mode) in &self.files {
             let bytes = fs::read(host).map_err(VmError::file(host))?;

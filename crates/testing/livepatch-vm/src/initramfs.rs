@@ -61,6 +61,20 @@ impl Initramfs {
         self.load_order.push(module.name);
     }
 
+    /// Adds a module and what it needs, and a script that loads them when it is run; what is there already stays.
+    pub(crate) fn later_module(&mut self, name: &str, files: Vec<ModuleFile>) {
+        let mut script = String::new();
+        for file in files {
+            let loaded = file.name.trim_end_matches(".ko").replace('-', "_");
+            script += &format!(
+                "grep -q '^{loaded} ' /proc/modules || insmod /usr/lib/modules/{} || exit 1\n",
+                file.name
+            );
+            self.file(&format!("/usr/lib/modules/{}", file.name), 0o644, file.bytes);
+        }
+        self.file(&format!("/etc/modules-later/{name}"), 0o755, script.into_bytes());
+    }
+
     /// The archive.
     pub(crate) fn pack(mut self) -> Vec<u8> {
         let order = self.load_order.iter().map(|name| format!("{name}\n")).collect::<String>();
