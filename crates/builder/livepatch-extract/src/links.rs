@@ -17,6 +17,9 @@ const COMMON: usize = 5;
 /// For each group, the groups that it needs.
 pub(crate) type Needs = Vec<BTreeSet<usize>>;
 
+/// What may stand alone on the line above a function's name.
+const TYPES: [&str; 8] = ["void", "int", "long", "unsigned", "bool", "char", "static", "inline"];
+
 /// What kind of thing a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -171,7 +174,7 @@ fn names<'a>(file: &'a FileChange, group: &Group) -> Names<'a> {
 
 /// The name that a line defines or declares for others, if it does.
 fn defined(line: &str, in_function: bool) -> Option<(&str, Kind)> {
-    let text = line.trim_end();
+    let text = without_comment(line).trim_end();
     if let Some(rest) = text.strip_prefix("#define ") {
         return identifiers(rest).next().map(|name| (name, Kind::Global));
     }
@@ -179,7 +182,7 @@ fn defined(line: &str, in_function: bool) -> Option<(&str, Kind)> {
     if first.is_ascii_alphabetic() || first == b'_' {
         let head = text.split(['=', '{', ';']).next()?;
         let before = head.split(['(', '[']).next()?;
-        let name = identifiers(before).last().filter(|_| !text.ends_with(':'))?;
+        let name = identifiers(before).last().filter(|name| !text.ends_with(':') && !TYPES.contains(name))?;
         return Some((name, Kind::Global));
     }
     // A member of a structure or an enumeration.
@@ -194,6 +197,12 @@ fn defined(line: &str, in_function: bool) -> Option<(&str, Kind)> {
     identifiers(head).last().map(|name| (name, Kind::Member))
 }
 
+/// A line without the comment at its end.
+fn without_comment(line: &str) -> &str {
+    let end = [line.find("/*"), line.find("//")].into_iter().flatten().min();
+    &line[..end.unwrap_or(line.len())]
+}
+
 /// Whether a text has a name as a whole word.
 fn has_word(text: &str, name: &str) -> bool {
     let is_part = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -202,4 +211,57 @@ fn has_word(text: &str, name: &str) -> bool {
         let before = at.checked_sub(1).and_then(|at| bytes.get(at).copied());
         !is_part(before) && !is_part(bytes.get(at + name.len()).copied())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::groups::groups;
+
+    fn file(path: &str, old: &str, new: &str) -> FileChange {
+        FileChange::new(path.into(), Some(old.into()), Some(new.into()))
+    }
+
+    fn links(files: &[FileChange]) -> Vec<(String, String)> {
+        let groups = groups(files);
+        let name = |group: usize| files[groups[group].file].path.clone();
+        let needs = needs(files, &groups);
+        let pairs = needs.iter().enumerate().flat_map(|(from, to)| to.iter().map(move |to| (from, *to)));
+        pairs.map(|(from, to)| (name(from), name(to))).collect()
+    }
+
+    fn pair(one: &str, other: &str) -> (String, String) {
+        (one.into(), other.into())
+    }
+
+    #[test]
+    fn a_user_needs_the_new_member_and_not_the_other_way_round() {
+        let header = file(
+            "fs/x/x.h",
+            "struct a {\n\tint one;\n};\n",
+            "struct a {\n\tint one;\n\tint fresh; /* why */\n};\n",
+        );
+        let user = file(
+            "fs/x/y.c",
+            "int f(struct a *a)\n{\n\treturn 0;\n}\n",
+            "int f(struct a *a)\n{\n\treturn a->fresh;\n}\n",
+        );
+        assert_eq!(links(&[header, user]), [pair("fs/x/y.c", "fs/x/x.h")]);
+    }
+
+    #[test]
+    fn other_arguments_tie_definition_and_caller_together() {
+        let definition = file("fs/x/x.c", "int g(int a)\n{\n}\n", "int g(int a, int b)\n{\n}\n");
+        let caller = file("fs/x/y.c", "int f(void)\n{\n\tg(1);\n}\n", "int f(void)\n{\n\tg(1, 2);\n}\n");
+        let both = [pair("fs/x/x.c", "fs/x/y.c"), pair("fs/x/y.c", "fs/x/x.c")];
+        assert_eq!(links(&[definition, caller]), both);
+    }
+
+    #[test]
+    fn what_is_far_away_and_private_is_not_meant() {
+        let definition = file("fs/x/x.h", "", "#define FRESH 1\n");
+        let user =
+            file("net/y.c", "int f(void)\n{\n\treturn 0;\n}\n", "int f(void)\n{\n\treturn FRESH;\n}\n");
+        assert_eq!(links(&[definition, user]), []);
+    }
 }

@@ -23,11 +23,18 @@ const TIMED: &str = r#"out=$1; shift; "$@"; code=$?; times > "$out"; exit $code"
 const TOOLCHAIN: i32 = 5;
 
 /// Builds whatever is not known yet.
-pub(crate) fn all(programs: &Programs, plan: &Plan, options: &Options, builder: &str) -> Result<()> {
-    let mut open: Vec<&Job> = plan.jobs.iter().filter(|job| is_open(plan, job, options, builder)).collect();
-    // The surest patches first: a run that is cut short has done what tells most.
-    open.sort_by_key(|job| job.rank());
-    eprintln!("{} patches, {} of them to build", plan.jobs.len(), open.len());
+pub(crate) fn all(
+    programs: &Programs,
+    plan: &Plan,
+    jobs: &[&Job],
+    options: &Options,
+    builder: &str,
+) -> Result<()> {
+    let open: Vec<&Job> = jobs.iter().copied().filter(|job| is_open(plan, job, options, builder)).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    eprintln!("{} to build", open.len());
     let (next, start) = (AtomicUsize::new(0), Instant::now());
     let work = || -> Result<()> {
         while let Some(job) = open.get(next.fetch_add(1, Ordering::Relaxed)) {

@@ -3,7 +3,6 @@
 
 use crate::{
     candidates::{Job, Plan},
-    options::Options,
     state::{Boot, Outcome, Record},
 };
 use anyhow::{Result, bail};
@@ -35,9 +34,9 @@ const TROUBLE: [&str; 12] = [
 ];
 
 /// Boots whatever was built and has not been booted yet.
-pub(crate) fn all(plan: &Plan, options: &Options) -> Result<()> {
+pub(crate) fn all(plan: &Plan, jobs: &[&Job]) -> Result<()> {
     let mut open: Vec<(&Job, Record)> = Vec::new();
-    for job in &plan.jobs {
+    for job in jobs.iter().copied() {
         let record = plan.state.record(&job.key);
         open.extend(
             record
@@ -46,7 +45,6 @@ pub(crate) fn all(plan: &Plan, options: &Options) -> Result<()> {
         );
     }
     let count = open.len();
-    eprintln!("{count} livepatches to load in virtual machines");
     let mut rest = open.as_slice();
     while !rest.is_empty() {
         let batch = &rest[..rest.len().min(BATCH)];
@@ -54,7 +52,6 @@ pub(crate) fn all(plan: &Plan, options: &Options) -> Result<()> {
         rest = &rest[done..];
         eprintln!("{} of {count} loaded", count - rest.len());
     }
-    let _ = options;
     Ok(())
 }
 

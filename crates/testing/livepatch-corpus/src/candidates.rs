@@ -130,7 +130,10 @@ fn extract(programs: &Programs, options: &Options, patches: &Path, log: &Path) -
 fn job(compiled: &Compiled, candidate: Candidate, text: &str) -> Option<Job> {
     let parts: Vec<(String, String)> =
         patch::parts(text).into_iter().filter(|(path, _)| compiled.has(path)).collect();
-    if !parts.iter().any(|(path, _)| compiled.reaches(path)) {
+    // A header alone is a fix only when the fix has nothing else.
+    let is_source = |path: &str| path.ends_with(".c") || path.ends_with(".S");
+    let has_source = candidate.files.iter().any(|path| is_source(path));
+    if parts.is_empty() || has_source && !parts.iter().any(|(path, _)| is_source(path)) {
         return None;
     }
     let files: Vec<String> = parts.iter().map(|(path, _)| path.clone()).collect();
@@ -183,11 +186,6 @@ impl Compiled {
             }
             _ => false,
         }
-    }
-
-    /// Whether a file is reason enough to build: a unit, or a header beside units or for all.
-    fn reaches(&self, path: &str) -> bool {
-        self.has(path)
     }
 
     /// Whether units lie in the file's folder or below it.

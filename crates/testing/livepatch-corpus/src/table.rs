@@ -47,7 +47,7 @@ pub struct Table {
 }
 
 /// Puts together what is known.
-pub(crate) fn table(plan: &Plan, options: &Options) -> Result<Table> {
+pub(crate) fn table(plan: &Plan, options: &Options) -> Table {
     let mut rows = Vec::new();
     for job in &plan.jobs {
         let Some(record) = plan.state.record(&job.key) else { continue };
@@ -56,7 +56,7 @@ pub(crate) fn table(plan: &Plan, options: &Options) -> Result<Table> {
         );
     }
     let (from, to) = (options.from.clone(), options.to.clone());
-    Ok(Table { from, to, rows, not_compiled: plan.not_compiled, not_found: plan.not_found })
+    Table { from, to, rows, not_compiled: plan.not_compiled, not_found: plan.not_found }
 }
 
 fn row(job: &Job, cve: &str, confidence: &str, record: &Record) -> Row {
