@@ -210,7 +210,7 @@ impl Object {
     pub fn symbol_at(&self, section: SectionIndex, offset: u64) -> Option<(SymbolIndex, u64)> {
         let list = self.by_place.get(section)?;
         let after = list.partition_point(|&index| self.symbols[index].value <= offset);
-        // Aliases share an address: the widest cover wins, then the first in the table.
+        // Aliases share an address: what has bytes wins over what has none, then the first in the table.
         list[..after]
             .iter()
             .rev()
@@ -219,7 +219,10 @@ impl Object {
                 let symbol = &self.symbols[index];
                 offset - symbol.value < symbol.size || (symbol.size == 0 && offset == symbol.value)
             })
-            .min_by_key(|&&index| (offset - self.symbols[index].value, index))
+            .min_by_key(|&&index| {
+                let symbol = &self.symbols[index];
+                (offset - symbol.value, symbol.size == 0, index)
+            })
             .map(|&index| (index, offset - self.symbols[index].value))
     }
 

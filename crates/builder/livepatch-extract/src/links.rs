@@ -101,10 +101,17 @@ impl Search<'_> {
         if found.len() > MANY {
             return Vec::new();
         }
-        let place = &self.files[self.groups[definer].file].path;
+        let place = &self.files[self.groups[definer].file];
+        let owner = self.groups[definer].changes.first().and_then(|at| place.changes[*at].scopes.first());
         let reaches = |user: &usize| {
-            let path = &self.files[self.groups[*user].file].path;
-            *user != definer && can_see(path, place, self.common.contains(name))
+            let file = &self.files[self.groups[*user].file];
+            // Who knows the structure by name knows its members, however common their names are.
+            let knows_owner = || {
+                let text = file.new.as_deref().unwrap_or_default();
+                owner.is_some_and(|owner| !owner.is_function && has_word(text, &owner.name))
+            };
+            let is_common = self.common.contains(name) && !knows_owner();
+            *user != definer && can_see(&file.path, &place.path, is_common)
         };
         found.iter().copied().filter(reaches).collect()
     }

@@ -387,3 +387,30 @@ fn unit_without_locals_is_found_by_its_globals() {
     let proofs = base.prove_all(unit, &three, &entry_sizes()).unwrap();
     assert!(proofs.iter().all(|(_, proof)| matches!(proof, Proof::Identical { .. })), "{proofs:?}");
 }
+
+#[test]
+fn empty_variable_is_proven_whatever_shares_its_address() {
+    const LOCKS: &str = r#"
+struct lock_class_key { };
+void init(void *lock, struct lock_class_key *key);
+static int busy;
+
+int prepare(void *one, void *other)
+{
+	static struct lock_class_key first_key;
+	{
+		static struct lock_class_key second_key;
+		init(one, &second_key);
+	}
+	init(other, &first_key);
+	return busy++;
+}
+"#;
+    let workshop = Workshop::new();
+    let objects = [workshop.compile_for_base("locks.c", LOCKS), workshop.compile_for_base("one/unit.c", ONE)];
+    let bytes = link_module(&workshop, &objects);
+    let base = Base::module("sample", &bytes).unwrap();
+    let original = Object::read(&workshop.compile("built/locks.c", LOCKS)).unwrap();
+    let found = proofs(&base, &original);
+    assert!(matches!(found.as_slice(), [(_, Proof::Identical { .. })]), "{found:?}");
+}
