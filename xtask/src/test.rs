@@ -110,6 +110,8 @@ impl Runner {
                 "livepatch-vm",
                 "--exclude",
                 "livepatch-e2e",
+                "--exclude",
+                "livepatch-corpus",
             ]),
         };
         visible(&mut command)
@@ -128,6 +130,8 @@ impl Runner {
                 "livepatch-vm",
                 "--package",
                 "livepatch-e2e",
+                "--package",
+                "livepatch-corpus",
             ]),
             Self::Cargo => command.args([
                 "test",
@@ -135,6 +139,8 @@ impl Runner {
                 "livepatch-vm",
                 "--package",
                 "livepatch-e2e",
+                "--package",
+                "livepatch-corpus",
                 "--",
                 "--test-threads",
                 "1",

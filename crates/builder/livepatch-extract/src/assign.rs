@@ -19,6 +19,8 @@ const NOBODY: f64 = 4.0;
 const LEAST: f64 = 2.0;
 /// A pair must have this part of the entry's best weight: what fits a place far better does not want the next one too.
 const WORTH: f64 = 0.4;
+/// A path must fit this well, compared with the one that fits best: of `sched/rt`, `nft_rt.c` has but the one half.
+const SAME_PLACE: f64 = 0.6;
 /// How much an entry may raise its bids.
 const LARGEST_RAISE: f64 = 400.0;
 const ROUNDS: usize = 40;
@@ -137,10 +139,9 @@ impl<'a> Weights<'a> {
                 *weights.entry(file).or_default() += 1.5 * weight;
             }
         }
-        weights.retain(|_, weight| {
-            *weight -= total;
-            *weight > 0.0
-        });
+        weights.values_mut().for_each(|weight| *weight -= total);
+        let best = weights.values().copied().fold(0.0, f64::max);
+        weights.retain(|_, weight| *weight > best * SAME_PLACE);
         weights
     }
 

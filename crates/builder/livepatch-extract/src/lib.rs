@@ -7,7 +7,7 @@
 //! 2. [`change`] takes the difference of the two trees apart into changes: runs of lines, with the function around them.
 //! 3. [`terms`] turns subjects and changes into comparable words: subsystem, function names, other words.
 //! 4. [`assign`] weighs every entry against every change and settles who owns what.
-//! 5. [`links`] finds which changes cannot stand without which others (a new function and its callers).
+//! 5. [`links`] finds, by what lines do with [`names`], which changes cannot stand without which others (a new function and its callers).
 //! 6. [`candidate`] puts the changes of one entry together as a patch, with the confidence that it is the fix and no more.
 //!
 //! Pure: texts in, texts out.
@@ -18,6 +18,7 @@ mod change;
 mod changelog;
 mod groups;
 mod links;
+mod names;
 mod terms;
 
 pub use candidate::{Candidate, Confidence, Update};

@@ -5,6 +5,7 @@
 
 use crate::change::FileChange;
 use crate::groups::Group;
+use crate::names::{Kind, Names, names};
 use crate::terms::identifiers;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -17,31 +18,9 @@ const COMMON: usize = 5;
 /// For each group, the groups that it needs.
 pub(crate) type Needs = Vec<BTreeSet<usize>>;
 
-/// What may stand alone on the line above a function's name.
-const TYPES: [&str; 8] = ["void", "int", "long", "unsigned", "bool", "char", "static", "inline"];
-
-/// What kind of thing a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// A function, type, variable or macro.
-    Global,
-    /// A member of a structure or an enumeration.
-    Member,
-}
-
-/// What a group's lines do with names.
-#[derive(Default)]
-struct Names<'a> {
-    defines: BTreeMap<&'a str, Kind>,
-    undefines: BTreeMap<&'a str, Kind>,
-    begins: BTreeSet<&'a str>,
-    ends: BTreeSet<&'a str>,
-    keeps: BTreeSet<&'a str>,
-}
-
 /// Finds what needs what.
 pub(crate) fn needs(files: &[FileChange], groups: &[Group]) -> Needs {
-    let names: Vec<Names<'_>> = groups.iter().map(|group| names(&files[group.file], group)).collect();
+    let names: Vec<Names<'_>> = groups.par_iter().map(|group| names(&files[group.file], group)).collect();
     let search = Search {
         files,
         groups,
@@ -56,6 +35,12 @@ pub(crate) fn needs(files: &[FileChange], groups: &[Group]) -> Needs {
             match own.undefines.get(name) {
                 // A member's type seldom matters to those who use it.
                 Some(_) if *kind == Kind::Member => {}
+                Some(_) if *kind == Kind::Operation => {
+                    for user in search.implementers(name, definer) {
+                        needs[user].insert(definer);
+                        needs[definer].insert(user);
+                    }
+                }
                 // Other arguments: definition and callers change together.
                 Some(_) => {
                     for user in search.users(&search.keeps, name, definer) {
@@ -95,6 +80,22 @@ impl Search<'_> {
         self.files[self.groups[group].file].old.as_deref().unwrap_or_default()
     }
 
+    /// Groups of functions that a member of a structure is set to, where the structure is known.
+    fn implementers(&self, member: &str, definer: usize) -> Vec<usize> {
+        let place = &self.files[self.groups[definer].file];
+        let owner = self.groups[definer].changes.first().and_then(|at| place.changes[*at].scopes.first());
+        let Some(owner) = owner.filter(|owner| !owner.is_function) else { return Vec::new() };
+        let is_one = |user: &usize| {
+            let group = &self.groups[*user];
+            let file = &self.files[group.file];
+            let text = file.new.as_deref().unwrap_or_default();
+            let function = group.changes.first().and_then(|at| file.changes[*at].scopes.first());
+            function.is_some_and(|function| function.is_function && sets(text, member, &function.name))
+                && has_word(text, &owner.name)
+        };
+        (0..self.groups.len()).filter(|user| *user != definer).filter(is_one).collect()
+    }
+
     /// Those of an index that can mean the name that a group defines.
     fn users(&self, index: &Index<'_>, name: &str, definer: usize) -> Vec<usize> {
         let found = index.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -115,6 +116,16 @@ impl Search<'_> {
         };
         found.iter().copied().filter(reaches).collect()
     }
+}
+
+/// Whether a text sets a member to a function: `.member = function`.
+fn sets(text: &str, member: &str, function: &str) -> bool {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    text.match_indices(member).any(|(at, _)| {
+        let value = text[at + member.len()..].trim_start().strip_prefix('=').map(str::trim_start);
+        let value = value.and_then(|value| value.strip_prefix(function));
+        text[..at].ends_with('.') && value.is_some_and(|rest| !rest.starts_with(is_part))
+    })
 }
 
 /// Defined names that many files used before: they mean different things in different places.
@@ -159,55 +170,6 @@ fn can_see(user: &str, definer: &str, is_common: bool) -> bool {
     user == definer
         || folder(user) == folder(definer)
         || !is_common && (is_public || home(user) == home(definer))
-}
-
-fn names<'a>(file: &'a FileChange, group: &Group) -> Names<'a> {
-    let mut names = Names::default();
-    let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
-    for at in &group.changes {
-        let change = &file.changes[*at];
-        let (old, new) = file.lines(change);
-        let in_function = change.scopes.first().is_some_and(|scope| scope.is_function);
-        names.undefines.extend(old.iter().filter_map(|line| defined(line, in_function)));
-        names.defines.extend(new.iter().filter_map(|line| defined(line, in_function)));
-        before.extend(old.iter().flat_map(|line| identifiers(line)));
-        after.extend(new.iter().flat_map(|line| identifiers(line)));
-    }
-    names.keeps = before.intersection(&after).copied().collect();
-    names.begins = after.difference(&before).copied().collect();
-    names.ends = before.difference(&after).copied().collect();
-    names
-}
-
-/// The name that a line defines or declares for others, if it does.
-fn defined(line: &str, in_function: bool) -> Option<(&str, Kind)> {
-    let text = without_comment(line).trim_end();
-    if let Some(rest) = text.strip_prefix("#define ") {
-        return identifiers(rest).next().map(|name| (name, Kind::Global));
-    }
-    let first = text.bytes().next()?;
-    if first.is_ascii_alphabetic() || first == b'_' {
-        let head = text.split(['=', '{', ';']).next()?;
-        let before = head.split(['(', '[']).next()?;
-        let name = identifiers(before).last().filter(|name| !text.ends_with(':') && !TYPES.contains(name))?;
-        return Some((name, Kind::Global));
-    }
-    // A member of a structure or an enumeration.
-    let body = text.trim_start();
-    if in_function || !first.is_ascii_whitespace() || !(body.ends_with(';') || body.ends_with(',')) {
-        return None;
-    }
-    let head = body.split(['=', ';', ',', '[', ':']).next()?;
-    if let Some((_, pointer)) = head.split_once("(*") {
-        return identifiers(pointer).next().map(|name| (name, Kind::Member));
-    }
-    identifiers(head).last().map(|name| (name, Kind::Member))
-}
-
-/// A line without the comment at its end.
-fn without_comment(line: &str) -> &str {
-    let end = [line.find("/*"), line.find("//")].into_iter().flatten().min();
-    &line[..end.unwrap_or(line.len())]
 }
 
 /// Whether a text has a name as a whole word.
@@ -260,6 +222,30 @@ mod tests {
     fn other_arguments_tie_definition_and_caller_together() {
         let definition = file("fs/x/x.c", "int g(int a)\n{\n}\n", "int g(int a, int b)\n{\n}\n");
         let caller = file("fs/x/y.c", "int f(void)\n{\n\tg(1);\n}\n", "int f(void)\n{\n\tg(1, 2);\n}\n");
+        let both = [pair("fs/x/x.c", "fs/x/y.c"), pair("fs/x/y.c", "fs/x/x.c")];
+        assert_eq!(links(&[definition, caller]), both);
+    }
+
+    #[test]
+    fn an_operation_s_arguments_tie_all_its_functions() {
+        let text =
+            |arguments: &str| format!("struct ops {{\n\tint one;\n\tint (*check)({arguments});\n}};\n");
+        let header = file("include/x.h", &text("int a, int b"), &text("int a"));
+        let text = |arguments: &str| {
+            format!(
+                "static int x_check({arguments})\n{{\n}}\n\nstatic struct ops x = {{\n\t.check = x_check,\n}};\n"
+            )
+        };
+        let user = file("net/y.c", &text("int a, int b"), &text("int a"));
+        assert_eq!(links(&[header, user]), [pair("include/x.h", "net/y.c"), pair("net/y.c", "include/x.h")]);
+    }
+
+    #[test]
+    fn arguments_that_go_on_below_are_the_function_s() {
+        let definition = |last: &str| format!("int g(int a,\n      int {last})\n{{\n}}\n");
+        let definition = file("fs/x/x.c", &definition("b"), &definition("b, int c"));
+        let caller =
+            file("fs/x/y.c", "int f(void)\n{\n\tg(1, 2);\n}\n", "int f(void)\n{\n\tg(1, 2, 3);\n}\n");
         let both = [pair("fs/x/x.c", "fs/x/y.c"), pair("fs/x/y.c", "fs/x/x.c")];
         assert_eq!(links(&[definition, caller]), both);
     }

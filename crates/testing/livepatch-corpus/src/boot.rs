@@ -105,16 +105,19 @@ impl Trial<'_> {
         self.guest.check("dmesg -c > /dev/null", LIMIT)?;
         let mut notes = Vec::new();
         if !self.modules.is_empty() {
+            // Once without the livepatch, to know which of them load on this machine at all.
+            self.load_modules(self.modules, &mut notes)?;
+            let able = self.loaded()?;
             self.unload_modules()?;
             if self.loaded()?.is_empty() {
                 self.load(&[])?;
-                self.load_modules(&mut notes)?;
+                self.load_modules(&able, &mut notes)?;
                 self.compare(&self.loaded()?)?;
                 self.take_out()?;
             } else {
                 notes.push("a module stays loaded, so it did not come later".into());
             }
-            self.load_modules(&mut notes)?;
+            self.load_modules(&able, &mut notes)?;
         }
         self.load(&self.loaded()?)?;
         self.take_out()?;
@@ -176,8 +179,8 @@ impl Trial<'_> {
         self.script("take out", &script)
     }
 
-    fn load_modules(&self, notes: &mut Vec<String>) -> Result<()> {
-        for module in self.modules {
+    fn load_modules(&self, modules: &[String], notes: &mut Vec<String>) -> Result<()> {
+        for module in modules {
             let script = format!("sh /etc/modules-later/{module}");
             if self.guest.run(&script, LIMIT)?.status != 0 {
                 notes.push(format!("{module} does not load on this machine"));

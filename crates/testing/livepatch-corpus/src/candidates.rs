@@ -161,13 +161,25 @@ struct Compiled {
 }
 
 impl Compiled {
-    /// From the list that `livepatch-build kernel units` prints.
-    fn of(cached: &Path, kernel: &CachedKernel) -> Result<Self> {
-        let path = cached.to_owned();
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("{} of {}", path.display(), kernel.release))?;
-        let units: BTreeSet<String> =
-            text.lines().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect();
+    /// From the builder's index of the kernel's units; before it is made, from a plain list.
+    fn of(list: &Path, kernel: &CachedKernel) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Index {
+            owners: BTreeMap<String, Vec<String>>,
+        }
+        let units: BTreeSet<String> = match fs::read(kernel.directory.join("units.json")) {
+            Ok(bytes) => serde_json::from_slice::<Index>(&bytes)?.owners.into_keys().collect(),
+            Err(_) => {
+                let text = fs::read_to_string(list).with_context(|| {
+                    format!(
+                        "{}: a list of the source files that {} was built from, one a line, is wanted there",
+                        list.display(),
+                        kernel.release
+                    )
+                })?;
+                text.lines().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect()
+            }
+        };
         let folders =
             units.iter().filter_map(|unit| unit.rsplit_once('/')).map(|(folder, _)| folder.to_owned());
         Ok(Self { folders: folders.collect(), units })
