@@ -144,14 +144,14 @@ fn unproven(
         .prove_all(unit, original, &kernel.entry_sizes)
         .map_err(|error| ObjectError::Unusable(error.to_string()))?;
     let differs = proofs.into_iter().filter_map(|(index, proof)| match proof {
-        livepatch_diff::Proof::Differs(what) => Some((index, what.to_string())),
+        livepatch_diff::Proof::Differs(what) => Some((index, what)),
         livepatch_diff::Proof::Identical { .. } => None,
     });
     Ok(differs
         .filter(|(index, _)| difference.changed.iter().any(|(changed, _)| changed == index))
         .map(|(index, what)| {
             let function = original.symbols[index].name.clone();
-            RefusalReport::from(&Refusal::BaseMismatch { function, difference: what })
+            RefusalReport::from(&what.refusal(function))
         })
         .collect())
 }

@@ -4,7 +4,7 @@ use crate::kernel::Kernel;
 use crate::pipeline::{BuildError, Compiled, file_error};
 use crate::report::ProofReport;
 use livepatch_diff::{
-    Base, BaseError, Difference, EntrySizes, Object, ObjectError, Proof, Refusal, SymbolIndex, Unit,
+    Base, BaseError, Difference, EntrySizes, Object, ObjectError, Proof, Refusal, SymbolIndex, Unit, Unproven,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +27,8 @@ pub(crate) fn prove(
     for (index, proof) in proofs {
         let name = &unit.original.symbols[index].name;
         let proof = match proof {
+            // No flags make another definition of the weak one.
+            Proof::Differs(Unproven::Overridden) => proof,
             Proof::Differs(_) => {
                 let exact = match &mut exact {
                     Some(exact) => exact,
@@ -44,7 +46,7 @@ pub(crate) fn prove(
                 report.unchecked += unchecked;
             }
             Proof::Differs(what) if replaced.contains(&index) => {
-                refusals.push(Refusal::BaseMismatch { function: name.clone(), difference: what.to_string() });
+                refusals.push(what.refusal(name.clone()));
             }
             Proof::Differs(what) => report.differs.push((name.clone(), what.to_string())),
         }

@@ -18,6 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A stretch of anonymous data or code: section, start, size.
 pub type Piece = (SectionIndex, u64, u64);
 
+/// Something that the livepatch carries and whose references are still to be followed: on a list, since pieces may be
+/// chained however long.
+enum Carried {
+    Symbol(SymbolIndex),
+    Piece(Piece),
+}
+
 /// Why two objects cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum DifferenceError {
@@ -278,13 +285,20 @@ impl<'a> Difference<'a> {
         self.notices = self.told.iter().cloned().chain(found.notices).collect();
         (self.redirected, self.carried) = (found.redirected, found.carried);
         let ours = self.redirected.iter().chain(&self.carried);
-        let mut queue: Vec<SymbolIndex> = ours.map(|&(_, patched)| patched).collect();
-        queue.extend(self.new_globals());
-        queue.extend(self.annotations.callbacks.iter().map(|&(_, function)| function));
-        self.included.extend(queue.iter().copied());
-        while let Some(index) = queue.pop() {
-            for resolved in self.references_of(index) {
-                self.follow(Some(index), &resolved, &mut queue);
+        let mut roots: Vec<SymbolIndex> = ours.map(|&(_, patched)| patched).collect();
+        roots.extend(self.new_globals());
+        roots.extend(self.annotations.callbacks.iter().map(|&(_, function)| function));
+        self.included.extend(roots.iter().copied());
+        let mut queue: Vec<Carried> = roots.into_iter().map(Carried::Symbol).collect();
+        while let Some(carried) = queue.pop() {
+            let (from, found) = match carried {
+                Carried::Symbol(index) => (Some(index), self.references_of(index)),
+                Carried::Piece((section, start, size)) => {
+                    (None, references(self.patched, section, start, size))
+                }
+            };
+            for resolved in found {
+                self.follow(from, &resolved, &mut queue);
             }
         }
     }
@@ -321,7 +335,7 @@ impl<'a> Difference<'a> {
         all
     }
 
-    fn follow(&mut self, from: Option<SymbolIndex>, resolved: &Resolved, queue: &mut Vec<SymbolIndex>) {
+    fn follow(&mut self, from: Option<SymbolIndex>, resolved: &Resolved, queue: &mut Vec<Carried>) {
         let name =
             from.map_or_else(|| "unnamed data".to_owned(), |from| self.patched.symbols[from].name.clone());
         if self.patched.architecture.field_size(resolved.relocation.kind).is_none() {
@@ -339,7 +353,7 @@ impl<'a> Difference<'a> {
         }
     }
 
-    fn include(&mut self, target: SymbolIndex, queue: &mut Vec<SymbolIndex>) {
+    fn include(&mut self, target: SymbolIndex, queue: &mut Vec<Carried>) {
         if !self.included.insert(target) {
             return;
         }
@@ -351,10 +365,10 @@ impl<'a> Difference<'a> {
         if writable && self.correlation.is_ambiguous(target) {
             self.refusals.push(Refusal::AmbiguousStatic { object: symbol.name.clone() });
         }
-        queue.push(target);
+        queue.push(Carried::Symbol(target));
     }
 
-    fn include_piece(&mut self, from: &str, section: SectionIndex, at: i64, queue: &mut Vec<SymbolIndex>) {
+    fn include_piece(&mut self, from: &str, section: SectionIndex, at: i64, queue: &mut Vec<Carried>) {
         let holder = &self.patched.sections[section];
         let unnamed = || Refusal::UnnamedData { from: from.to_owned(), section: holder.name.clone() };
         let fixed = !holder.is_writable() || self.patched.architecture.address_pool(&holder.name).is_some();
@@ -363,10 +377,9 @@ impl<'a> Difference<'a> {
             self.refusals.push(unnamed());
             return;
         };
-        if self.pieces.insert((section, found.0, found.1)) {
-            for resolved in references(self.patched, section, found.0, found.1) {
-                self.follow(None, &resolved, queue);
-            }
+        let piece = (section, found.0, found.1);
+        if self.pieces.insert(piece) {
+            queue.push(Carried::Piece(piece));
         }
     }
 }

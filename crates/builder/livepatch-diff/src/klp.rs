@@ -26,6 +26,25 @@ const PENDING: &str = ".klp.tmp.";
 /// Prefix of the name of the padding in front of a function (tools/objtool/elf.c, `elf_create_prefix_symbol`).
 const PADDING: &[u8] = b"__pfx_";
 
+/// Beginnings of sections that the kernel works on as the livepatch loads (arch/x86/kernel/module.c, `module_finalize`;
+/// kernel/module/main.c, `find_module_sections`).
+const AT_LOAD: [&[u8]; 14] = [
+    b".altinstr",
+    b".parainstructions",
+    b".smp_locks",
+    b".retpoline_sites",
+    b".return_sites",
+    b".call_sites",
+    b".cfi_sites",
+    b".ibt_endbr_seal",
+    b".orc_unwind",
+    b".static_call_sites",
+    b"__bug_table",
+    b"__ex_table",
+    b"__jump_table",
+    b"__mcount_loc",
+];
+
 /// Why livepatch relocations cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum KlpError {
@@ -41,6 +60,16 @@ pub enum KlpError {
     /// A section is aligned to more than any page.
     #[error("the section {0} has an impossible alignment")]
     Alignment(String),
+    /// The kernel works on the section as the module loads, before such a relocation.
+    #[error(
+        "a relocation of {section} waits for module {object}, but the kernel works on that section when the livepatch loads"
+    )]
+    Late {
+        /// Section.
+        section: String,
+        /// The module that is waited for.
+        object: String,
+    },
     /// A name that is not of the form that this crate gives.
     #[error("'{0}' is not a livepatch symbol")]
     Name(String),
@@ -205,6 +234,10 @@ fn move_relocations(builder: &mut Builder<'_>, pending: &HashMap<usize, String>)
         section.delete |= relocations.is_empty();
     }
     for ((when, base), (target, relocations)) in moved {
+        if when != "vmlinux" && AT_LOAD.iter().any(|beginning| base.starts_with(beginning)) {
+            let section = String::from_utf8_lossy(&base).into_owned();
+            return Err(KlpError::Late { section, object: when });
+        }
         let section = builder.sections.add();
         let name = [format!(".klp.rela.{when}.").as_bytes(), &base].concat();
         section.name = name.into();

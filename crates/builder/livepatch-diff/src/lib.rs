@@ -20,6 +20,7 @@ mod extract;
 mod klp;
 mod late;
 pub mod names;
+mod newly_taken;
 mod notice;
 mod object;
 mod padding;
@@ -40,6 +41,7 @@ pub use difference::{Difference, DifferenceError, Piece, Role};
 pub use extract::{ExtractError, Extracted, extract, function_alias};
 pub use klp::{KlpError, Owner, finish_module, name_symbols};
 pub use late::drop_late_entries;
+pub use newly_taken::refuse_sealed;
 pub use notice::Notice;
 pub use object::{
     Binding, Definition, Object, ObjectError, Relocation, Section, SectionIndex, SectionKind, Symbol,

@@ -82,6 +82,24 @@ pub enum Refusal {
         /// What differs first.
         difference: String,
     },
+    /// The changed definition is weak, and the kernel has another in its place.
+    #[error(
+        "'{function}' changes in a weak definition that this kernel overrides: this body is not in the running kernel"
+    )]
+    WeakOverridden {
+        /// Symbol.
+        function: String,
+    },
+    /// The patch takes the address of a function that this kernel does not let be called through a pointer.
+    #[error(
+        "'{from}' takes the address of '{function}', which this kernel does not let be called through a pointer"
+    )]
+    SealedFunction {
+        /// The function whose address is taken.
+        function: String,
+        /// The function or object that takes it.
+        from: String,
+    },
     /// The kernel does not contain this translation unit.
     #[error("{source_file} is not part of this kernel: {detail}")]
     NotBuilt {
@@ -151,6 +169,8 @@ impl Refusal {
             Self::UnnamedData { .. } => "unnamed-data",
             Self::UnknownRelocation { .. } => "unknown-relocation",
             Self::BaseMismatch { .. } => "base-mismatch",
+            Self::WeakOverridden { .. } => "weak-overridden",
+            Self::SealedFunction { .. } => "sealed-function",
             Self::NotBuilt { .. } => "not-built",
             Self::UnknownSymbol { .. } => "unknown-symbol",
             Self::ForceUnsafe { .. } => "force-unsafe",
@@ -190,6 +210,12 @@ impl Refusal {
             Self::BaseMismatch { .. } => {
                 "a function to be replaced, compiled without the patch, is not the code that the running kernel has: something of source, compiler or configuration differs"
             }
+            Self::WeakOverridden { .. } => {
+                "the function that changes is a weak definition, and another unit (the architecture's, usually) defines it too: this body is not in the running kernel"
+            }
+            Self::SealedFunction { .. } => {
+                "the patch takes the address of a function whose address nobody took before; with indirect branch tracking its entry does not accept calls through a pointer, and such a call is fatal"
+            }
             Self::NotBuilt { .. } => "the running kernel does not contain this translation unit",
             Self::UnknownSymbol { .. } => {
                 "the patched code refers to a symbol that neither the running kernel nor the patch has"
@@ -222,6 +248,8 @@ impl Refusal {
             Self::UnnamedData { from: text(), section: text() },
             Self::UnknownRelocation { from: text(), kind: 0 },
             Self::BaseMismatch { function: text(), difference: text() },
+            Self::WeakOverridden { function: text() },
+            Self::SealedFunction { function: text(), from: text() },
             Self::NotBuilt { source_file: text(), detail: text() },
             Self::UnknownSymbol { symbol: text(), from: text() },
             Self::ForceUnsafe { function: text() },
@@ -255,6 +283,12 @@ impl Refusal {
             }
             Self::BaseMismatch { .. } => {
                 "check that compiler, source package and configuration are those of the running kernel"
+            }
+            Self::WeakOverridden { .. } => {
+                "leave this function out: the fix does not concern this kernel; if the definition that takes its place has the fault too, mend that one"
+            }
+            Self::SealedFunction { .. } => {
+                "have the patch point to a new function of its own that calls this one directly"
             }
             Self::NotBuilt { .. } => "nothing to do: a kernel without this file is not affected through it",
             Self::UnknownSymbol { .. } => {

@@ -11,6 +11,9 @@ const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 /// translation unit, and the pointers to its functions may be in another or in the module's frame.
 pub(crate) const NOT_TO_SEAL: &str = ".discard.ibt_endbr_noseal";
 
+/// objtool's list: a 32-bit field for each function, relative to itself.
+pub(crate) const SEALED: &str = ".ibt_endbr_seal";
+
 /// Whether code may be entered through a pointer, sealing aside.
 pub(crate) fn has_landing_pad(code: &[u8]) -> bool {
     code.starts_with(&ENDBR64)

@@ -9,7 +9,7 @@ use crate::prove;
 use crate::report::{ProofReport, RefusalReport, Timings, UnitReport};
 use livepatch_diff::{
     Base, BaseError, Binding, CallbackKind, Difference, Exports, Extracted, Facts, Image, ObjectError, Owner,
-    Refusal, Symbol, SymbolIndex, SymbolKind, Unit, drop_late_entries, extract, name_symbols,
+    Refusal, Symbol, SymbolIndex, SymbolKind, Unit, drop_late_entries, extract, name_symbols, refuse_sealed,
 };
 use livepatch_judge::{Finding, FunctionWhy, Severity};
 use std::collections::BTreeSet;
@@ -136,6 +136,7 @@ impl Build<'_> {
             let own = parts.own.clone();
             let symbols = Symbols { image, exports, own: &own };
             take_late_branches(&symbols.late_branches(base, *found, difference), parts);
+            parts.refusals.extend(refuse_sealed(image, base, *found, difference));
             if !parts.is_refused() && !difference.included.is_empty() {
                 self.extract(&symbols, unit, difference, base, *found, parts)?;
             }

@@ -3,6 +3,7 @@
 use super::Unit;
 use super::symbols::{ImageSymbol, ImageSymbols, IndexKey};
 use crate::object::{Binding, ObjectError, SymbolKind};
+use crate::seal;
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{LittleEndian, elf};
 use std::collections::BTreeSet;
@@ -24,6 +25,9 @@ pub struct Image<'a> {
     sections: Vec<ImageSection>,
     symbols: ImageSymbols<'a>,
     notes: Option<(u64, u64)>,
+    /// Address and size of objtool's list of functions whose landing pad goes at start; `None` when the kernel does not
+    /// track indirect branches.
+    sealed: Option<(u64, u64)>,
     debug_information: bool,
     /// Addresses of trace sites, once somebody asks.
     trace_sites: OnceLock<Vec<u64>>,
@@ -70,13 +74,16 @@ impl<'a> Image<'a> {
         let header = header(bytes)?;
         let table = header.sections(LittleEndian, bytes)?;
         let mut sections = Vec::new();
-        let mut notes = None;
+        let (mut notes, mut sealed) = (None, None);
         let mut names = table.iter().map(|section| table.section_name(LittleEndian, section));
         let debug_information = names.any(|name| name.is_ok_and(|name| name == b".debug_info"));
         for section in table.iter().filter(|section| section.sh_flags(LittleEndian).contains(elf::SHF_ALLOC))
         {
-            if table.section_name(LittleEndian, section)? == b".notes" {
-                notes = Some((section.sh_addr(LittleEndian), section.sh_size(LittleEndian)));
+            let range = Some((section.sh_addr(LittleEndian), section.sh_size(LittleEndian)));
+            match table.section_name(LittleEndian, section)? {
+                b".notes" => notes = range,
+                name if name == seal::SEALED.as_bytes() => sealed = range,
+                _ => {}
             }
             let zeros = section.sh_type(LittleEndian) == elf::SHT_NOBITS;
             sections.push(ImageSection {
@@ -85,7 +92,8 @@ impl<'a> Image<'a> {
                 offset: (!zeros).then(|| section.sh_offset(LittleEndian)),
             });
         }
-        Ok(Self { bytes, sections, symbols, notes, debug_information, trace_sites: OnceLock::new() })
+        let trace_sites = OnceLock::new();
+        Ok(Self { bytes, sections, symbols, notes, sealed, debug_information, trace_sites })
     }
 
     /// Number of symbols.
@@ -122,6 +130,23 @@ impl<'a> Image<'a> {
         };
         let start = usize::try_from(offset.checked_add(address - section.address)?).ok()?;
         self.bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?).map(<[u8]>::to_vec)
+    }
+
+    /// Whether the kernel tracks indirect branches (CONFIG_X86_KERNEL_IBT).
+    pub(super) fn tracks_indirect_branches(&self) -> bool {
+        self.sealed.is_some()
+    }
+
+    /// Whether a call of the function through a pointer is fatal: it has no landing pad, or loses it at start.
+    pub(super) fn is_sealed(&self, function: &ImageSymbol<'_>) -> bool {
+        let Some((address, size)) = self.sealed else { return false };
+        let code = self.bytes_at(function.address, function.size).unwrap_or_default();
+        let fields = self.bytes_at(address, size).unwrap_or_default();
+        let mut listed = fields.chunks_exact(4).zip(0u64..).map(|(field, number)| {
+            let distance = field.try_into().map(i32::from_le_bytes).unwrap_or_default();
+            address.wrapping_add(number * 4).wrapping_add(i64::from(distance) as u64)
+        });
+        !seal::has_landing_pad(&code) || listed.any(|place| place == function.address)
     }
 
     /// Symbols of a name that a translation unit means by it: its own local, else the globals.

@@ -10,6 +10,7 @@ mod image;
 mod module;
 mod proof;
 mod symbols;
+mod targets;
 
 pub use exports::Exports;
 pub use image::Image;
@@ -152,6 +153,22 @@ impl<'a> Base<'a> {
             original.symbols[index].kind == SymbolKind::Function && original.section_of(index).is_some()
         });
         Ok(functions.map(|index| (index, self.prove(unit, original, &tables, index))).collect())
+    }
+
+    /// Whether a call of this function through a pointer is fatal in the running kernel, since it tracks indirect branches
+    /// (CONFIG_X86_KERNEL_IBT) and the function's entry is no place to land. `image` is vmlinux, which has what this binary
+    /// has not; false for what neither has.
+    pub fn is_sealed(&self, image: &Image<'_>, unit: Unit, name: &str, binding: Binding) -> bool {
+        if !image.tracks_indirect_branches() {
+            return false;
+        }
+        if let Self::Module(module) = self
+            && let Some(found) = module.find(unit, name, binding)
+        {
+            return module.object().symbols[found].kind == SymbolKind::Function && module.is_sealed(found);
+        }
+        let found = image.find(unit, name, binding);
+        found.is_some_and(|found| found.kind == SymbolKind::Function && image.is_sealed(&found))
     }
 
     /// The position of a symbol of the original among its namesakes in the running kernel: 0 when the name is unique,

@@ -3,6 +3,7 @@
 use super::Unit;
 use crate::object::{Binding, Definition, Object, ObjectError, SymbolIndex, SymbolKind};
 use crate::reference::{Reference, references};
+use crate::seal;
 use std::collections::BTreeSet;
 
 /// A module and which translation unit each of its local symbols belongs to.
@@ -148,6 +149,18 @@ impl ModuleBase {
             _ => self.object.symbols[*index].binding != Binding::Local,
         };
         (0..self.object.symbols.len()).filter(defined).find(own)
+    }
+
+    /// Whether a call of the function through a pointer is fatal in a kernel that tracks indirect branches: it has no landing
+    /// pad, or loses it as the module loads.
+    pub(super) fn is_sealed(&self, function: SymbolIndex) -> bool {
+        let lands = self.object.bytes_of(function).is_some_and(seal::has_landing_pad);
+        let listed = self.object.section_named(seal::SEALED).is_some_and(|section| {
+            references(&self.object, section, 0, self.object.sections[section].size)
+                .iter()
+                .any(|resolved| resolved.reference == Reference::Symbol(function, 0))
+        });
+        !lands || listed
     }
 
     /// Position among the namesakes in symbol table order, which is the order of a module's kallsyms

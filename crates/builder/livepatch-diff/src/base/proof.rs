@@ -3,10 +3,11 @@
 use super::Unit;
 use super::image::Image;
 use super::module::ModuleBase;
+use super::targets::{InImage, InModule, Verdict};
 use crate::compare::piece;
-use crate::names::without_numbers;
-use crate::object::{Binding, Object, SectionIndex, SymbolIndex, SymbolKind};
+use crate::object::{Binding, Object, SymbolIndex};
 use crate::reference::{Reference, Resolved, references, stretch};
+use crate::refusal::Refusal;
 use crate::tables::Tables;
 use std::fmt;
 
@@ -35,6 +36,20 @@ pub enum Unproven {
     Bytes(u64),
     /// The field at this offset leads elsewhere than to what the text says.
     Target(u64, String),
+    /// The function's code refers to a constant of that name which holds something else.
+    Constant(String),
+    /// It is the weak definition, and the binary has another one that is not.
+    Overridden,
+}
+
+impl Unproven {
+    /// The refusal when a function of which this is found is to be replaced.
+    pub fn refusal(&self, function: String) -> Refusal {
+        match self {
+            Self::Overridden => Refusal::WeakOverridden { function },
+            _ => Refusal::BaseMismatch { function, difference: self.to_string() },
+        }
+    }
 }
 
 impl fmt::Display for Unproven {
@@ -44,20 +59,9 @@ impl fmt::Display for Unproven {
             Self::Size(compiled, running) => write!(f, "compiled it has {compiled} bytes, running {running}"),
             Self::Bytes(at) => write!(f, "the code differs from byte {at:#x}"),
             Self::Target(at, what) => write!(f, "at byte {at:#x} the running code does not refer to {what}"),
+            Self::Constant(name) => write!(f, "the constant {name} that it uses holds other values"),
+            Self::Overridden => write!(f, "another definition takes its place, since this one is weak"),
         }
-    }
-}
-
-/// What a field turned out to be.
-enum Verdict {
-    Same,
-    Unchecked,
-    Other,
-}
-
-impl From<bool> for Verdict {
-    fn from(same: bool) -> Self {
-        if same { Self::Same } else { Self::Other }
     }
 }
 
@@ -72,12 +76,16 @@ pub(super) fn against_image(
     let Some(running) = image.find(unit, &symbol.name, symbol.binding) else {
         return Proof::Differs(Unproven::Absent);
     };
+    if is_overridden(symbol.binding, running.binding) {
+        return Proof::Differs(Unproven::Overridden);
+    }
     if running.size != symbol.size {
         return Proof::Differs(Unproven::Size(symbol.size, running.size));
     }
     let Some(code) = image.bytes_at(running.address, running.size) else {
         return Proof::Differs(Unproven::Absent);
     };
+    let mut targets = InImage::new(image, unit, original);
     let check = |resolved: &Resolved| {
         let at = resolved.relocation.offset - symbol.value;
         let length = original.architecture.field_size(resolved.relocation.kind)?;
@@ -88,9 +96,10 @@ pub(super) fn against_image(
             0
         };
         let target = base.wrapping_add(value as u64).wrapping_add(resolved.bias as u64);
-        Some(leads_to(image, unit, original, &resolved.reference, target))
+        Some(targets.lead_to(&resolved.reference, target))
     };
-    compare(original, tables, function, &code, &[], check)
+    let proof = compare(original, tables, function, &code, &[], check);
+    with_constants(proof, || targets.differing_constant())
 }
 
 pub(super) fn against_module(
@@ -107,11 +116,15 @@ pub(super) fn against_module(
         .and_then(|index| Some((index, module.section_of(index)?)));
     let Some((index, section)) = found else { return Proof::Differs(Unproven::Absent) };
     let running = &module.symbols[index];
+    if is_overridden(symbol.binding, running.binding) {
+        return Proof::Differs(Unproven::Overridden);
+    }
     if running.size != symbol.size {
         return Proof::Differs(Unproven::Size(symbol.size, running.size));
     }
     let code = stretch(&module.sections[section].data, running.value, running.size);
     let fields = references(module, section, running.value, running.size);
+    let mut targets = InModule::new(base, unit, original);
     let check = |resolved: &Resolved| {
         let at = resolved.relocation.offset - symbol.value;
         let theirs = match fields.iter().find(|field| field.relocation.offset - running.value == at) {
@@ -129,7 +142,7 @@ pub(super) fn against_module(
                 Reference::Symbol(target, into as i64)
             }
         };
-        Some(same_in_module(original, &resolved.reference, module, &theirs))
+        Some(targets.lead_to(&resolved.reference, &theirs))
     };
     let known: Vec<(u64, usize)> = fields
         .iter()
@@ -140,7 +153,21 @@ pub(super) fn against_module(
             ))
         })
         .collect();
-    compare(original, tables, function, code, &known, check)
+    let proof = compare(original, tables, function, code, &known, check);
+    with_constants(proof, || targets.differing_constant())
+}
+
+/// A weak definition stays weak in the binary unless another one took its place.
+fn is_overridden(compiled: Binding, running: Binding) -> bool {
+    compiled == Binding::Weak && running == Binding::Global
+}
+
+/// A function is proven once the constants that it uses are, too.
+fn with_constants(proof: Proof, differing: impl FnOnce() -> Option<String>) -> Proof {
+    match proof {
+        Proof::Identical { .. } => differing().map_or(proof, |name| Proof::Differs(Unproven::Constant(name))),
+        differs => differs,
+    }
 }
 
 /// Compares code with fields and static branches blanked, then each field by `check` (`None`: the field is not there).
@@ -150,7 +177,7 @@ fn compare(
     function: SymbolIndex,
     running: &[u8],
     their_fields: &[(u64, usize)],
-    check: impl Fn(&Resolved) -> Option<Verdict>,
+    mut check: impl FnMut(&Resolved) -> Option<Verdict>,
 ) -> Proof {
     let symbol = &original.symbols[function];
     let Some(section) = original.section_of(function) else { return Proof::Differs(Unproven::Absent) };
@@ -190,7 +217,7 @@ fn compare(
     Proof::Identical { unchecked, fields: fields.len() }
 }
 
-fn blank(bytes: &mut [u8], at: u64, length: usize) {
+pub(super) fn blank(bytes: &mut [u8], at: u64, length: usize) {
     let start = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
     let end = start.saturating_add(length).min(bytes.len());
     bytes[start..end].fill(0);
@@ -224,7 +251,7 @@ fn is_branch_or_nop(theirs: &[u8], ours: &[u8]) -> bool {
 }
 
 /// The value of a relocated field, sign-extended.
-fn field_value(code: &[u8], at: u64, length: usize) -> Option<i64> {
+pub(super) fn field_value(code: &[u8], at: u64, length: usize) -> Option<i64> {
     let at = usize::try_from(at).ok()?;
     let bytes = code.get(at..at.checked_add(length)?)?;
     match bytes.len() {
@@ -233,118 +260,7 @@ fn field_value(code: &[u8], at: u64, length: usize) -> Option<i64> {
     }
 }
 
-/// Whether an address of the image is what a reference of the original means.
-fn leads_to(image: &Image<'_>, unit: Unit, original: &Object, reference: &Reference, target: u64) -> Verdict {
-    // Per-CPU symbols count from 0, so their fields wrap around: the low half decides, as it does for the processor.
-    let is = |address: u64, offset: i64| address.wrapping_add(offset as u64) as u32 == target as u32;
-    match *reference {
-        Reference::External(index, offset) => {
-            let symbol = &original.symbols[index];
-            let mut meant = image.meant(unit, &symbol.name).peekable();
-            if meant.peek().is_none() {
-                return if symbol.binding == Binding::Weak { Verdict::Unchecked } else { Verdict::Other };
-            }
-            meant.any(|found| is(found.address, offset)).into()
-        }
-        Reference::Symbol(index, into) => {
-            let name = &original.symbols[index].name;
-            if image.meant(unit, name).any(|found| is(found.address, into)) {
-                return Verdict::Same;
-            }
-            let start = target.wrapping_sub(into as u64);
-            let Some(bytes) = original.bytes_of(index) else { return Verdict::Other };
-            let section = original.section_of(index).unwrap_or_default();
-            let writable = original.sections[section].is_writable();
-            // A constant may have been merged with an equal one; a variable may not.
-            (!writable && same_content(original, section, original.symbols[index].value, bytes, image, start))
-                .into()
-        }
-        Reference::Section(section, at) => {
-            let Some((start, size)) = u64::try_from(at).ok().and_then(|at| piece(original, section, at))
-            else {
-                return Verdict::Unchecked;
-            };
-            let bytes = stretch(&original.sections[section].data, start, size);
-            let address = target.wrapping_sub((at as u64).wrapping_sub(start));
-            same_content(original, section, start, bytes, image, address).into()
-        }
-    }
-}
-
-/// Whether the image has these bytes at the address, relocated fields aside.
-fn same_content(
-    original: &Object,
-    section: SectionIndex,
-    start: u64,
-    bytes: &[u8],
-    image: &Image<'_>,
-    address: u64,
-) -> bool {
-    let Some(mut theirs) = image.bytes_at(address, bytes.len() as u64) else { return false };
-    let mut ours = bytes.to_vec();
-    for relocation in original.relocations_in(section, start, bytes.len() as u64) {
-        let Some(length) = original.architecture.field_size(relocation.kind) else { return false };
-        blank(&mut ours, relocation.offset - start, length);
-        blank(&mut theirs, relocation.offset - start, length);
-    }
-    ours == theirs
-}
-
-/// Whether a reference of the original and one of the module mean the same.
-fn same_in_module(original: &Object, ours: &Reference, module: &Object, theirs: &Reference) -> Verdict {
-    let named = |object: &Object, reference: &Reference| match *reference {
-        Reference::Symbol(index, offset) | Reference::External(index, offset) => {
-            Some((object.symbols[index].name.clone(), offset))
-        }
-        Reference::Section(..) => None,
-    };
-    match (named(original, ours), named(module, theirs)) {
-        (Some(one), Some(other)) if one == other => Verdict::Same,
-        // Nothing is at such a place (struct lock_class_key without lockdep): the linker gives it another's address.
-        _ if is_empty(original, ours) => is_in_data(module, theirs).into(),
-        (None, None) => {
-            let (Reference::Section(one, at), Reference::Section(other, place)) = (*ours, *theirs) else {
-                return Verdict::Other;
-            };
-            same_pieces(original, (one, at), module, (other, place)).into()
-        }
-        // The linker may have dropped the name of a constant, or kept one where the compiler had none.
-        (Some((one, into)), Some((other, onto))) => {
-            (into == onto && without_numbers(&one) == without_numbers(&other) && {
-                let (Reference::Symbol(a, _), Reference::Symbol(b, _)) = (*ours, *theirs) else {
-                    return Verdict::Other;
-                };
-                original.bytes_of(a).is_some() && original.bytes_of(a) == module.bytes_of(b)
-            })
-            .into()
-        }
-        _ => Verdict::Other,
-    }
-}
-
-/// Whether a reference leads to the start of a variable without any bytes.
-fn is_empty(object: &Object, reference: &Reference) -> bool {
-    let Reference::Symbol(index, 0) = *reference else { return false };
-    object.symbols[index].size == 0 && object.symbols[index].kind == SymbolKind::Object
-}
-
-/// Whether a reference leads into writable data.
-fn is_in_data(object: &Object, reference: &Reference) -> bool {
-    let section = match *reference {
-        Reference::Symbol(index, _) | Reference::External(index, _) => object.section_of(index),
-        Reference::Section(section, _) => Some(section),
-    };
-    section.is_some_and(|section| object.sections[section].is_writable())
-}
-
-fn same_pieces(one: &Object, ours: (SectionIndex, i64), other: &Object, theirs: (SectionIndex, i64)) -> bool {
-    let (Ok(at), Ok(place)) = (u64::try_from(ours.1), u64::try_from(theirs.1)) else { return false };
-    let Some((start, size)) = piece(one, ours.0, at) else { return false };
-    let Some(begin) = place.checked_sub(at - start) else { return false };
-    stretch(&one.sections[ours.0].data, start, size) == stretch(&other.sections[theirs.0].data, begin, size)
-}
-
-fn describe(original: &Object, reference: &Reference) -> String {
+pub(super) fn describe(original: &Object, reference: &Reference) -> String {
     match *reference {
         Reference::Symbol(index, offset) | Reference::External(index, offset) => {
             format!("{}{offset:+#x}", original.symbols[index].name)

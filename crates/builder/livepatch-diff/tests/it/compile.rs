@@ -66,6 +66,16 @@ impl Workshop {
         std::fs::read(self.run_compiler(unit, text, &SECTION_FLAGS)).unwrap()
     }
 
+    /// As [`Workshop::compile`], with further flags.
+    pub(crate) fn compile_with(&self, unit: &str, text: &str, flags: &[&str]) -> Vec<u8> {
+        std::fs::read(self.run_compiler(unit, text, &[&SECTION_FLAGS[..], flags].concat())).unwrap()
+    }
+
+    /// Compiles as kbuild does, with further flags.
+    pub(crate) fn compile_plainly_with(&self, unit: &str, text: &str, flags: &[&str]) -> Vec<u8> {
+        std::fs::read(self.run_compiler(unit, text, flags)).unwrap()
+    }
+
     /// Compiles for another machine as its kernel's kbuild and the builder do; `None` when there is no such compiler
     /// here.
     pub(crate) fn cross_compile(&self, machine: Architecture, unit: &str, text: &str) -> Option<Vec<u8>> {

@@ -4,8 +4,10 @@
 mod base;
 mod cases;
 mod compile;
+mod constants;
 mod hostile;
 mod late;
 mod machines;
+mod padded;
 mod round;
 mod sources;
