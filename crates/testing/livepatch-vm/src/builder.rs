@@ -26,6 +26,7 @@ pub struct GuestBuilder {
     modules: PathBuf,
     memory: u32,
     processors: u32,
+    processor: String,
     module_names: Vec<String>,
     later_modules: Vec<String>,
     files: Vec<(PathBuf, String, u32)>,
@@ -43,6 +44,7 @@ impl GuestBuilder {
             modules: modules.into(),
             memory: 512,
             processors: 1,
+            processor: "max".to_owned(),
             module_names: Vec::new(),
             later_modules: Vec::new(),
             files: Vec::new(),
@@ -67,6 +69,12 @@ impl GuestBuilder {
     /// Processors; 1 unless told.
     pub fn processors(mut self, count: u32) -> Self {
         self.processors = count;
+        self
+    }
+
+    /// The model of processor (`qemu-system-x86_64 -cpu help`); `max` unless told. The kernel works around a model's faults.
+    pub fn processor(mut self, model: &str) -> Self {
+        model.clone_into(&mut self.processor);
         self
     }
 
@@ -224,7 +232,7 @@ impl GuestBuilder {
             "-accel",
             "tcg",
             "-cpu",
-            "max",
+            &self.processor,
             "-nodefaults",
             "-no-user-config",
         ]);

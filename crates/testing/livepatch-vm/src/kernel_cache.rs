@@ -1,6 +1,6 @@
 //! Finds kernels that `livepatch-build kernel add` has prepared.
 
-use crate::VmError;
+use crate::{VmError, modules};
 use livepatch_kernel::KernelRelease;
 use serde::Deserialize;
 use std::{
@@ -70,6 +70,18 @@ impl CachedKernel {
     /// The bootable image.
     pub fn vmlinuz(&self) -> PathBuf {
         self.directory.join("image/boot").join(format!("vmlinuz-{}", self.release))
+    }
+
+    /// The bytes of a loadable module, decompressed: busybox cannot do that in the guest.
+    ///
+    /// # Errors
+    /// [`VmError::NoModule`] when the kernel has none of that name, [`VmError::File`] when it cannot be read.
+    pub fn module(&self, name: &str) -> Result<Vec<u8>, VmError> {
+        let files = modules::closure(&self.modules(), &[name.to_owned()])?;
+        // The closure ends with the module itself; nothing is in it when the module is built in.
+        let file = files.into_iter().next_back();
+        let missing = || VmError::NoModule { name: name.to_owned(), tree: self.modules() };
+        file.map(|file| file.bytes).ok_or_else(missing)
     }
 
     /// The module tree.

@@ -17,7 +17,7 @@ fn a_module_s_function_is_patched_whether_the_module_was_there_before_or_comes_l
 
     let guest = GuestBuilder::for_kernel(&kernel)
         .file(build.join(manifest.file_name()), "/livepatch.ko", 0o600)
-        .file(kernel.modules().join("kernel/drivers/block/loop.ko"), "/loop.ko", 0o600)
+        .contents("/loop.ko", 0o600, kernel.module("loop").unwrap())
         .artefacts(directory.path().join("guest"))
         .boot()
         .unwrap();

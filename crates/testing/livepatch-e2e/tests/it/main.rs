@@ -17,5 +17,6 @@ mod namesakes;
 mod proxy;
 mod rolled_back_metadata;
 mod scene;
+mod series_6_12;
 mod stranger_s_signature;
 mod unknown_token;
