@@ -10,7 +10,7 @@
 //!    link the module.
 //! 5. [`pipeline`] strings these together with a timing for each step and writes [`report`], manifest and [`provenance`].
 //!    [`matrix`] does so for many kernels at once, [`series`] reads the fixes of a cumulative livepatch.
-//! 6. [`sign`] makes keys and signs.
+//! 6. [`sign`] makes keys and signs, also with a key in a [`token`].
 //!
 //! [`inspect`] and [`verify`] read modules, [`diff`] compares two objects by themselves.
 //! [`status`] is the exit status of all that; [`explain`] says what each refusal means; [`extract`] takes fixes out of two versions of a source package, which [`sources`] keeps unpacked.
@@ -37,4 +37,5 @@ pub mod series;
 pub mod sign;
 pub mod sources;
 pub mod status;
+pub mod token;
 pub mod verify;

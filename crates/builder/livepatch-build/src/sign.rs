@@ -2,8 +2,9 @@
 
 use crate::pipeline::{MANIFEST, module_path};
 use crate::provenance::{PROVENANCE, Statement};
+use crate::token::{self, TokenUri};
 use livepatch_manifest::{Digest, Manifest, ManifestError};
-use livepatch_module::{KeyError, SignError, SigningKey};
+use livepatch_module::{Certificate, KeyError, SignError, SigningKey};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,53 @@ pub enum SigningError {
     },
 }
 
+/// Where the signing key is.
+#[derive(Clone, Copy, Debug)]
+pub enum Key<'a> {
+    /// In a PEM file.
+    Pem(&'a Path),
+    /// In a PKCS#11 token.
+    Token {
+        /// Which.
+        uri: &'a TokenUri,
+        /// The library that speaks to the token, when not the usual one.
+        library: Option<&'a Path>,
+    },
+}
+
+/// A key with its certificate.
+enum Signer<'a> {
+    Pem(Box<SigningKey>),
+    Token { uri: &'a TokenUri, library: Option<&'a Path>, certificate: Box<Certificate> },
+}
+
+impl<'a> Signer<'a> {
+    fn read(key: &Key<'a>, certificate: &Path) -> Result<Self, SigningError> {
+        let read = |path: &Path| std::fs::read_to_string(path).map_err(file_error(path));
+        Ok(match key {
+            Key::Pem(key) => Self::Pem(Box::new(SigningKey::from_pem(&read(key)?, &read(certificate)?)?)),
+            Key::Token { uri, library } => {
+                let certificate = Certificate::from_pem(&read(certificate)?).map_err(KeyError::from)?;
+                Self::Token { uri, library: *library, certificate: Box::new(certificate) }
+            }
+        })
+    }
+
+    fn certificate(&self) -> &Certificate {
+        match self {
+            Self::Pem(key) => key.certificate(),
+            Self::Token { certificate, .. } => certificate,
+        }
+    }
+
+    fn sign(&self, module: &[u8]) -> Result<Vec<u8>, SignError> {
+        match self {
+            Self::Pem(key) => livepatch_module::sign(module, key),
+            Self::Token { uri, library, certificate } => token::sign(module, certificate, uri, *library),
+        }
+    }
+}
+
 /// Makes a key pair and its certificate: `key.pem` (readable by its owner only) and `cert.pem` in a folder. An existing
 /// key is not overwritten.
 ///
@@ -64,9 +112,8 @@ pub fn generate(common_name: &str, folder: &Path) -> Result<(PathBuf, PathBuf), 
 ///
 /// # Errors
 /// [`SigningError`]; the files are then as they were.
-pub fn sign(folder: &Path, key: &Path, certificate: &Path) -> Result<Manifest, SigningError> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(file_error(path));
-    let key = SigningKey::from_pem(&read(key)?, &read(certificate)?)?;
+pub fn sign(folder: &Path, key: &Key<'_>, certificate: &Path) -> Result<Manifest, SigningError> {
+    let signer = Signer::read(key, certificate)?;
     let manifest_path = folder.join(MANIFEST);
     let bytes = std::fs::read(&manifest_path).map_err(file_error(&manifest_path))?;
     let mut manifest = Manifest::parse(&bytes)?;
@@ -75,10 +122,10 @@ pub fn sign(folder: &Path, key: &Path, certificate: &Path) -> Result<Manifest, S
     if Digest::of(&module) != manifest.module.sha256 {
         return Err(SigningError::OtherModule(module_path));
     }
-    let signed = livepatch_module::sign(&module, &key)?;
+    let signed = signer.sign(&module)?;
     manifest.module.sha256 = Digest::of(&signed);
     manifest.module.size = signed.len() as u64;
-    manifest.module.signer = Some(Digest::of(key.certificate().to_der()));
+    manifest.module.signer = Some(Digest::of(signer.certificate().to_der()));
     let provenance = signed_provenance(folder, &manifest)?;
     replace(&module_path, &signed).map_err(file_error(&module_path))?;
     if let Some(bytes) = provenance {

@@ -45,7 +45,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use klp::{KlpRelocation, KlpRelocations, KlpSymbol};
 pub use module::{Module, ModuleError};
 pub use replacements::{Replacement, Replacements, TableForm};
-pub use sign::{SignError, sign};
+pub use sign::{SignError, sign, sign_with};
 pub use signing_key::{KeyError, KeySize, SigningKey};
 pub use trailer::{SignatureError, Split, split};
 pub use verify::{Signer, VerifyError, verify};

@@ -1,8 +1,11 @@
 //! Signs a module as `scripts/sign-file.c` of the kernel tree does.
 
+use crate::certificate::Certificate;
 use crate::pkcs7::Message;
 use crate::signing_key::SigningKey;
 use crate::trailer::{SignatureError, append, split};
+use rsa::sha2::Sha256;
+use std::error::Error;
 
 /// Why a module cannot be signed.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,12 @@ pub enum SignError {
     /// The RSA operation failed.
     #[error("the signature could not be computed")]
     Rsa(#[source] rsa::Error),
+    /// The key that is elsewhere gave no signature.
+    #[error("the key gave no signature")]
+    Elsewhere(#[source] Box<dyn Error + Send + Sync>),
+    /// The key that is elsewhere is another one.
+    #[error("the key is not the one that the certificate '{0}' certifies")]
+    OtherKey(String),
     /// The message could not be written.
     #[error("the signature could not be encoded")]
     Encoding(#[source] der::Error),
@@ -29,11 +38,37 @@ pub enum SignError {
 /// # Errors
 /// [`SignError`]: the module is signed already, or the signature cannot be made.
 pub fn sign(module: &[u8], key: &SigningKey) -> Result<Vec<u8>, SignError> {
-    let parts = split(module).map_err(SignError::Trailer)?;
-    if parts.pkcs7.is_some() {
-        return Err(SignError::AlreadySigned);
-    }
+    unsigned(module)?;
     let signature = key.signature(module).map_err(SignError::Rsa)?;
-    let message = Message { signer: key.certificate().signer_id(), signature };
+    appended(module, key.certificate(), signature)
+}
+
+/// As [`sign`], with a key that is elsewhere: `make` gives the PKCS#1 v1.5 signature over SHA-256 of the bytes that it is
+/// given, and is called once. What it gives is checked against the certificate.
+///
+/// # Errors
+/// [`SignError`]: the module is signed already, `make` failed, or its key is not the certificate's.
+pub fn sign_with(
+    module: &[u8],
+    certificate: &Certificate,
+    make: impl FnOnce(&[u8]) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>>,
+) -> Result<Vec<u8>, SignError> {
+    unsigned(module)?;
+    let signature = make(module).map_err(SignError::Elsewhere)?;
+    if certificate.key().pkcs1v15_verify::<Sha256>(module, &signature).is_err() {
+        return Err(SignError::OtherKey(certificate.subject()));
+    }
+    appended(module, certificate, signature)
+}
+
+fn unsigned(module: &[u8]) -> Result<(), SignError> {
+    match split(module).map_err(SignError::Trailer)?.pkcs7 {
+        Some(_) => Err(SignError::AlreadySigned),
+        None => Ok(()),
+    }
+}
+
+fn appended(module: &[u8], certificate: &Certificate, signature: Vec<u8>) -> Result<Vec<u8>, SignError> {
+    let message = Message { signer: certificate.signer_id(), signature };
     append(module, &message.to_der().map_err(SignError::Encoding)?).ok_or(SignError::TooLong)
 }

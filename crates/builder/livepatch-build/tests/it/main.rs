@@ -11,4 +11,5 @@ mod matrix;
 mod scope;
 mod series;
 mod sign;
+mod token;
 mod workplace;
