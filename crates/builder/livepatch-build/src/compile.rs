@@ -44,6 +44,9 @@ pub enum CompileError {
     /// make or the compiler failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The tree with the patched files cannot be made.
+    #[error("cannot show the compiler the patched files")]
+    Overlay(#[from] std::io::Error),
 }
 
 /// How kbuild compiles one object.
@@ -57,21 +60,17 @@ pub struct SavedCommand {
     objtool: Option<String>,
 }
 
-/// The command of an object; make compiles it first when it never has.
+/// Has make compile an object in the tree, with whatever generated files it needs.
 ///
 /// # Errors
-/// [`CompileError`] when make fails or its note is not understood.
-pub fn command_of(kernel: &Kernel, object: &str, log: &Path) -> Result<SavedCommand, CompileError> {
-    let source = kernel.source();
-    if !source.join(object).exists() || !note_path(&source, object).exists() {
-        let _lock =
-            kernel.lock_tree().map_err(|source| RunError::File { path: kernel.folder.clone(), source })?;
-        let mut make = Command::new("make");
-        // `kernel add` has prepared the tree; not asking again halves the time that make needs before it compiles.
-        make.args(["-s", "-o", "prepare", "-C"]).arg(&source).args(kernel.make_variables()).arg(object);
-        run::logged(&mut make, log)?;
-    }
-    saved_command(&source, object)
+/// [`RunError`] when make fails.
+pub fn make_object(kernel: &Kernel, object: &str, log: &Path) -> Result<(), RunError> {
+    let _lock =
+        kernel.lock_tree().map_err(|source| RunError::File { path: kernel.folder.clone(), source })?;
+    let mut make = Command::new("make");
+    // `kernel add` has prepared the tree; not asking again halves the time that make needs before it compiles.
+    make.args(["-s", "-o", "prepare", "-C"]).arg(kernel.source()).args(kernel.make_variables()).arg(object);
+    run::logged(&mut make, log)
 }
 
 /// The command that kbuild noted for an object.
@@ -96,19 +95,46 @@ fn parse_note(text: &str, object: &str) -> Option<SavedCommand> {
     if key != format!("cmd_{object}") && key != format!("savedcmd_{object}") {
         return None;
     }
-    // As make writes it (scripts/Kbuild.include, `make-cmd`).
-    let command = command.replace("$$", "$").replace("$(pound)", "#").replace("\\#", "#");
-    let (compiler, after) = command.split_once(" ; ").unwrap_or((&command, ""));
-    let compiler = compiler.trim();
-    let objtool = after.trim().strip_suffix(object).map(|objtool| objtool.trim().to_owned());
-    let objtool = objtool.filter(|objtool| objtool.contains("objtool"));
-    let input = compiler.rsplit(' ').next()?.to_owned();
-    let output = format!(" -o {object} ");
-    let sound = input.ends_with(".c") && compiler.contains(&output);
-    sound.then(|| SavedCommand { compiler: compiler.to_owned(), input, output, objtool })
+    SavedCommand::parse(command, object)
 }
 
 impl SavedCommand {
+    /// Reads a command as kbuild writes it into a note (scripts/Kbuild.include, `make-cmd`).
+    pub(crate) fn parse(noted: &str, object: &str) -> Option<Self> {
+        let command = noted.replace("$$", "$").replace("$(pound)", "#").replace("\\#", "#");
+        let (compiler, after) = command.split_once(" ; ").unwrap_or((&command, ""));
+        let compiler = compiler.trim();
+        let objtool = after.trim().strip_suffix(object).map(|objtool| objtool.trim().to_owned());
+        let objtool = objtool.filter(|objtool| objtool.contains("objtool"));
+        let input = compiler.rsplit(' ').next()?.to_owned();
+        let output = format!(" -o {object} ");
+        let sound = input.ends_with(".c") && compiler.contains(&output);
+        sound.then(|| Self { compiler: compiler.to_owned(), input, output, objtool })
+    }
+
+    /// The same command for another unit of the same folder and object.
+    pub(crate) fn for_another(&self, source: &str, object: &str) -> Self {
+        let base = |path: &str| {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace(['-', ','], "_")
+        };
+        let named = |path: &str| format!("-DKBUILD_BASENAME='\"{}\"'", base(path));
+        let words = self.compiler.strip_suffix(&self.input).unwrap_or(&self.compiler);
+        let output = format!(" -o {object} ");
+        let words = words.replace(&self.output, &output).replace(&named(&self.input), &named(source));
+        Self {
+            compiler: format!("{words}{source}"),
+            input: source.to_owned(),
+            output,
+            objtool: self.objtool.clone(),
+        }
+    }
+
+    /// The compiler's part of the command, as kbuild has it.
+    pub fn text(&self) -> &str {
+        &self.compiler
+    }
+
     /// The module that the object belongs to, as the kernel names it; `None` when it is built into vmlinux.
     pub fn module_name(&self) -> Option<String> {
         let is_module = self.compiler.split(' ').any(|flag| flag == "-DMODULE");
@@ -121,31 +147,47 @@ impl SavedCommand {
         Some(rest[..rest.find('"')?].to_owned())
     }
 
-    /// Compiles `input` to `output` with this command and further flags.
+    /// Compiles `input` to `output` with this command and further flags, in a folder that is or looks like the tree.
     ///
     /// # Errors
     /// [`RunError`] with the compiler's last words.
     pub fn compile(
         &self,
-        source: &Path,
+        folder: &Path,
         input: &Path,
         output: &Path,
         flags: &[String],
         log: &Path,
     ) -> Result<(), RunError> {
         let words = self.compiler.strip_suffix(&self.input).unwrap_or(&self.compiler);
-        let words: Vec<&str> = words.split(' ').filter(|word| !word.starts_with("-Wp,-MMD,")).collect();
-        let words = words.join(" ").replace(&self.output, " ");
         // Paths come as arguments of the shell, so that no character in them means anything.
-        let script = format!("{words} \"$@\"");
+        let script = format!("{} \"$@\"", without_dependencies(words).replace(&self.output, " "));
         let mut command = Command::new("sh");
-        command.args(["-c", &script, "sh"]).args(flags).arg("-o").arg(output).arg(input).current_dir(source);
+        command.args(["-c", &script, "sh"]).args(flags).arg("-o").arg(output).arg(input).current_dir(folder);
         run::logged(&mut command, log)
     }
 
     /// The objtool command in the note itself, without the object's name.
     pub fn own_objtool(&self) -> Option<&str> {
         self.objtool.as_deref()
+    }
+
+    /// Only preprocesses; the output has no line marks.
+    ///
+    /// # Errors
+    /// [`RunError`] with the preprocessor's last words.
+    pub fn preprocess(
+        &self,
+        folder: &Path,
+        input: &Path,
+        output: &Path,
+        flags: &[String],
+        log: &Path,
+    ) -> Result<(), RunError> {
+        let flags: Vec<String> =
+            ["-E", "-P"].map(str::to_owned).into_iter().chain(flags.iter().cloned()).collect();
+        // The last of -c, -S and -E would not win: gcc takes -E from wherever it stands.
+        self.compile(folder, input, output, &flags, log)
     }
 
     /// Runs the kernel's objtool on an object that goes into a module, as kbuild would: with the command of the unit's own
@@ -166,6 +208,12 @@ impl SavedCommand {
         }
         Err(CompileError::Objtool { object: object.to_owned(), words })
     }
+}
+
+/// kbuild has the compiler write what the object depends on beside it: not in a tree that is not written to.
+fn without_dependencies(words: &str) -> String {
+    let words: Vec<&str> = words.split(' ').filter(|word| !word.starts_with("-Wp,-MMD,")).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]

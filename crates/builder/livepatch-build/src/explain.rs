@@ -21,7 +21,7 @@ pub struct Explanation {
 pub const NO_FUNCTIONAL_CHANGE: &str = "no-functional-change";
 
 /// Refusals of the patch itself, before anything is compiled (see [`crate::scope`]): code, meaning, advice.
-const OF_THE_PATCH: [(&str, &str, &str); 6] = [
+const OF_THE_PATCH: [(&str, &str, &str); 8] = [
     (
         NO_FUNCTIONAL_CHANGE,
         "the patch changes nothing that runs: the compiled code is the same with it and without",
@@ -34,20 +34,26 @@ const OF_THE_PATCH: [(&str, &str, &str); 6] = [
     ),
     ("no-such-file", "the patch names a file that this kernel's source does not have", "take the part out"),
     (
-        "header-patch",
-        "the patch touches a header, which many translation units may include",
-        "move the change into C files, or wait: this will come",
+        "file-removed",
+        "the patch removes a file, but a livepatch cannot take its functions out of the running kernel",
+        "leave the removal out and change what calls into the file; or reboot into the fixed kernel",
+    ),
+    (
+        "file-renamed",
+        "the patch renames a file, but the running kernel knows its functions by the old one",
+        "make the change in the file where it is",
+    ),
+    (
+        "build-file",
+        "the patch changes how the kernel is built, otherwise than by adding an object to a list",
+        "leave the build file out of the patch when the fix does not need it; or reboot into the fixed kernel",
     ),
     (
         "assembly-patch",
         "the patch touches assembly, which has no functions that could be redirected",
         "reboot into the fixed kernel",
     ),
-    (
-        "not-code",
-        "the patch touches a file that is not compiled",
-        "leave documentation and build files out of the patch",
-    ),
+    ("not-code", "the patch touches a file that is not compiled", "leave the file out of the patch"),
 ];
 
 /// All codes: first those of the patch, then those of the difference, then those of the judgement, which says more about

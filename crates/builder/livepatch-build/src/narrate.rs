@@ -53,3 +53,34 @@ impl Step {
         took
     }
 }
+
+/// A running step of so many parts.
+pub struct Progress {
+    bar: ProgressBar,
+    text: String,
+    start: Instant,
+}
+
+/// Starts a step of `parts` parts.
+pub fn progress(text: impl Into<String>, parts: usize) -> Progress {
+    let text = text.into();
+    let bar = ProgressBar::new(parts as u64);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} ({eta})") {
+        bar.set_style(style);
+    }
+    bar.set_message(text.clone());
+    Progress { bar, text, start: Instant::now() }
+}
+
+impl Progress {
+    /// One part more is done.
+    pub fn advance(&self) {
+        self.bar.inc(1);
+    }
+
+    /// Ends the step with what came of it.
+    pub fn done(self, result: impl AsRef<str>) {
+        self.bar.finish_and_clear();
+        eprintln!("{}: {} [{:.1} s]", self.text, result.as_ref(), self.start.elapsed().as_secs_f64());
+    }
+}

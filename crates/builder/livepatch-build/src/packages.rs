@@ -133,7 +133,8 @@ fn remove(folder: &Path) -> std::io::Result<()> {
     }
 }
 
-fn downloaded(folder: &Path, name: &str, version: &str) -> Option<PathBuf> {
+/// A package that was downloaded already.
+pub(crate) fn downloaded(folder: &Path, name: &str, version: &str) -> Option<PathBuf> {
     let start = format!("{name}_{}_", version.replace(':', "%3a"));
     let mut entries = std::fs::read_dir(folder).ok()?.flatten();
     entries

@@ -1,6 +1,7 @@
 //! Proves that the compiled originals are what runs.
 
 use crate::kernel::Kernel;
+use crate::objects::{Job, Objects};
 use crate::pipeline::{BuildError, Compiled, file_error};
 use crate::report::ProofReport;
 use livepatch_diff::{
@@ -9,7 +10,7 @@ use livepatch_diff::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Compares every function of the original with what runs. Section flags alone change some code (a jump that the
-/// assembler can no longer shorten), so one that differs may still be proven by the object that kbuild itself made, with
+/// assembler can no longer shorten), so one that differs may still be proven by an object made with
 /// the exact flags. A function that is replaced and that neither proves is a reason to refuse.
 pub(crate) fn prove(
     kernel: &Kernel,
@@ -60,7 +61,10 @@ fn exact_proofs(
     found: Unit,
     unit: &Compiled,
 ) -> Result<BTreeMap<String, Proof>, BuildError> {
-    let path = kernel.source().join(&unit.touched.object);
+    let path = unit.files.0.with_extension("exact.o");
+    let flags = ["-g0".to_owned()];
+    let job = Job::of_original(&unit.command, &unit.touched.source, &flags);
+    Objects::of(kernel).compile(&job, &path)?;
     let exact = Object::read(&std::fs::read(&path).map_err(file_error(&path))?)?;
     let proofs = prove_all(base, found, &exact, &kernel.entry_sizes)?;
     Ok(proofs.into_iter().map(|(index, proof)| (exact.symbols[index].name.clone(), proof)).collect())

@@ -27,6 +27,8 @@ pub struct Report {
     pub refusals: Vec<RefusalReport>,
     /// What the author must know, refusals among them.
     pub findings: Vec<Finding>,
+    /// What else is to be said: parts of the patch that are left out, hunks that moved, how far a header reaches.
+    pub notes: Vec<String>,
     /// SHA-256 of the module, not signed yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub module_sha256: Option<Digest>,

@@ -82,3 +82,10 @@ pub fn output(command: &mut Command) -> Result<(bool, String), RunError> {
 fn name(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
+
+/// Writes a line to a log; where that cannot be done nothing is lost but the line.
+pub fn note(log: &Path, line: &str) {
+    if let Ok(mut file) = File::options().create(true).append(true).open(log) {
+        let _ = writeln!(file, "{line}");
+    }
+}

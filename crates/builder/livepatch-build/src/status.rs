@@ -112,6 +112,7 @@ fn of_kernel(error: &KernelError) -> bool {
 fn of_compile(error: &CompileError) -> bool {
     match error {
         CompileError::Note { .. } | CompileError::Objtool { .. } => true,
+        CompileError::Overlay(_) => false,
         CompileError::Run(error) => of_run(error),
     }
 }
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(status(failure().into()), Status::Toolchain);
         assert_eq!(status(CompileError::Run(failure()).into()), Status::Toolchain);
         assert_eq!(status(KernelError::Run(failure()).into()), Status::Toolchain);
-        assert_eq!(status(ScopeError::Apply(failure()).into()), Status::Failed);
+        assert_eq!(status(ScopeError::Apply(Vec::new()).into()), Status::Failed);
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         assert_eq!(status(crate::pipeline::file_error(Path::new("x"))(missing)), Status::Failed);
     }

@@ -18,7 +18,7 @@ mod value;
 mod why;
 
 pub use case::Case;
-pub use debug::{DebugError, DebugInfo, DebugSections};
+pub use debug::{DebugError, DebugInfo, DebugSections, unit_names};
 pub use finding::{Acceptance, AcceptanceError, Finding, Rule, Severity};
 pub use layout::Change;
 pub use rules::{all as rules, half_fix, without_debug_info};

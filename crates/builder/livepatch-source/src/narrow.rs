@@ -7,8 +7,8 @@
 //! mentions none of the names cannot be reached. Wherever the text is not understood the answer is "everything", never
 //! "nothing".
 //!
-//! Names that macros paste together are found by their pieces: a name counts as mentioned where a piece of it stands
-//! beside `##`, and where two words of a text make it up.
+//! Names that macros paste together are found by their pieces: a name counts as mentioned where words of a text, with
+//! the pieces that stand beside `##` in any macro of the kernel ([`pieces`]), make it up in two or three parts.
 
 use crate::items::{Item, Outline, Shape, Text, cut, is_name, outline};
 use crate::lex::{Kind, Token, directive_tokens, tokens};
@@ -17,6 +17,92 @@ use std::collections::{BTreeSet, HashSet};
 
 /// Names that a change reaches.
 pub type Names = BTreeSet<Vec<u8>>;
+
+/// Names that a change reaches, and how they may come about.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    names: Names,
+    /// Ways to paste one of the names together: the words that a text must have for it.
+    ways: Vec<Vec<Vec<u8>>>,
+}
+
+impl Wanted {
+    /// Names, and the pieces that macros of the kernel paste.
+    pub fn new(names: &Names, pieces: &HashSet<Vec<u8>>) -> Self {
+        let mut ways: Vec<Vec<Vec<u8>>> = names.iter().flat_map(|name| ways(name, pieces)).collect();
+        ways.sort();
+        ways.dedup();
+        Self { names: names.clone(), ways }
+    }
+
+    /// Texts of which any text that mentions a name has at least one in it, for a first look.
+    pub fn signs(&self) -> Vec<&[u8]> {
+        let longest =
+            |way: &'_ Vec<Vec<u8>>| -> usize { (0..way.len()).max_by_key(|&at| way[at].len()).unwrap_or(0) };
+        let of_ways = self.ways.iter().filter_map(|way| way.get(longest(way)));
+        self.names.iter().chain(of_ways).map(Vec::as_slice).collect()
+    }
+
+    /// Whether a text mentions one of the names.
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        let tokens = tokens(text);
+        self.is_among(&words(&tokens))
+    }
+
+    fn is_among(&self, words: &HashSet<&[u8]>) -> bool {
+        self.names.iter().any(|name| words.contains(name.as_slice()))
+            || self.ways.iter().any(|way| way.iter().all(|part| words.contains(part.as_slice())))
+    }
+}
+
+/// All words and numbers of a text, preprocessor lines included.
+fn words<'a>(tokens: &[Token<'a>]) -> HashSet<&'a [u8]> {
+    let mut words = HashSet::new();
+    for token in tokens {
+        match token.kind {
+            Kind::Word | Kind::Number => {
+                words.insert(token.text);
+            }
+            Kind::Directive => words.extend(
+                directive_tokens(token.text)
+                    .iter()
+                    .filter(|token| matches!(token.kind, Kind::Word | Kind::Number))
+                    .map(|token| token.text),
+            ),
+            _ => {}
+        }
+    }
+    words
+}
+
+/// The ways to make a name of two parts, or of three of which a macro has at least one. What macros have needs not be in
+/// the text, but something must.
+fn ways(name: &[u8], pieces: &HashSet<Vec<u8>>) -> Vec<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    let mut add = |parts: &[&[u8]], needs_piece: bool| {
+        let missing: Vec<Vec<u8>> =
+            parts.iter().filter(|part| !pieces.contains(**part)).map(|part| part.to_vec()).collect();
+        match missing.len() {
+            0 => found.extend(parts.iter().map(|part| vec![part.to_vec()])),
+            count if needs_piece && count == parts.len() => {}
+            _ => found.push(missing),
+        }
+    };
+    for first in 1..name.len() {
+        add(&[&name[..first], &name[first..]], false);
+        for second in first + 1..name.len() {
+            add(&[&name[..first], &name[first..second], &name[second..]], true);
+        }
+    }
+    found
+}
+
+/// The pieces that the macros of a text paste: what stands beside `##` and is no parameter.
+pub fn pieces(text: &[u8]) -> HashSet<Vec<u8>> {
+    let tokens = tokens(text);
+    let directives = tokens.iter().filter(|token| token.kind == Kind::Directive);
+    directives.flat_map(|directive| pasted(&directive_tokens(directive.text))).collect()
+}
 
 /// What a text hands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,83 +186,86 @@ fn all_names(outline: &Outline<'_>, tokens: &[Token<'_>], shape: Shape) -> Names
     names
 }
 
-/// The names by which a header hands on what mentions the given ones.
-pub fn handed_on(header: &[u8], names: &Names) -> Reach {
-    if !mentions(header, names) {
-        return Reach::Names(Names::new());
-    }
+/// The names by which a header hands on what mentions the wanted ones.
+pub fn handed_on(header: &[u8], wanted: &Wanted) -> Reach {
     let text = cut(header);
     let mut handed = Names::new();
+    if !wanted.is_among(&words(&text.tokens)) {
+        return Reach::Names(handed);
+    }
     for item in &text.items {
         let tokens = &text.tokens[item.tokens.clone()];
-        if item.shape == Shape::Directive {
-            match directive(&tokens[0], names) {
-                Reach::Names(more) => handed.extend(more),
-                Reach::Everything => return Reach::Everything,
-            }
-        } else if tokens.iter().any(|token| is_mention(token, names)) {
-            // A condition inside the item may hide more names than meet the eye.
-            if text.unbalanced {
-                return Reach::Everything;
-            }
-            let outline = outline(tokens, item.shape);
-            if outline.macro_calls > 0 {
-                return Reach::Everything;
-            }
-            handed.extend(handed_on_by(tokens, item.shape, &outline, names));
+        if !wanted.is_among(&words(tokens)) {
+            continue;
         }
+        if item.shape == Shape::Directive {
+            match macro_name(&tokens[0]) {
+                Some(name) => handed.extend(handed_on_by_macro(name, &tokens[0], wanted)),
+                None => return Reach::Everything,
+            }
+            continue;
+        }
+        let outline = outline(tokens, item.shape);
+        // Of what is not understood, or makes declarations by a macro, the names may be any.
+        if text.unbalanced || outline.macro_calls > 0 {
+            return Reach::Everything;
+        }
+        handed.extend(handed_on_by(tokens, item.shape, &outline, &wanted.names));
     }
     Reach::Names(handed)
 }
 
-/// What a preprocessor line hands on.
-fn directive(line: &Token<'_>, names: &Names) -> Reach {
+/// A macro hands its own name on, when its body or its definition's pieces mention one.
+fn handed_on_by_macro(name: &[u8], line: &Token<'_>, wanted: &Wanted) -> Names {
     let tokens = directive_tokens(line.text);
-    let nothing = Reach::Names(Names::new());
-    match macro_name(line) {
-        Some(name) => {
-            let body = tokens.get(2..).unwrap_or_default();
-            let is_reached = body.iter().any(|token| is_mention(token, names)) || pastes(body, names);
-            if is_reached { Reach::Names([name.to_vec()].into()) } else { nothing }
-        }
-        None if tokens.iter().any(|token| is_mention(token, names)) => Reach::Everything,
-        None => nothing,
-    }
+    let body = tokens.get(2..).unwrap_or_default();
+    if wanted.is_among(&words(body)) { [name.to_vec()].into() } else { Names::new() }
 }
 
 fn is_mention(token: &Token<'_>, names: &Names) -> bool {
     match token.kind {
         Kind::Word => names.contains(token.text),
-        Kind::Directive => {
-            let inner = directive_tokens(token.text);
-            inner.iter().any(|token| token.kind == Kind::Word && names.contains(token.text))
-                || pastes(&inner, names)
-        }
+        Kind::Directive => directive_tokens(token.text)
+            .iter()
+            .any(|token| token.kind == Kind::Word && names.contains(token.text)),
         _ => false,
     }
 }
 
-/// Whether a piece of a name stands beside `##`.
-fn pastes(body: &[Token<'_>], names: &Names) -> bool {
-    body.iter().enumerate().filter(|(_, token)| token.kind == Kind::Paste).any(|(at, _)| {
-        let beside = [at.checked_sub(1), at.checked_add(1)];
-        beside
-            .into_iter()
-            .flatten()
-            .filter_map(|at| body.get(at))
-            .filter(|token| token.kind == Kind::Word)
-            .any(|piece| {
-                names.iter().any(|name| {
-                    name.len() > piece.text.len()
-                        && (name.starts_with(piece.text) || name.ends_with(piece.text))
-                })
-            })
-    })
+/// What stands beside `##` in a macro's body and is none of its parameters: what is put in their place stands where the
+/// macro is used.
+fn pasted(directive: &[Token<'_>]) -> Vec<Vec<u8>> {
+    let marks: Vec<usize> = (0..directive.len()).filter(|&at| directive[at].kind == Kind::Paste).collect();
+    if marks.is_empty() {
+        return Vec::new();
+    }
+    let parameters = parameters(directive);
+    let beside = marks.iter().flat_map(|&at| [at.checked_sub(1), at.checked_add(1)]).flatten();
+    let pieces = beside.filter_map(|at| directive.get(at));
+    let is_piece = |token: &&Token<'_>| {
+        matches!(token.kind, Kind::Word | Kind::Number) && !parameters.contains(&token.text)
+    };
+    pieces.filter(is_piece).map(|token| token.text.to_vec()).collect()
+}
+
+/// The parameters of `#define NAME(…)`: only a bracket right behind the name opens them.
+fn parameters<'a>(directive: &[Token<'a>]) -> Vec<&'a [u8]> {
+    let [_, name, bracket, rest @ ..] = directive else { return Vec::new() };
+    let is_adjacent = name.text.as_ptr_range().end == bracket.text.as_ptr();
+    if !is_adjacent || !bracket.is(b'(') {
+        return Vec::new();
+    }
+    rest.iter()
+        .take_while(|token| !token.is(b')'))
+        .filter(|token| is_name(token))
+        .map(|token| token.text)
+        .collect()
 }
 
 /// What a declaration or function that mentions a name hands on.
 fn handed_on_by(tokens: &[Token<'_>], shape: Shape, outline: &Outline<'_>, names: &Names) -> Names {
-    if shape == Shape::Function || outline.has_value {
+    let is_whole = tokens.iter().any(|token| is_mention(token, names));
+    if shape == Shape::Function || outline.has_value || !is_whole {
         return all_names(outline, tokens, shape);
     }
     if !outline.has_members {
@@ -259,30 +348,6 @@ fn mentions_outside(tokens: &[Token<'_>], names: &Names) -> bool {
         at += 1;
     }
     false
-}
-
-/// Whether a text mentions one of the names, whole or in pieces that may be pasted together.
-pub fn mentions(text: &[u8], names: &Names) -> bool {
-    let mut words: HashSet<&[u8]> = HashSet::new();
-    let found = tokens(text);
-    let inner: Vec<Vec<Token<'_>>> = found
-        .iter()
-        .filter(|token| token.kind == Kind::Directive)
-        .map(|token| directive_tokens(token.text))
-        .collect();
-    words.extend(
-        found
-            .iter()
-            .chain(inner.iter().flatten())
-            .filter(|token| token.kind == Kind::Word)
-            .map(|token| token.text),
-    );
-    names.iter().any(|name| is_made_of(name, &words)) || inner.iter().any(|body| pastes(body, names))
-}
-
-fn is_made_of(name: &[u8], words: &HashSet<&[u8]>) -> bool {
-    words.contains(name)
-        || (1..name.len()).any(|at| words.contains(&name[..at]) && words.contains(&name[at..]))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod key;
 mod pages;
 mod series;
 mod sign;
+mod test;
 mod verify;
 
 use anyhow::Result;
@@ -49,6 +50,8 @@ enum Action {
     Key(key::Action),
     /// Sign the module in a build folder.
     Sign(sign::Arguments),
+    /// Boot a real kernel in a virtual machine and put a built livepatch through its life.
+    Test(test::Arguments),
     /// Check a module's signature, and whether manifest and report beside it agree with it.
     Verify(verify::Arguments),
     /// Say what a livepatch module is and does, whoever built it.
@@ -94,6 +97,7 @@ fn run(action: Action) -> Result<Status> {
         Action::Series(action) => series::run(action),
         Action::Key(action) => key::run(action),
         Action::Sign(arguments) => sign::run(&arguments),
+        Action::Test(arguments) => test::run(&cache, &arguments),
         Action::Verify(arguments) => verify::run(&arguments),
         Action::Inspect(arguments) => inspect::run(&arguments),
         Action::Explain(arguments) => explain::run(&arguments),

@@ -224,7 +224,7 @@ impl Kernel {
     }
 
     /// The cache that the kernel is kept in: `ROOT/kernels/RELEASE`.
-    fn cache(&self) -> Cache {
+    pub(crate) fn cache(&self) -> Cache {
         Cache::at(self.folder.parent().and_then(Path::parent).unwrap_or(&self.folder))
     }
 

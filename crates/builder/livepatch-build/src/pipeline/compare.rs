@@ -19,6 +19,7 @@ use std::time::Instant;
 /// What the units add up to.
 #[derive(Default)]
 pub(super) struct Parts {
+    pub(super) notes: Vec<String>,
     pub(super) reports: Vec<UnitReport>,
     /// Reasons against a livepatch that no finding stands for.
     pub(super) refusals: Vec<Refusal>,
@@ -92,7 +93,7 @@ impl Build<'_> {
                 continue;
             };
             let found = match base.unit(&unit.original) {
-                _ if self.stands_alone(unit) => Unit::NoLocals,
+                _ if unit.stands_alone() => Unit::NoLocals,
                 Ok(found) => found,
                 Err(BaseError::NoUnit { detail, .. }) => {
                     let source_file = unit.touched.source.clone();
@@ -109,25 +110,25 @@ impl Build<'_> {
             let traced = |function: SymbolIndex| base.is_traced(found, &unit.original.symbols[function]);
             let facts =
                 Facts { traced: Some(&traced), in_module: Some(unit.command.module_name().is_some()) };
-            let compare = if self.is_source(unit) { Difference::of_source } else { Difference::with };
+            let compare = if unit.is_source() { Difference::of_source } else { Difference::with };
             let mut difference = compare(&unit.original, &unit.patched, &self.kernel.entry_sizes, facts)?;
             timings.difference += start.elapsed().as_secs_f64();
             let start = Instant::now();
-            let proof = match self.stands_alone(unit) {
+            let proof = match unit.stands_alone() {
                 true => ProofReport::default(),
                 false => prove::prove(self.kernel, &base, found, unit, &difference, &mut parts.refusals)?,
             };
             timings.proof += start.elapsed().as_secs_f64();
             parts.own.extend(new_globals(&difference));
             let start = Instant::now();
-            let whys = if self.is_source(unit) {
+            let whys = if unit.is_source() {
                 self.take_source(unit, &difference, parts)?;
                 Vec::new()
             } else {
                 self.judge(unit, &sources, &mut difference, parts)?
             };
             timings.judgement += start.elapsed().as_secs_f64();
-            let name = self.source_name(unit);
+            let name = unit.source_name();
             parts.reports.push(unit_report(name, base.name(), &difference, whys, proof));
             judged.push((unit, difference, base, found));
         }
@@ -187,7 +188,7 @@ impl Build<'_> {
         for (alias, original) in extracted.replaced {
             let symbol = &unit.original.symbols[original];
             let Some(position) = base.position(found, symbol) else { continue };
-            let source = self.source_name(unit);
+            let source = unit.source_name();
             let replaced = Replaced { name: symbol.name.clone(), position, alias, source };
             parts.objects.entry(base.name().to_owned()).or_default().functions.push(replaced);
         }

@@ -1,11 +1,15 @@
 //! Compiles each touched unit, original and patched, all in parallel.
 
 use super::{Build, BuildError, file_error};
-use crate::compile::{SECTION_FLAGS, SavedCommand, command_of};
+use crate::compile::{SECTION_FLAGS, SavedCommand};
 use crate::glue::write_headers;
+use crate::kbuild::{commands_of, with_generated};
 use crate::narrate::step;
+use crate::objects::{Job, Objects};
+use crate::overlay::Overlay;
 use crate::report::Timings;
-use crate::scope::Touched;
+use crate::scope::{Scope, Touched};
+use crate::units::Units;
 use livepatch_diff::Object;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -14,52 +18,42 @@ use std::time::Instant;
 /// A translation unit with what its compilation gave.
 pub(crate) struct Compiled {
     pub(crate) touched: Touched,
-    pub(super) command: SavedCommand,
+    pub(crate) command: SavedCommand,
     pub(crate) original: Object,
     pub(super) patched: Object,
     /// The files of both: their debug information is read when it is needed.
-    pub(super) files: (PathBuf, PathBuf),
+    pub(crate) files: (PathBuf, PathBuf),
     pub(super) seconds: (f64, f64),
+    /// File name of the livepatch source that stands in the unit's place; `None` for a unit that is patched.
+    pub(super) own_source: Option<String>,
 }
 
 impl Build<'_> {
     /// Compiles each unit, original and patched, all in parallel.
     pub(super) fn compile(
         &self,
-        touched: Vec<Touched>,
+        scope: &Scope,
+        units: &Units,
         timings: &mut Timings,
     ) -> Result<Vec<Compiled>, BuildError> {
-        let files: Vec<&str> = touched.iter().map(|unit| unit.source.as_str()).collect();
+        let files: Vec<&str> = scope.touched.iter().map(|unit| unit.source.as_str()).collect();
         let step = step(format!("compile {}", files.join(", ")));
         write_headers(&self.headers()).map_err(|(path, source)| BuildError::File { path, source })?;
         let start = Instant::now();
-        // One after the other: make does not like company in its tree.
-        let mut commands = Vec::new();
-        for unit in &touched {
-            commands.push(command_of(self.kernel, &unit.object, &self.log)?);
-        }
+        let sources = self.source_units()?;
+        let touched = scope.touched.iter().map(|unit| unit.like.as_ref().unwrap_or(&unit.object).clone());
+        let known: Vec<String> = touched.chain(sources.iter().map(|(unit, _)| unit.object.clone())).collect();
+        let commands = commands_of(self.kernel, units, &known, &self.log)?;
         timings.commands = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let pairs: Vec<(usize, Touched, SavedCommand)> = touched
-            .into_iter()
-            .zip(commands)
-            .enumerate()
-            .map(|(index, (unit, command))| (index, unit, command))
-            .collect();
+        let touched = scope.touched.iter().map(|unit| (unit, None));
+        let all = touched.chain(sources.iter().map(|(unit, file)| (unit, Some(file))));
+        let pairs: Vec<_> = all.zip(commands).enumerate().collect();
         let compiled: Result<Vec<Compiled>, BuildError> = pairs
             .into_par_iter()
-            .map(|(index, unit, command)| {
-                let original = self.work.join(format!("original{index}.o"));
-                let patched = self.work.join(format!("patched{index}.o"));
-                let (first, second) = rayon::join(
-                    || self.compile_one(&command, Path::new(&unit.source), &original, &[]),
-                    || self.compile_one(&command, &unit.patched, &patched, &self.overlay_flags(&unit.source)),
-                );
-                let seconds = (first?, second?);
-                let read = |path: &Path| std::fs::read(path).map_err(file_error(path));
-                let files = (original, patched);
-                let (original, patched) = (Object::read(&read(&files.0)?)?, Object::read(&read(&files.1)?)?);
-                Ok(Compiled { touched: unit, command, original, patched, files, seconds })
+            .map(|(index, ((unit, file), command))| match file {
+                None => self.compile_unit(index, unit, command, &scope.overlay),
+                Some(file) => self.compile_source(index, unit, command, file),
             })
             .collect();
         let compiled = compiled?;
@@ -70,39 +64,88 @@ impl Build<'_> {
         Ok(compiled)
     }
 
-    fn compile_one(
+    fn compile_unit(
         &self,
-        command: &SavedCommand,
-        input: &Path,
-        output: &Path,
-        more: &[String],
-    ) -> Result<f64, BuildError> {
+        index: usize,
+        unit: &Touched,
+        command: SavedCommand,
+        overlay: &Overlay,
+    ) -> Result<Compiled, BuildError> {
+        let original = self.work.join(format!("original{index}.o"));
+        let patched = self.work.join(format!("patched{index}.o"));
+        let objects = Objects::of(self.kernel);
+        let (flags, headers) = (SECTION_FLAGS.map(str::to_owned), self.headers());
+        let command = match &unit.like {
+            Some(_) => command.for_another(&unit.source, &unit.object),
+            None => command,
+        };
+        let of_original = || match &unit.like {
+            // What was not there before is compared with nothing.
+            Some(_) => {
+                let flags: Vec<String> = flags.iter().cloned().chain(["-x".into(), "c".into()]).collect();
+                let job = Job::of_original(&command, "/dev/null", &flags);
+                objects.compile(&job, &original)
+            }
+            None => {
+                let job = Job::of_original(&command, &unit.source, &flags);
+                with_generated(self.kernel, &unit.object, &self.log, || objects.compile(&job, &original))
+            }
+        };
+        let of_patched = || {
+            let job = Job {
+                overlay: Some(overlay),
+                include: Some(&headers),
+                ..Job::of_original(&command, &unit.source, &flags)
+            };
+            objects.compile(&job, &patched)
+        };
+        // Where files have to be generated first, the original sees to it.
+        let (first, second) = rayon::join(of_original, of_patched);
+        let seconds = (first?, second.or_else(|_| of_patched())?);
+        let read = |path: &Path| std::fs::read(path).map_err(file_error(path));
+        let files = (original, patched);
+        let (original, patched) = (Object::read(&read(&files.0)?)?, Object::read(&read(&files.1)?)?);
+        Ok(Compiled { touched: unit.clone(), command, original, patched, files, seconds, own_source: None })
+    }
+
+    /// Compiles a livepatch source as the unit in whose place it stands is compiled.
+    fn compile_source(
+        &self,
+        index: usize,
+        unit: &Touched,
+        command: SavedCommand,
+        file: &Path,
+    ) -> Result<Compiled, BuildError> {
+        let original = self.work.join(format!("original{index}.o"));
+        let patched = self.work.join(format!("patched{index}.o"));
+        let flags = SECTION_FLAGS.map(str::to_owned);
+        let job = Job::of_original(&command, &unit.source, &flags);
+        let objects = Objects::of(self.kernel);
+        let of_original =
+            || with_generated(self.kernel, &unit.object, &self.log, || objects.compile(&job, &original));
+        let first = of_original()?;
         let start = Instant::now();
-        let flags: Vec<String> =
-            SECTION_FLAGS.iter().map(|flag| (*flag).to_owned()).chain(more.iter().cloned()).collect();
-        // A log each: compilers run side by side.
-        let log = output.with_extension("log");
-        command.compile(&self.kernel.source(), input, output, &flags, &log)?;
-        Ok(start.elapsed().as_secs_f64())
+        let folder = Path::new(&unit.source).parent().unwrap_or(Path::new(".")).display().to_string();
+        let more = [
+            format!("-ffile-prefix-map={}/=", file.parent().unwrap_or(&self.work).display()),
+            "-iquote".to_owned(),
+            folder,
+            "-idirafter".to_owned(),
+            self.headers().display().to_string(),
+        ];
+        let flags = [&flags[..], &more].concat();
+        let log = patched.with_extension("log");
+        command.compile(&self.kernel.source(), file, &patched, &flags, &log)?;
+        let seconds = (first, start.elapsed().as_secs_f64());
+        let read = |path: &Path| std::fs::read(path).map_err(file_error(path));
+        let files = (original, patched);
+        let (original, patched) = (Object::read(&read(&files.0)?)?, Object::read(&read(&files.1)?)?);
+        let own_source = file.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(Compiled { touched: unit.clone(), command, original, patched, files, seconds, own_source })
     }
 
     /// The folder of the headers for patches that tell the builder something.
-    fn headers(&self) -> std::path::PathBuf {
+    fn headers(&self) -> PathBuf {
         self.work.join("include")
-    }
-
-    /// What makes a file on the overlay look to the compiler as if it were in the tree.
-    fn overlay_flags(&self, source: &str) -> Vec<String> {
-        let folder = Path::new(source).parent().unwrap_or(Path::new(".")).display().to_string();
-        vec![
-            // For `__FILE__` and for debug information.
-            format!("-ffile-prefix-map={}/=", self.work.join("overlay").display()),
-            format!("-ffile-prefix-map={}/=", self.source_folder().display()),
-            "-iquote".into(),
-            folder,
-            // After the kernel's own: a kernel that has one of our headers itself goes first.
-            "-idirafter".into(),
-            self.headers().display().to_string(),
-        ]
     }
 }

@@ -15,6 +15,10 @@ impl Build<'_> {
     pub(super) fn sources(&self) -> Result<Vec<SourceFile>, BuildError> {
         let overlay = self.work.join("overlay");
         let mut sources = Vec::new();
+        // Livepatch sources patch no file.
+        if !overlay.exists() {
+            return Ok(sources);
+        }
         for path in files_below(&overlay)? {
             let Ok(relative) = path.strip_prefix(&overlay) else { continue };
             let original = read_text(&self.kernel.source().join(relative))?;

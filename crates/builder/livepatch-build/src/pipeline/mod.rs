@@ -13,7 +13,8 @@ use crate::kernel::{Kernel, KernelError, Vmlinux};
 use crate::provenance::PROVENANCE;
 use crate::report::{Outcome, RefusalReport, Report, Timings};
 use crate::run::RunError;
-use crate::scope::{self, FileRefusal, ScopeError};
+use crate::scope::{self, Scope, ScopeError};
+use crate::units::Units;
 use compare::Parts;
 pub(crate) use compile::Compiled;
 use livepatch_diff::{DifferenceError, Exports, ExtractError, Image, KlpError, ObjectError, TableError};
@@ -117,21 +118,27 @@ impl Build<'_> {
         let start = Instant::now();
         let mut timings = Timings::default();
         self.forget_earlier()?;
-        let overlay = self.work.join("overlay");
-        std::fs::create_dir_all(&overlay).map_err(file_error(&overlay))?;
-        let patched = match scope::apply(&self.kernel.source(), &self.request.patches, &overlay, &self.log) {
-            Err(ScopeError::File(refusal)) => return self.refused_at_once(&refusal, start),
+        let (units, scope) = match self.scope() {
+            Err(ScopeError::File(refusal)) => {
+                let refusal = RefusalReport::new(refusal.code, refusal.to_string());
+                return self.refused_at_once(refusal, Vec::new(), start);
+            }
             other => other?,
         };
-        let patched = [patched, self.source_units()?].concat();
+        if scope.touched.is_empty() && self.request.sources.is_empty() {
+            let message = "no unit of this kernel compiles to anything else with the patch".to_owned();
+            let refusal = RefusalReport::new(NO_FUNCTIONAL_CHANGE, message);
+            return self.refused_at_once(refusal, scope.notes, start);
+        }
         let vmlinux = Vmlinux::open(&self.kernel.vmlinux())?;
         // vmlinux is read while make and the compiler are at work: nothing in it depends on the patch.
-        let (units, binary) = rayon::join(|| self.compile(patched, &mut timings), || self.binary(&vmlinux));
-        let (units, (image, exports, symbols)) = (units?, binary?);
+        let (compiled, binary) =
+            rayon::join(|| self.compile(&scope, &units, &mut timings), || self.binary(&vmlinux));
+        let (compiled, (image, exports, symbols)) = (compiled?, binary?);
         timings.symbols = symbols;
 
-        let mut parts = Parts::default();
-        self.differ(&image, &exports, &units, &mut parts, &mut timings)?;
+        let mut parts = Parts { notes: scope.notes, ..Parts::default() };
+        self.differ(&image, &exports, &compiled, &mut parts, &mut timings)?;
         let mut refusals = parts.all_refusals();
         if refusals.is_empty() && parts.objects.is_empty() {
             let message = "the compiled code is the same with the patch and without".to_owned();
@@ -162,6 +169,7 @@ impl Build<'_> {
             module,
             self.output.join(MANIFEST),
             self.output.join(PROVENANCE),
+            self.output.join(crate::boot::TEST),
             self.output.join(REPORT),
             self.log.clone(),
         ] {
@@ -175,12 +183,25 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// The patch touches what cannot be livepatched: nothing needs to be compiled to say so.
-    fn refused_at_once(&self, refusal: &FileRefusal, start: Instant) -> Result<Report, BuildError> {
-        let refusal = RefusalReport::new(refusal.code, refusal.to_string());
+    /// The units of the kernel, and those of them that the patch touches.
+    fn scope(&self) -> Result<(Units, Scope), ScopeError> {
+        let patched = scope::apply(&self.kernel.source(), &self.request.patches)?;
+        let units = Units::of(self.kernel)?;
+        let scope = scope::find(self.kernel, &units, patched, &self.work, &self.log)?;
+        Ok((units, scope))
+    }
+
+    /// Nothing needs to be compiled to say that it cannot, or need not, be livepatched.
+    fn refused_at_once(
+        &self,
+        refusal: RefusalReport,
+        notes: Vec<String>,
+        start: Instant,
+    ) -> Result<Report, BuildError> {
         let mut timings = Timings::default();
         timings.close(start.elapsed().as_secs_f64());
-        self.report(Outcome::Refused, Parts::default(), vec![refusal], None, timings)
+        let parts = Parts { notes, ..Parts::default() };
+        self.report(Outcome::Refused, parts, vec![refusal], None, timings)
     }
 
     fn report(
@@ -201,6 +222,7 @@ impl Build<'_> {
             units: parts.reports,
             refusals,
             findings: parts.findings,
+            notes: parts.notes,
             module_sha256,
             timings,
         };

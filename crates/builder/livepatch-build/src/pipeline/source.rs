@@ -44,18 +44,31 @@ impl FromStr for Source {
     }
 }
 
-impl Build<'_> {
-    /// The folder of copies of the livepatch sources, so that no path of the user's gets into the module.
-    pub(super) fn source_folder(&self) -> PathBuf {
-        self.work.join("sources")
+impl Compiled {
+    /// Whether it is a livepatch source.
+    pub(super) fn is_source(&self) -> bool {
+        self.own_source.is_some()
     }
 
-    /// The livepatch sources as units to compile.
-    pub(super) fn source_units(&self) -> Result<Vec<Touched>, BuildError> {
+    /// Whether it is a livepatch source that stands in no unit's place.
+    pub(super) fn stands_alone(&self) -> bool {
+        self.is_source() && self.touched.source == EMPTY_UNIT
+    }
+
+    /// Its name in reports: a livepatch source's own.
+    pub(super) fn source_name(&self) -> String {
+        self.own_source.clone().unwrap_or_else(|| self.touched.source.clone())
+    }
+}
+
+impl Build<'_> {
+    /// The livepatch sources: the unit in whose place each stands, and a copy of the file, so that no path of the user's
+    /// gets into the module.
+    pub(super) fn source_units(&self) -> Result<Vec<(Touched, PathBuf)>, BuildError> {
         let mut units = Vec::new();
         for (number, source) in self.request.sources.iter().enumerate() {
             let name = source.file.file_name().unwrap_or_default();
-            let copy = self.source_folder().join(number.to_string()).join(name);
+            let copy = self.work.join("sources").join(number.to_string()).join(name);
             let folder = copy.parent().unwrap_or(Path::new("/"));
             std::fs::create_dir_all(folder).map_err(file_error(folder))?;
             std::fs::copy(&source.file, &copy).map_err(file_error(&source.file))?;
@@ -64,25 +77,9 @@ impl Build<'_> {
                 return Err(BuildError::NoSuchUnit(unit));
             }
             let object = format!("{}o", unit.strip_suffix('c').unwrap_or(&unit));
-            units.push(Touched { source: unit, object, patched: copy });
+            units.push((Touched { source: unit, object, like: None }, copy));
         }
         Ok(units)
-    }
-
-    /// Whether a unit is a livepatch source.
-    pub(super) fn is_source(&self, unit: &Compiled) -> bool {
-        unit.touched.patched.starts_with(self.source_folder())
-    }
-
-    /// Whether a unit is a livepatch source that stands in no unit's place.
-    pub(super) fn stands_alone(&self, unit: &Compiled) -> bool {
-        self.is_source(unit) && unit.touched.source == EMPTY_UNIT
-    }
-
-    /// The name of a unit in reports: a livepatch source's own.
-    pub(super) fn source_name(&self, unit: &Compiled) -> String {
-        let own = unit.touched.patched.file_name().filter(|_| self.is_source(unit));
-        own.map_or_else(|| unit.touched.source.clone(), |name| name.to_string_lossy().into_owned())
     }
 
     /// Takes what is against a livepatch source. The judgement compares an old text with a new one, and here is none.

@@ -68,7 +68,7 @@ fn explain_lists_the_codes_and_knows_no_others() {
     let workplace = Workplace::new();
     let all = workplace.run(&["explain"]);
     assert_eq!(all.code, 0);
-    for code in ["data-changed", "ambiguous-static", "header-patch", "no-functional-change"] {
+    for code in ["data-changed", "ambiguous-static", "file-removed", "no-functional-change"] {
         assert!(all.stdout.contains(code), "{code}: {}", all.stdout);
     }
     assert_ne!(workplace.run(&["explain", "unheard-of"]).code, 0);

@@ -16,11 +16,9 @@ fn files_that_cannot_be_livepatched_are_named_with_a_code() {
     let workplace = Workplace::new();
     workplace.prepare_kernel();
     let refused = [
-        ("include/sample.h", "header-patch"),
         ("arch/entry.S", "assembly-patch"),
         ("kernel/unheard_of.c", "no-such-file"),
-        ("Documentation/sample.rst", "not-code"),
-        ("kernel/Makefile", "not-code"),
+        ("kernel/sample.lds", "not-code"),
         ("../../../../etc/passwd.c", "bad-path"),
     ];
     for (file, code) in refused {
@@ -31,6 +29,46 @@ fn files_that_cannot_be_livepatched_are_named_with_a_code() {
         assert!(answer.stdout.contains("advice: "), "{file}: {}", answer.stdout);
         let explanation = workplace.run(&["explain", code]);
         assert!(explanation.code == 0 && explanation.stdout.contains(code), "{}", explanation.stderr);
+    }
+}
+
+#[test]
+fn file_that_the_kernel_was_not_built_from_is_refused_without_compiling() {
+    let workplace = Workplace::new();
+    let kernel = workplace.prepare_kernel();
+    let answer = build(
+        &workplace,
+        "--- a/kernel/absent.c\n+++ b/kernel/absent.c\n@@ -1 +1 @@\n-int absent;\n+int here;\n",
+    );
+    assert_eq!(answer.code, 3, "{}", answer.stderr);
+    assert!(
+        answer.stdout.contains("refused [not-built]: the patch touches kernel/absent.c: "),
+        "{}",
+        answer.stdout
+    );
+    assert!(!kernel.join("objects").exists() && !kernel.join("commands").exists());
+}
+
+#[test]
+fn build_file_that_changes_more_than_a_list_of_objects_is_refused() {
+    let workplace = Workplace::new();
+    workplace.prepare_kernel();
+    let answer = build(
+        &workplace,
+        "--- a/kernel/Makefile\n+++ b/kernel/Makefile\n@@ -1 +1,2 @@\n obj-y := sample.o\n+ccflags-y += -O3\n",
+    );
+    assert!(answer.code == 3 && answer.stdout.contains("refused [build-file]"), "{}", answer.stderr);
+}
+
+#[test]
+fn patch_of_documentation_and_of_an_unused_header_changes_nothing_that_runs() {
+    let workplace = Workplace::new();
+    workplace.prepare_kernel();
+    let header = "--- a/include/sample.h\n+++ b/include/sample.h\n@@ -1 +1 @@\n-int sample(int x);\n+int sample(long x);\n";
+    for patch in [diff_of("Documentation/sample.rst"), header.to_owned()] {
+        let answer = build(&workplace, &patch);
+        assert_eq!(answer.code, 3, "{}", answer.stderr);
+        assert!(answer.stdout.contains("no-functional-change"), "{}", answer.stdout);
     }
 }
 
@@ -53,9 +91,16 @@ fn patch_that_does_not_apply_leaves_the_tree_alone() {
     let answer = build(&workplace, &diff_of("kernel/sample.c"));
     assert_eq!(answer.code, 1);
     assert!(answer.stderr.contains("the patch does not apply to this kernel's source"), "{}", answer.stderr);
-    assert!(answer.stderr.contains("build.log"), "where the details are: {}", answer.stderr);
+    assert!(
+        answer.stderr.contains("kernel/sample.c") && answer.stderr.contains("hunk 1 of 1"),
+        "{}",
+        answer.stderr
+    );
     assert_eq!(std::fs::read(&source).unwrap(), before);
-    assert_eq!(crate::workplace::names_in(&kernel.join("source/kernel")), ["sample.c"]);
+    assert_eq!(
+        crate::workplace::names_in(&kernel.join("source/kernel")),
+        ["Makefile", "absent.c", "sample.c"]
+    );
 }
 
 #[test]

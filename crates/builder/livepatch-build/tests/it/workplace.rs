@@ -39,6 +39,12 @@ impl Workplace {
     pub(crate) fn prepare_kernel(&self) -> PathBuf {
         let folder = format!("cache/kernels/{RELEASE}");
         self.write(&format!("{folder}/kernel.json"), kernel_json());
+        let units = serde_json::json!({
+            "schema": 1, "owners": { "kernel/sample.c": ["vmlinux"] }, "complete": true,
+        });
+        self.write(&format!("{folder}/units.json"), units.to_string());
+        self.write(&format!("{folder}/source/kernel/absent.c"), "int absent;\n");
+        self.write(&format!("{folder}/source/kernel/Makefile"), "obj-y := sample.o\n");
         self.write(&format!("{folder}/source/kernel/sample.c"), "int sample(int x)\n{\n\treturn x;\n}\n");
         self.write(&format!("{folder}/source/include/sample.h"), "int sample(int x);\n");
         self.write(&format!("{folder}/source/arch/entry.S"), "\tret\n");

@@ -8,12 +8,14 @@ mod model;
 mod read;
 mod sections;
 mod spell;
+mod units;
 
 pub use model::{
     Composite, Enumeration, Function, FunctionId, Inlined, Member, Place, Prototype, Shape, Type, TypeId,
     Variable,
 };
 pub use sections::{DebugError, DebugSections};
+pub use units::unit_names;
 
 use std::collections::HashMap;
 

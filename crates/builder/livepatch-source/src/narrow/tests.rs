@@ -20,7 +20,12 @@ fn changed_names(old: &str, new: &str) -> Option<Vec<String>> {
 }
 
 fn handed(header: &str, list: &[&str]) -> Option<Vec<String>> {
-    of(handed_on(header.as_bytes(), &names(list)))
+    of(handed_on(header.as_bytes(), &wanted(list, header)))
+}
+
+/// The names with the pieces that a text pastes.
+fn wanted(list: &[&str], macros: &str) -> Wanted {
+    Wanted::new(&names(list), &pieces(macros.as_bytes()))
 }
 
 fn list(names: &[&str]) -> Option<Vec<String>> {
@@ -59,7 +64,7 @@ fn changed_conditions_includes_and_macro_made_declarations_are_not_understood() 
 fn items_hand_names_on() {
     assert_eq!(handed("static inline int g(int a) { return f(a); }", &["f"]), list(&["g"]));
     assert_eq!(handed("#define G(x) f(x)", &["f"]), list(&["G"]));
-    assert_eq!(handed("#define G(x) g_##x", &["g_f"]), list(&["G"]));
+    assert_eq!(handed("#define G(x) g_##x\n#define H() G(f)", &["g_f"]), list(&["H"]));
     assert_eq!(handed("extern struct s instance;", &["s"]), list(&["instance"]));
     assert_eq!(handed("typedef struct s s_t;", &["s"]), list(&["s_t"]));
     assert_eq!(handed("struct u { int x; struct s inner; };", &["s"]), list(&["inner", "u", "x"]));
@@ -85,9 +90,17 @@ fn what_is_not_understood_reaches_everybody() {
 
 #[test]
 fn pieces_that_may_be_pasted_count_as_mention() {
-    assert!(mentions(b"int x = PASTE(kasan_, populate)(1);", &names(&["kasan_populate"])));
-    assert!(mentions(b"#define X(a) kasan_##a\n", &names(&["kasan_populate"])));
-    assert!(!mentions(b"int kasan_other; /* kasan_populate */", &names(&["kasan_populate"])));
+    let is_in = |text: &str, macros: &str| wanted(&["kasan_populate"], macros).is_in(text.as_bytes());
+    assert!(is_in("int x = PASTE(kasan_, populate)(1);", ""));
+    assert!(is_in("int x = X(populate)(1);", "#define X(a) kasan_##a"));
+    assert!(is_in("int x = X(kasan)(1);", "#define X(a) a##_populate"));
+    assert!(is_in("int x = X(kasan, populate)(1);", "#define X(a, b) a##_##b"));
+    assert!(is_in("int x = X(kas, late)(1);", "#define X(a, c) a##an_popu##c\n"));
+    assert!(!is_in("int x = X(kas, an_popu, late)(1);", "#define X(a, e) a##e\n#define Y(x) x##_##x"));
+    assert!(!is_in("int kasan_other; /* kasan_populate */", "#define X(n, p) n##p##_x"));
+    // Only a bracket right behind the name opens parameters.
+    assert_eq!(pieces(b"#define X (a##kasan_)\n").len(), 2);
+    assert_eq!(pieces(b"#define X(a) a##kasan_\n").len(), 1);
 }
 
 #[test]

@@ -110,6 +110,10 @@ impl Reader {
             self.in_item = false;
             return Ok(());
         }
+        // A comment, such as "Older entries have been removed from this changelog."
+        if line.starts_with('#') {
+            return Ok(());
+        }
         if indent == 0 {
             self.finish_entry();
             self.entry = Some(head(number, line).map_err(|()| Fault::Unreadable(shortened(line)))??);
@@ -226,6 +230,8 @@ linux (6.1.19-1) bookworm; urgency=medium
   * Fix regression (Closes: #1)
 
  -- A. Person <a@example.org>  Fri, 16 Oct 2026 23:46:12 +0200
+
+# Older entries have been removed from this changelog.
 ";
 
     /// In the form of Ubuntu's.

@@ -1,0 +1,109 @@
+//! Which translation units a patch touches, and the patched texts.
+//!
+//! [`files`] puts the patches on the texts of the files that they name and sorts those out that are not compiled;
+//! [`graph`] knows which file includes which; [`headers`] finds the units that a changed header reaches. The prepared tree is
+//! never written. Each patched file gets `#line` directives where its lines move, so that code below an edit keeps its line
+//! numbers: otherwise every warning below would look changed.
+
+mod error;
+mod files;
+mod graph;
+mod headers;
+mod makefile;
+
+pub use error::{FileRefusal, ScopeError};
+pub use files::{Patched, PatchedFile, apply};
+
+use crate::kernel::Kernel;
+use crate::overlay::Overlay;
+use crate::units::Units;
+use graph::Graph;
+use livepatch_source::keep_lines;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A translation unit to compile, original and patched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touched {
+    /// Source path within the tree.
+    pub source: String,
+    /// Object path within the tree.
+    pub object: String,
+    /// For a file that the patch adds: the object of a unit that is compiled into the same thing, whose command it gets.
+    pub like: Option<String>,
+}
+
+/// What a patch comes down to in a kernel.
+#[derive(Debug)]
+pub struct Scope {
+    /// The units to compile.
+    pub touched: Vec<Touched>,
+    /// The patched texts.
+    pub overlay: Overlay,
+    /// What is to be said of the patch: parts that are left out, hunks that moved, how far a header reaches.
+    pub notes: Vec<String>,
+}
+
+/// Finds the units that patched files reach in a kernel.
+///
+/// # Errors
+/// [`ScopeError::File`] when a file is no part of this kernel or cannot be handled; others when something fails.
+pub fn find(
+    kernel: &Kernel,
+    units: &Units,
+    patched: Patched,
+    work: &Path,
+    log: &Path,
+) -> Result<Scope, ScopeError> {
+    let Patched { files, mut notes, added_objects } = patched;
+    let mut touched = BTreeSet::new();
+    let (mut shared, mut absent) = (Vec::new(), Vec::new());
+    for (name, file) in &files {
+        let is_c = name.ends_with(".c");
+        if is_c && (!units.owners(name).is_empty() || !units.is_complete() && file.old.is_some()) {
+            touched.insert(unit(name, None));
+        } else if is_c && let Some(like) = makefile::sibling(&added_objects, name, units) {
+            notes.push(format!("{name} is new and compiled as {like} is"));
+            touched.insert(unit(name, Some(like)));
+        } else {
+            shared.push(name.clone());
+        }
+    }
+    let texts: BTreeMap<String, Vec<u8>> = files
+        .iter()
+        .map(|(name, file)| (name.clone(), keep_lines(file.old.as_deref().unwrap_or(&file.new), &file.new)))
+        .collect();
+    let overlay = Overlay::write(&kernel.source(), work, &texts).map_err(error::io(work))?;
+    if !shared.is_empty() {
+        let mut graph = Graph::of(kernel, units)?;
+        for (name, file) in &files {
+            graph.add_text(name, &file.new);
+        }
+        // What is neither a unit nor included anywhere is no part of this kernel.
+        shared.retain(|name| {
+            let is_part = !name.ends_with(".c") || graph.is_included(name);
+            if !is_part {
+                absent.push(name.clone());
+            }
+            is_part
+        });
+        let changed: BTreeMap<&str, &PatchedFile> =
+            shared.iter().filter_map(|name| Some((name.as_str(), files.get(name)?))).collect();
+        let reached =
+            headers::Search { kernel, units, graph: &graph, overlay: &overlay, work, log }.run(&changed)?;
+        notes.extend(reached.notes);
+        touched.extend(reached.units.iter().map(|name| unit(name, None)));
+    }
+    if touched.is_empty()
+        && let Some(file) = absent.first()
+    {
+        return Err(FileRefusal::not_built(file, kernel).into());
+    }
+    notes.extend(absent.iter().map(|name| format!("{name} is no part of this kernel and is left out")));
+    Ok(Scope { touched: touched.into_iter().collect(), overlay, notes })
+}
+
+fn unit(source: &str, like: Option<String>) -> Touched {
+    let object = format!("{}.o", source.strip_suffix(".c").unwrap_or(source));
+    Touched { source: source.to_owned(), object, like }
+}
