@@ -83,6 +83,24 @@ impl Cache {
     }
 }
 
+/// Waits for, and then holds, a folder that is being written to. The programs that are started meanwhile hold it too: what a
+/// killed process has started may still be writing.
+///
+/// # Errors
+/// When the folder cannot be opened.
+pub fn lock_folder_with_children(folder: &Path) -> io::Result<File> {
+    let file = File::open(folder)?;
+    if file.try_lock().is_err() {
+        crate::narrate::say(format!(
+            "another build is still writing to {}: waiting for it",
+            folder.display()
+        ));
+        file.lock()?;
+    }
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
+    Ok(file)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 mod tests {

@@ -120,7 +120,7 @@ fn of_compile(error: &CompileError) -> bool {
 fn of_run(error: &RunError) -> bool {
     match error {
         RunError::Start { .. } | RunError::Failed { .. } => true,
-        RunError::File { .. } => false,
+        RunError::File { .. } | RunError::DiskFull { .. } => false,
     }
 }
 

@@ -7,6 +7,7 @@ mod judge;
 mod notices;
 mod source;
 
+use crate::cache::lock_folder_with_children;
 use crate::compile::CompileError;
 use crate::explain::NO_FUNCTIONAL_CHANGE;
 use crate::kernel::{Kernel, KernelError, Vmlinux};
@@ -96,6 +97,8 @@ pub fn module_path(folder: &Path, name: &str) -> PathBuf {
 /// [`BuildError`] when something is missing or fails; see [`Report::outcome`] for patches that cannot be livepatched.
 pub fn build(kernel: &Kernel, request: &Request) -> Result<Report, BuildError> {
     let output = std::path::absolute(&request.output).map_err(file_error(&request.output))?;
+    std::fs::create_dir_all(&output).map_err(file_error(&output))?;
+    let _lock = lock_folder_with_children(&output).map_err(file_error(&output))?;
     let work = output.join("work");
     remove_tree(&work)?;
     std::fs::create_dir_all(&work).map_err(file_error(&work))?;

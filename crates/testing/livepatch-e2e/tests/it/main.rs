@@ -12,6 +12,7 @@ mod built_modules;
 mod cve_dev_set;
 mod expired_metadata;
 mod features_of_sources;
+mod interrupted_builds;
 mod livepatching;
 mod many_kernels;
 mod namesakes;
