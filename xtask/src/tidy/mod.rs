@@ -1,6 +1,7 @@
 //! The workspace's own rules, which no other tool checks. Each rule is a function from what is there to what is wrong.
 
 mod crates;
+mod hard_cases;
 mod sources;
 
 use anyhow::{Result, bail};
@@ -15,6 +16,7 @@ pub(crate) fn run() -> Result<()> {
     let files = sources::files(&workspace_root(), &members)?;
     let mut wrong = crates::check(&members);
     wrong.extend(sources::check(&files, &sources::listed_exceptions(&workspace_root())));
+    wrong.extend(hard_cases::check(&workspace_root(), files.iter().map(sources::Source::text)));
     for violation in &wrong {
         eprintln!("tidy: {violation}");
     }

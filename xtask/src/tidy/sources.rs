@@ -29,6 +29,13 @@ pub(super) struct Source {
     text: String,
 }
 
+impl Source {
+    /// What the file holds.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 /// Every `.rs` file of the crates.
 pub(super) fn files(root: &Path, members: &[Member]) -> Result<Vec<Source>> {
     let mut found = Vec::new();

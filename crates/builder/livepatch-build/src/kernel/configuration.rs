@@ -83,8 +83,22 @@ pub(super) fn first_change(one: &str, other: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 mod tests {
     use super::*;
+
+    #[test]
+    fn kernel_that_cannot_be_compiled_unit_by_unit_is_refused() {
+        let release: KernelRelease = "6.1.0-1-amd64".parse().unwrap();
+        let sound = "CONFIG_LIVEPATCH=y\nCONFIG_KALLSYMS_ALL=y\nCONFIG_X86_64=y\nCONFIG_CC_IS_GCC=y\n";
+        check(&release, sound).unwrap();
+        for (option, word) in [("CONFIG_LTO_CLANG=y", "link-time"), ("CONFIG_RANDSTRUCT=y", "randomised")] {
+            let error = check(&release, &format!("{sound}{option}\n")).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+        let without = sound.replace("CONFIG_LIVEPATCH=y", "# CONFIG_LIVEPATCH is not set");
+        assert!(check(&release, &without).unwrap_err().to_string().contains("CONFIG_LIVEPATCH"));
+    }
 
     #[test]
     fn lost_option_is_found_and_comments_do_not_count() {

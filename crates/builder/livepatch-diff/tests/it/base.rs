@@ -414,3 +414,19 @@ int prepare(void *one, void *other)
     let found = proofs(&base, &original);
     assert!(matches!(found.as_slice(), [(_, Proof::Identical { .. })]), "{found:?}");
 }
+
+#[test]
+fn namespaces_that_a_module_imports_are_read_from_its_notes() {
+    let workshop = Workshop::new();
+    let text = r#"
+#define NOTE(name, text) static const char name[] \
+	__attribute__((used, section(".modinfo"), aligned(1))) = text
+NOTE(licence, "license=GPL");
+NOTE(first, "import_ns=DMA_BUF");
+NOTE(second, "import_ns=NVME_TARGET_PASSTHRU");
+"#;
+    let bytes = std::fs::read(workshop.compile_for_base("sample.c", text)).unwrap();
+    let mut namespaces = Base::module("sample", &bytes).unwrap().imported_namespaces();
+    namespaces.sort();
+    assert_eq!(namespaces, ["DMA_BUF", "NVME_TARGET_PASSTHRU"]);
+}

@@ -323,11 +323,50 @@ fn a_fix_with_new_state_of_its_own_is_built_loaded_and_taken_out() {
 }
 
 #[test]
+fn a_header_s_change_compiles_only_the_units_that_it_reaches() {
+    let Some(bench) = Bench::new(FROM_190) else { return };
+    let patch = bench.patch("CVE-2025-39910", &["include/linux/kasan.h", "mm/vmalloc.c"]);
+    let (report, output) = bench.build("CVE-2025-39910", &patch);
+    assert_eq!(report["outcome"], "built", "{report:#}");
+    // Nearly every unit of the kernel includes that header.
+    let units = report["units"].as_array().unwrap();
+    assert_eq!(
+        units.iter().map(|unit| unit["source"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["mm/vmalloc.c"]
+    );
+    let fix = fix("CVE-2025-39910", &[], &[], &[]);
+    let guest = bench.guest(&[(&fix, output.clone())]);
+    load(&guest, "/CVE-2025-39910.ko", &output);
+    take_out(&guest, &output);
+    assert_eq!(guest.oops(), None);
+}
+
+#[test]
+fn a_patch_on_top_of_a_patch_is_built_from_where_the_kernel_is() {
+    let Some(bench) = Bench::new(FROM_190) else { return };
+    let files = ["fs/ext4/mballoc.c"];
+    let first = std::fs::read_to_string(bench.patch("first", &files)).unwrap();
+    let step = FixRequest { package: PACKAGE, from: FROM_192.from, to: FROM_192.to, files: &files };
+    let second = bench.directory.path().join("second.patch");
+    bench.builder().extract_fix(&step, &second).unwrap();
+    let both = bench.directory.path().join("both.patch");
+    std::fs::write(&both, first + &std::fs::read_to_string(&second).unwrap()).unwrap();
+    let (report, output) = bench.build("both", &both);
+    assert_eq!(report["outcome"], "built", "{report:#}");
+    let guest = bench.guest(&[(&fix("both", &files, &[], &[]), output.clone())]);
+    load(&guest, "/both.ko", &output);
+    take_out(&guest, &output);
+    assert_eq!(guest.oops(), None);
+}
+
+#[test]
 fn what_cannot_be_livepatched_as_it_is_says_why_and_what_to_do() {
     if let Some(bench) = Bench::new(FROM_190) {
         bench.refused("CVE-2025-21872", &["drivers/firmware/efi/mokvar-table.c"], "init-code", "reboot");
         bench.refused("CVE-2026-80611", &["drivers/acpi/processor_idle.c"], "section-moved", "reboot");
         bench.refused("CVE-2025-38064", &["drivers/virtio/virtio.c"], "data-changed", "callback");
+        let files = ["fs/nfsd/export.c", "fs/nfsd/export.h"];
+        bench.refused("CVE-2024-53216", &files, "layout-changed", "shadow");
     }
     if let Some(bench) = Bench::new(FROM_187) {
         let file = "drivers/net/vxlan/vxlan_vnifilter.c";
