@@ -28,7 +28,11 @@ static struct klp_patch patch = {
 
 static noinline bool is_wanted_kernel(void)
 {
-	return !memcmp(vmlinux_build_id, wanted_build_id, sizeof(wanted_build_id));
+	const unsigned char *wanted = wanted_build_id;
+
+	/* Kept as data: a compiler that compares with immediates would leave nothing to read in the module. */
+	OPTIMIZER_HIDE_VAR(wanted);
+	return !memcmp(vmlinux_build_id, wanted, sizeof(wanted_build_id));
 }
 
 static int __init livepatch_init(void)
