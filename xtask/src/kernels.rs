@@ -53,7 +53,9 @@ pub(crate) fn newest_offered() -> Result<Option<Offered>> {
     Ok(None)
 }
 
-/// The newest kernel that is prepared already; the tests prefer it to a download.
+/// The newest kernel of the 6.1 series that is prepared already; the tests prefer it to a download. Tests about other
+/// series choose theirs by themselves.
 pub(crate) fn newest_prepared() -> Option<CachedKernel> {
-    CachedKernel::all(&cache_directory()).pop()
+    let release = IMAGE_PREFIX.trim_start_matches("linux-image-");
+    CachedKernel::all(&cache_directory()).into_iter().rev().find(|kernel| kernel.release.starts_with(release))
 }
