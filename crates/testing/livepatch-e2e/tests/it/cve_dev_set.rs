@@ -342,24 +342,6 @@ fn a_header_s_change_compiles_only_the_units_that_it_reaches() {
 }
 
 #[test]
-fn a_patch_on_top_of_a_patch_is_built_from_where_the_kernel_is() {
-    let Some(bench) = Bench::new(FROM_190) else { return };
-    let files: &[&str] = &["fs/ext4/mballoc.c"];
-    let first = std::fs::read_to_string(bench.patch("first", files)).unwrap();
-    let step = FixRequest { package: PACKAGE, from: FROM_192.from, to: FROM_192.to, files };
-    let second = bench.directory.path().join("second.patch");
-    bench.builder().extract_fix(&step, &second).unwrap();
-    let both = bench.directory.path().join("both.patch");
-    std::fs::write(&both, first + &std::fs::read_to_string(&second).unwrap()).unwrap();
-    let (report, output) = bench.build("both", &both);
-    assert_eq!(report["outcome"], "built", "{report:#}");
-    let guest = bench.guest(&[(&fix("both", &[], &[], &[]), output.clone())]);
-    load(&guest, "/both.ko", &output);
-    take_out(&guest, &output);
-    assert_eq!(guest.oops(), None);
-}
-
-#[test]
 fn what_cannot_be_livepatched_as_it_is_says_why_and_what_to_do() {
     if let Some(bench) = Bench::new(FROM_190) {
         bench.refused("CVE-2025-21872", &["drivers/firmware/efi/mokvar-table.c"], "init-code", "reboot");
