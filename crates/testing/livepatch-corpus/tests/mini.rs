@@ -40,5 +40,5 @@ fn three_fixes_come_out_as_they_must() {
     assert_eq!((text.outcome, text.reason.as_str()), ("built", "loaded and unloaded"), "{text:?}");
     let boot = row("CVE-2025-21872");
     assert_eq!((boot.outcome, boot.class), ("refused", Class::Init), "{boot:?}");
-    assert!(table.rows.iter().all(|row| row.build_cpu_s > 0.1), "{table:?}");
+    assert!(table.rows.iter().all(|row| row.build_cpu_s > 0.0), "{table:?}");
 }

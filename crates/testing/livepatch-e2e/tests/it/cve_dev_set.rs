@@ -192,7 +192,9 @@ impl Bench {
 
     fn no_change(&self, id: &str, patch: &Path) {
         let (report, _) = self.build(id, patch);
-        assert_eq!(report["outcome"], "no-functional-change", "{id}: {report:#}");
+        assert_eq!(report["outcome"], "refused", "{id}: {report:#}");
+        let codes = report["refusals"].as_array().unwrap().iter().map(|refusal| refusal["code"].clone());
+        assert_eq!(codes.collect::<Vec<_>>(), ["no-functional-change"], "{id}: {report:#}");
     }
 }
 
