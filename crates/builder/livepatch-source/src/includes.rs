@@ -7,7 +7,8 @@ pub enum Include {
     Quoted(String),
     /// `<name>`.
     Angled(String),
-    /// A macro that gives the name.
+    /// A macro that gives the name: the file that defines the macro is taken to include what it names. Headers of trace
+    /// events, which include themselves once more by such a macro (include/trace/define_trace.h), are included already.
     Computed,
 }
 
@@ -25,22 +26,39 @@ pub fn includes(text: &[u8]) -> Vec<Include> {
 }
 
 fn include_of(line: &[u8]) -> Option<Include> {
-    let rest = line.strip_prefix(b"#")?.trim_ascii_start();
-    let rest = rest
+    let directive = line.strip_prefix(b"#")?.trim_ascii_start();
+    let included = directive
         .strip_prefix(b"include_next")
-        .or(rest.strip_prefix(b"include"))
-        .or(rest.strip_prefix(b"import"))?;
-    let name = |end: u8| {
-        let inner = rest.trim_ascii_start().get(1..)?;
-        let size = inner.iter().position(|&byte| byte == end)?;
-        Some(String::from_utf8_lossy(&inner[..size]).into_owned())
-    };
-    match rest.trim_ascii_start().first()? {
-        b'"' => name(b'"').map(Include::Quoted),
-        b'<' => name(b'>').map(Include::Angled),
-        byte if byte.is_ascii_alphabetic() || *byte == b'_' => Some(Include::Computed),
-        _ => None,
+        .or(directive.strip_prefix(b"include"))
+        .or(directive.strip_prefix(b"import"));
+    match included {
+        Some(rest) => match rest.trim_ascii_start().first()? {
+            b'"' | b'<' => named(rest),
+            byte if byte.is_ascii_alphabetic() || *byte == b'_' => Some(Include::Computed),
+            _ => None,
+        },
+        // `#define NAME <file>`: for an include of NAME somewhere.
+        None => {
+            let rest = directive.strip_prefix(b"define")?.trim_ascii_start();
+            let at = rest.iter().position(|&byte| !byte.is_ascii_alphanumeric() && byte != b'_')?;
+            named(&rest[at..]).filter(|include| match include {
+                Include::Quoted(name) | Include::Angled(name) => name.ends_with(".h"),
+                Include::Computed => false,
+            })
+        }
     }
+}
+
+/// `"name"` or `<name>`.
+fn named(rest: &[u8]) -> Option<Include> {
+    let rest = rest.trim_ascii_start();
+    let (end, include): (u8, fn(String) -> Include) = match rest.first()? {
+        b'"' => (b'"', Include::Quoted),
+        b'<' => (b'>', Include::Angled),
+        _ => return None,
+    };
+    let size = rest[1..].iter().position(|&byte| byte == end)?;
+    Some(include(String::from_utf8_lossy(&rest[1..=size]).into_owned()))
 }
 
 /// A path within the tree with `.` and `..` resolved; `None` when it leads out of it.
@@ -86,11 +104,12 @@ mod tests {
 
     #[test]
     fn lines_are_found_whatever_their_spacing() {
-        let text = b"#include <a/b.h>\n  #  include \"c.h\" /* x */\n#include_next <d.h>\n#include NAME(x)\n// #include\nint include;\n#include <a/b.h>\n";
+        let text = b"#define FILE_OF_IT <linux/genl.h>\n#define OTHER(x) \"y.h\"\n#define TEXT \"words\"\n#include <a/b.h>\n  #  include \"c.h\" /* x */\n#include_next <d.h>\n#include NAME(x)\n// #include\nint include;\n#include <a/b.h>\n";
         let wanted = [
             Include::Quoted("c.h".into()),
             Include::Angled("a/b.h".into()),
             Include::Angled("d.h".into()),
+            Include::Angled("linux/genl.h".into()),
             Include::Computed,
         ];
         assert_eq!(includes(text), wanted);

@@ -203,6 +203,7 @@ fn text(report: &Report) -> String {
             text += &format!("  not replaced, and different: {function}: {difference}\n");
         }
     }
+    text += &report.notes.iter().map(|note| format!("note: {note}\n")).collect::<String>();
     text += &super::findings::text(report);
     match report.outcome {
         Outcome::Built => text += &format!("built {}.ko, not signed yet\n", report.name),

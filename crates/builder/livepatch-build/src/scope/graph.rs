@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 /// Version of the kept lists.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 /// Folders of the tree that no unit of a kernel includes from.
 const BESIDE: [&str; 6] = ["Documentation", "samples", "tools", "scripts", "LICENSES", ".git"];
 
@@ -22,8 +22,8 @@ const BESIDE: [&str; 6] = ["Documentation", "samples", "tools", "scripts", "LICE
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Lists {
     schema: u32,
-    /// Names in `"…"` and in `<…>`, and whether there is an `#include` of a macro.
-    files: BTreeMap<String, (Vec<String>, Vec<String>, bool)>,
+    /// Names in `"…"` and in `<…>`.
+    files: BTreeMap<String, (Vec<String>, Vec<String>)>,
     /// What macros paste names together with.
     pieces: BTreeSet<String>,
 }
@@ -34,8 +34,6 @@ pub(super) struct Graph {
     files: HashSet<String>,
     /// By the last component of the included name: who, and how.
     includers: HashMap<String, Vec<(String, Include)>>,
-    /// Files that include what a macro names.
-    pub(super) computed: Vec<String>,
     /// What macros paste names together with.
     pub(super) pieces: HashSet<Vec<u8>>,
 }
@@ -62,15 +60,12 @@ impl Graph {
             pieces: lists.pieces.into_iter().map(String::into_bytes).collect(),
             ..Self::default()
         };
-        for (file, (quoted, angled, computed)) in lists.files {
+        for (file, (quoted, angled)) in lists.files {
             for name in quoted {
                 graph.add(&file, Include::Quoted(name));
             }
             for name in angled {
                 graph.add(&file, Include::Angled(name));
-            }
-            if computed {
-                graph.computed.push(file);
             }
         }
         graph
@@ -147,7 +142,7 @@ fn read_tree(source: &Path, units: &Units) -> Result<Lists, ScopeError> {
         let named: HashSet<&str> = lists
             .files
             .values()
-            .flat_map(|(quoted, angled, _)| quoted.iter().chain(angled))
+            .flat_map(|(quoted, angled)| quoted.iter().chain(angled))
             .map(|name| name.rsplit('/').next().unwrap_or(name))
             .collect();
         let is_named = |file: &&String| named.contains(file.rsplit('/').next().unwrap_or(file.as_str()));
@@ -164,17 +159,17 @@ fn read_files(source: &Path, files: &[&String], lists: &mut Lists) -> Result<(),
     let read = |file: &&String| {
         let path = source.join(file.as_str());
         let text = std::fs::read(&path).map_err(io(&path))?;
-        let (mut quoted, mut angled, mut computed) = (Vec::new(), Vec::new(), false);
+        let (mut quoted, mut angled) = (Vec::new(), Vec::new());
         for include in includes(&text) {
             match include {
                 Include::Quoted(name) => quoted.push(name),
                 Include::Angled(name) => angled.push(name),
-                Include::Computed => computed = true,
+                Include::Computed => {}
             }
         }
         let pastes = memchr::memmem::find(&text, b"##").is_some();
         let pasted = if pastes { pieces(&text) } else { HashSet::new() };
-        Ok::<_, ScopeError>(((*file).clone(), (quoted, angled, computed), pasted))
+        Ok::<_, ScopeError>(((*file).clone(), (quoted, angled), pasted))
     };
     let read: Result<Vec<_>, ScopeError> = files.par_iter().map(read).collect();
     for (file, includes, pasted) in read? {
@@ -234,6 +229,5 @@ mod tests {
             ["fs/x/local.h", "fs/x/unit.c", "include/linux/a.h", "include/linux/b.h"]
         );
         assert!(graph.is_included("fs/x/part.c") && !graph.is_included("fs/x/unit.c"));
-        assert_eq!(graph.computed, ["fs/y/b.h"]);
     }
 }

@@ -53,9 +53,7 @@ impl Search<'_> {
             return Ok(Found { units: Vec::new(), notes: Vec::new() });
         }
         let files: Vec<&str> = changed.keys().copied().collect();
-        let including = self
-            .graph
-            .reached_from(changed.keys().copied().chain(self.graph.computed.iter().map(String::as_str)));
+        let including = self.graph.reached_from(changed.keys().copied());
         let is_unit = |file: &&str| file.ends_with(".c") && !self.units.owners(file).is_empty();
         let candidates: Vec<&str> = including.iter().copied().filter(is_unit).collect();
         let looking = step(format!("look for what {} reaches", files.join(", ")));
