@@ -189,10 +189,14 @@ pub(crate) fn name_of(line: &str) -> Option<String> {
     };
     let name = identifier_at_end(before.trim_end());
     // SYSCALL_DEFINE3(name, …) and its like: the macro's argument is the name.
-    let is_macro = name.len() > 3
-        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
-    let name = if is_macro { identifier_at_start(inside) } else { name };
+    let name = if is_constant(name) { identifier_at_start(inside) } else { name };
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Whether a name is written as constants and defining macros are.
+pub(crate) fn is_constant(name: &str) -> bool {
+    let is_loud = |byte: u8| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit();
+    name.len() > 3 && name.bytes().all(is_loud)
 }
 
 fn identifier_at_end(text: &str) -> &str {

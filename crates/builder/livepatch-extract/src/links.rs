@@ -251,6 +251,20 @@ mod tests {
     }
 
     #[test]
+    fn enumerators_and_what_macros_define_are_names_too() {
+        let header = file(
+            "include/x.h",
+            "enum a {\n\tONE_A = 1,\n};\n",
+            "enum a {\n\tONE_A = 1,\n\tTWO_A = 2 /* last */\n};\n",
+        );
+        let guard = file("include/y.h", "", "DEFINE_LOCK_GUARD_0(quiet, a(), b())\n");
+        let body = |word: &str| format!("int f(void)\n{{\n\treturn {word};\n}}\n");
+        let user = file("net/z.c", &body("0"), &body("TWO_A + quiet"));
+        let both = [pair("net/z.c", "include/x.h"), pair("net/z.c", "include/y.h")];
+        assert_eq!(links(&[header, guard, user]), both);
+    }
+
+    #[test]
     fn what_is_far_away_and_private_is_not_meant() {
         let definition = file("fs/x/x.h", "", "#define FRESH 1\n");
         let user =

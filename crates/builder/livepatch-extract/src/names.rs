@@ -1,6 +1,6 @@
 //! What changed lines do with names: define them, stop to, begin or end to use them.
 
-use crate::change::{Change, FileChange};
+use crate::change::{Change, FileChange, is_constant};
 use crate::groups::Group;
 use crate::terms::identifiers;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,14 +66,21 @@ fn defined(line: &str, in_function: bool) -> Option<(&str, Kind)> {
         let head = text.split(['=', '{', ';']).next()?;
         let before = head.split(['(', '[']).next()?;
         let name = identifiers(before).last().filter(|name| !text.ends_with(':') && !TYPES.contains(name))?;
+        // DEFINE_LOCK_GUARD_0(name, …) and its like.
+        let inside = head.split_once('(').filter(|_| is_constant(name)).map(|(_, inside)| inside);
+        let name = inside.and_then(|inside| identifiers(inside).next()).unwrap_or(name);
         return Some((name, Kind::Global));
     }
     // A member of a structure or an enumeration.
     let body = text.trim_start();
-    if in_function || !first.is_ascii_whitespace() || !(body.ends_with(';') || body.ends_with(',')) {
+    if in_function || !first.is_ascii_whitespace() {
         return None;
     }
     let head = body.split(['=', ';', ',', '[', ':']).next()?;
+    // The last of an enumeration may come without a comma.
+    if !body.ends_with([';', ',']) && !is_constant(head.trim()) {
+        return None;
+    }
     if let Some((_, pointer)) = head.split_once("(*") {
         return identifiers(pointer).next().map(|name| (name, Kind::Operation));
     }

@@ -137,6 +137,7 @@ impl Attempt<'_> {
             modules: Vec::new(),
             cpu_seconds: build.cpu_seconds,
             whole_files,
+            same: Vec::new(),
             boot: None,
         };
         let report = Builder::report(&build.output).ok();
@@ -145,12 +146,14 @@ impl Attempt<'_> {
                 record.outcome = Outcome::Built;
                 take_manifest(&mut record, &build.output)?;
                 take_codes(&mut record, report);
-                let missing = intent::missing(self.plan, self.job, report)?;
-                if !missing.is_empty() && !whole_files {
+                let account = intent::account(self.plan, self.job, report)?;
+                record.same = account.same;
+                if !account.lost.is_empty() {
                     record.outcome = Outcome::Failed;
                     record.codes.insert(0, "not-as-intended".into());
+                    let lost = account.lost.join(", ");
                     record.messages =
-                        vec![format!("the source changes {}, but the module does not", missing.join(", "))];
+                        vec![format!("the source changes {lost}, but the builder says nothing of it")];
                 }
             }
             (3, Some(report)) => {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// What is to be done.
@@ -18,6 +18,7 @@ pub(crate) struct Plan {
     pub(crate) kernel: CachedKernel,
     pub(crate) state: State,
     pub(crate) symbols: Symbols,
+    pub(crate) compiled: Compiled,
     /// Distinct patches, in the changelog's order.
     pub(crate) jobs: Vec<Job>,
     /// CVEs that touch nothing that this kernel compiles.
@@ -76,9 +77,16 @@ pub(crate) fn plan(programs: &Programs, options: &Options) -> Result<Plan> {
     let state = State::open(&kernel.release)?;
     let patches = state.folder().join(format!("patches-{}-{}", options.from, options.to));
     let list = extract(programs, options, &patches, &state.log())?;
-    let compiled = Compiled::of(&state.folder().join("units"), &kernel)?;
-    let mut plan =
-        Plan { kernel, state, symbols: Symbols::default(), jobs: Vec::new(), not_compiled: 0, not_found: 0 };
+    let compiled = Compiled::of(programs, &kernel, &state.log())?;
+    let mut plan = Plan {
+        kernel,
+        state,
+        symbols: Symbols::default(),
+        compiled: Compiled::default(),
+        jobs: Vec::new(),
+        not_compiled: 0,
+        not_found: 0,
+    };
     let wanted = |cve: &String| options.only.is_empty() || options.only.contains(cve);
     for candidate in list.candidates.into_iter().filter(|candidate| wanted(&candidate.cve)) {
         if candidate.files.is_empty() {
@@ -92,6 +100,7 @@ pub(crate) fn plan(programs: &Programs, options: &Options) -> Result<Plan> {
             None => plan.not_compiled += 1,
         }
     }
+    plan.compiled = compiled;
     plan.jobs.truncate(options.first.unwrap_or(usize::MAX));
     Ok(plan)
 }
@@ -155,40 +164,38 @@ fn add(jobs: &mut Vec<Job>, job: Job) {
 }
 
 /// What a kernel is compiled from.
-struct Compiled {
+#[derive(Debug, Default)]
+pub(crate) struct Compiled {
     units: BTreeSet<String>,
     folders: BTreeSet<String>,
+    tree: PathBuf,
 }
 
 impl Compiled {
-    /// From the builder's index of the kernel's units; before it is made, from a plain list.
-    fn of(list: &Path, kernel: &CachedKernel) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Index {
-            owners: BTreeMap<String, Vec<String>>,
+    /// What the builder knows of a kernel.
+    fn of(programs: &Programs, kernel: &CachedKernel, log: &Path) -> Result<Self> {
+        let mut command = programs.command("livepatch-build");
+        command.args(["kernel", "units", &kernel.release]);
+        let text = run_logged(&mut command, log, &|line| eprintln!("{line}"))?;
+        let units: BTreeSet<String> =
+            text.lines().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect();
+        if units.is_empty() {
+            bail!("livepatch-build does not know what {} was built from", kernel.release);
         }
-        let units: BTreeSet<String> = match fs::read(kernel.directory.join("units.json")) {
-            Ok(bytes) => serde_json::from_slice::<Index>(&bytes)?.owners.into_keys().collect(),
-            Err(_) => {
-                let text = fs::read_to_string(list).with_context(|| {
-                    format!(
-                        "{}: a list of the source files that {} was built from, one a line, is wanted there",
-                        list.display(),
-                        kernel.release
-                    )
-                })?;
-                text.lines().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect()
-            }
-        };
         let folders =
             units.iter().filter_map(|unit| unit.rsplit_once('/')).map(|(folder, _)| folder.to_owned());
-        Ok(Self { folders: folders.collect(), units })
+        Ok(Self { folders: folders.collect(), units, tree: kernel.directory.join("source") })
+    }
+
+    /// Whether a file is a unit.
+    pub(crate) fn is_unit(&self, path: &str) -> bool {
+        self.units.contains(path)
     }
 
     /// Whether a file may go into this kernel: a unit, or a header that one may include.
     fn has(&self, path: &str) -> bool {
         match path.rsplit_once('.') {
-            Some((_, "c" | "S")) => self.units.contains(path),
+            Some((_, "c" | "S")) => self.units.contains(path) || self.is_included(path),
             Some((_, "h")) => {
                 let other_architecture = path.starts_with("arch/") && !path.starts_with("arch/x86/");
                 let is_tool = ["tools/", "samples/", "scripts/", "Documentation/"]
@@ -200,10 +207,52 @@ impl Compiled {
         }
     }
 
+    /// Whether a unit beside it includes the file as text, as `kernel/sched/build_policy.c` does with its neighbours.
+    fn is_included(&self, path: &str) -> bool {
+        let Some((folder, name)) = path.rsplit_once('/') else { return false };
+        let inclusion = format!("#include \"{name}\"");
+        let is_beside = |unit: &&String| unit.rsplit_once('/').is_some_and(|(place, _)| place == folder);
+        self.units.iter().filter(is_beside).any(|unit| {
+            fs::read(self.tree.join(unit))
+                .is_ok_and(|text| String::from_utf8_lossy(&text).contains(&inclusion))
+        })
+    }
+
     /// Whether units lie in the file's folder or below it.
     fn is_near(&self, path: &str) -> bool {
         let Some((folder, _)) = path.rsplit_once('/') else { return false };
         self.folders.contains(folder)
             || self.folders.iter().any(|unit| unit.starts_with(&format!("{folder}/")))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_compile_is_left_out() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir_all(tree.path().join("kernel/sched")).unwrap();
+        fs::write(tree.path().join("kernel/sched/build_policy.c"), "#include \"rt.c\"\n").unwrap();
+        let units: BTreeSet<String> =
+            ["kernel/sched/build_policy.c", "net/core/dst.c"].map(str::to_owned).into();
+        let folders = ["kernel/sched", "net/core"].map(str::to_owned).into();
+        let compiled = Compiled { units, folders, tree: tree.path().to_owned() };
+        for path in
+            ["net/core/dst.c", "kernel/sched/rt.c", "kernel/sched/sched.h", "include/net/dst.h", "net/net.h"]
+        {
+            assert!(compiled.has(path), "{path}");
+        }
+        for path in [
+            "net/core/dev.c",
+            "drivers/gpu/x.h",
+            "arch/arm64/include/asm/x.h",
+            "tools/include/x.h",
+            "net/Makefile",
+        ] {
+            assert!(!compiled.has(path), "{path}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Is the module what the source change means? Every function that the change lies in must be replaced, or be part of one
-//! that is.
+//! Is the module what the source change means? Every unit that the change lies in must have been compiled and compared, and
+//! every function that the change lies in must be replaced, be part of one that is, or be named as coming out the same.
 //!
 //! The builder compares compiled code; this looks from the other end, at the patch and at the symbols of the distribution's
 //! own binaries, and so notices a change that got lost on the way.
@@ -22,28 +22,42 @@ pub(crate) struct Symbols {
     known: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
 
-/// Functions that the source changes and that exist in the kernel by themselves, but that the module neither replaces nor
-/// explains as a part of what it replaces.
-pub(crate) fn missing(plan: &Plan, job: &Job, report: &Value) -> Result<Vec<String>> {
-    let mut missing = Vec::new();
+/// What became of the places that a source change lies in.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// Units that the kernel is built from, but that the builder did not compare.
+    pub(crate) lost: Vec<String>,
+    /// Functions that the kernel has by themselves and that the module neither replaces nor explains as a part of what it
+    /// replaces: the builder found their code to be the same, as for an assertion that this configuration leaves out.
+    pub(crate) same: Vec<String>,
+}
+
+/// Compares the report with the patch.
+pub(crate) fn account(plan: &Plan, job: &Job, report: &Value) -> Result<Account> {
+    let mut account = Account::default();
     let units = report["units"].as_array().map(Vec::as_slice).unwrap_or_default();
     let replaced: BTreeSet<String> = units.iter().flat_map(replaced).collect();
     let explained: String = units.iter().flat_map(explanations).collect::<Vec<_>>().join("\n");
     for (file, functions) in &job.functions {
         // What a header changes shows in the units that include it, wherever those functions are inlined.
         let objects = units.iter().filter(|unit| unit["source"].as_str() == Some(file));
-        let Some(object) = objects.filter_map(|unit| unit["object"].as_str()).next() else { continue };
+        let Some(object) = objects.filter_map(|unit| unit["object"].as_str()).next() else {
+            if plan.compiled.is_unit(file) {
+                account.lost.push(file.clone());
+            }
+            continue;
+        };
         for function in functions {
             let is_replaced = replaced.iter().any(|name| is_same(name, function));
             if !is_replaced
                 && !has_word(&explained, function)
                 && plan.symbols.has(&plan.kernel, object, function)?
             {
-                missing.push(format!("{function} ({file})"));
+                account.same.push(function.clone());
             }
         }
     }
-    Ok(missing)
+    Ok(account)
 }
 
 fn replaced(unit: &Value) -> Vec<String> {

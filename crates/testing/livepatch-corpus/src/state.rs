@@ -37,6 +37,9 @@ pub(crate) struct Record {
     pub(crate) cpu_seconds: f64,
     /// Whether the whole files had to be taken, since the part alone does not compile.
     pub(crate) whole_files: bool,
+    /// Functions that the source changes and whose code is the same.
+    #[serde(default)]
+    pub(crate) same: Vec<String>,
     /// What the real kernel said; none when it was not asked yet.
     pub(crate) boot: Option<Boot>,
 }

@@ -91,6 +91,9 @@ fn reason(confidence: &str, record: &Record) -> String {
             parts.extend(record.messages.first().cloned());
         }
     }
+    if !record.same.is_empty() {
+        parts.push(format!("compiles to the same code: {}", record.same.join(" ")));
+    }
     if record.whole_files {
         parts.push("with all changes of these files: a part alone does not compile".into());
     } else if confidence != "clean" {

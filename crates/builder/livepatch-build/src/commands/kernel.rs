@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use livepatch_build::cache::Cache;
 use livepatch_build::kernel::{Kernel, Source};
 use livepatch_build::status::Status;
+use livepatch_build::units::Units;
 use livepatch_kernel::KernelRelease;
 use std::path::PathBuf;
 
@@ -19,6 +20,11 @@ pub(super) enum Action {
         /// How to print them.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+    },
+    /// List the source files that a prepared kernel was built from, each with what it is part of: vmlinux or modules.
+    Units {
+        /// As `kernel list` prints it.
+        release: KernelRelease,
     },
     /// Remove a prepared kernel from the cache. Downloaded packages and build trees stay.
     Remove {
@@ -65,6 +71,7 @@ pub(super) fn run(cache: &Cache, action: Action) -> Result<Status> {
             print(&line(&Kernel::add_from(cache, &source)?))?;
         }
         Action::List { format } => list(cache, format)?,
+        Action::Units { release } => units(&Kernel::open(cache, &release)?)?,
         Action::Remove { release } => Kernel::remove(cache, &release)?,
     }
     Ok(Status::Done)
@@ -79,6 +86,12 @@ fn list(cache: &Cache, format: Format) -> Result<()> {
         }
         Format::Text => kernels.iter().try_for_each(|kernel| print(&line(kernel))),
     }
+}
+
+fn units(kernel: &Kernel) -> Result<()> {
+    let units = Units::of(kernel)?;
+    let lines = units.sources().map(|source| format!("{source}\t{}\n", units.owners(source).join(",")));
+    print(&lines.collect::<String>())
 }
 
 fn line(kernel: &Kernel) -> String {
