@@ -12,12 +12,13 @@ use livepatch_diff::{
     Base, BaseError, Definition, Difference, Exports, Object, ObjectError, Owner, Refusal, Role, SymbolIndex,
     SymbolKind, Unit, entry_sizes_of,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What differs between two objects.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DiffReport {
     /// Always 1.
     pub schema: u32,
@@ -41,7 +42,7 @@ pub struct DiffReport {
 }
 
 /// A reference to something that only the running kernel has.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct DiffRelocation {
     /// The function or object that refers to it; a section's name for data without one.
     pub from: String,

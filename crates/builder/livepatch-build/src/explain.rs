@@ -1,9 +1,11 @@
 //! What each refusal means: the text behind `livepatch-build explain`.
 
 use livepatch_diff::Refusal;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// A refusal's code with its meaning and advice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// The stable code.
     pub code: &'static str,

@@ -2,11 +2,12 @@
 
 use livepatch_manifest::Digest;
 use livepatch_module::{Module, ModuleError, TableForm, VerifyError, split, verify};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An account of a module.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Inspection {
     /// Always 1.
     pub schema: u32,
@@ -33,7 +34,7 @@ pub struct Inspection {
 }
 
 /// Who wrote the tables of a livepatch module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// `struct klp_patch` in C: ours, the kernel's samples, or written by hand.
@@ -45,7 +46,7 @@ pub enum Form {
 }
 
 /// What a module does to a kernel object.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct InspectedObject {
     /// `vmlinux` or a module's name.
     pub name: String,
@@ -60,7 +61,7 @@ pub struct InspectedObject {
 }
 
 /// A replaced function.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct InspectedFunction {
     /// Name in the running kernel.
     pub name: String,
@@ -71,7 +72,7 @@ pub struct InspectedFunction {
 }
 
 /// A callback.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct InspectedCallback {
     /// `pre_patch`, `post_patch`, `pre_unpatch` or `post_unpatch`.
     pub kind: String,
@@ -80,7 +81,7 @@ pub struct InspectedCallback {
 }
 
 /// A module's signature, as far as it can be read without a certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum InspectedSignature {
     /// There is none.

@@ -11,6 +11,7 @@ use crate::report::Report;
 use crate::status::Status;
 use livepatch_kernel::KernelRelease;
 use livepatch_manifest::Fix;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Mutex;
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// What came of a livepatch for many kernels, as the `report.json` above their folders has it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Summary {
     /// Always 1.
     pub schema: u32,
@@ -31,7 +32,7 @@ pub struct Summary {
 }
 
 /// What came of one kernel.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct KernelEntry {
     /// The kernel.
     pub release: KernelRelease,
@@ -52,7 +53,7 @@ pub struct KernelEntry {
 }
 
 /// What came of one kernel, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelOutcome {
     /// A module was built.

@@ -5,8 +5,9 @@
 //! time and no path: the same input gives the same bytes.
 
 use crate::kernel::{Kernel, Origin};
-use crate::pipeline::{BuildError, Request, file_error};
+use crate::pipeline::{BuildError, Request, Source, file_error};
 use livepatch_manifest::{Digest, Manifest};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,7 +25,7 @@ const BUILD_TYPE: &str = "https://github.com/open-livepatch/open-livepatch/build
 const BUILDER: &str = "https://github.com/open-livepatch/open-livepatch/livepatch-build";
 
 /// An in-toto statement about a module.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct Statement {
     /// Always in-toto's Statement v1.
     #[serde(rename = "_type")]
@@ -39,7 +40,7 @@ pub struct Statement {
 }
 
 /// A file or package, by digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct Resource {
     /// File name, path within the kernel's tree, or package name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +54,7 @@ pub struct Resource {
 }
 
 /// SLSA's provenance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Predicate {
     /// What was built from what.
@@ -63,7 +64,7 @@ pub struct Predicate {
 }
 
 /// What was built from what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildDefinition {
     /// How the parameters are to be understood.
@@ -77,7 +78,7 @@ pub struct BuildDefinition {
 }
 
 /// What the author chose.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalParameters {
     /// Release of the kernel.
@@ -86,12 +87,18 @@ pub struct ExternalParameters {
     pub livepatch_version: u32,
     /// File names of the patches, in the order in which they apply.
     pub patches: Vec<String>,
+    /// Livepatch sources in C: file name, and `=UNIT` for one that stands in a unit's place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
     /// What they mend.
     pub fixes: Vec<String>,
+    /// Findings that the author accepts: `CODE`, or `CODE:SUBJECT`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
 }
 
 /// What follows from the kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InternalParameters {
     /// The compiler's own version line.
@@ -101,14 +108,14 @@ pub struct InternalParameters {
 }
 
 /// By whom it was built.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct RunDetails {
     /// The builder.
     pub builder: BuilderIdentity,
 }
 
 /// The builder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct BuilderIdentity {
     /// Its name.
     pub id: String,
@@ -127,6 +134,9 @@ pub(crate) fn statement(
     let mut dependencies = vec![source_package(kernel), image(kernel)];
     for path in &request.patches {
         dependencies.push(file(name(path), path)?);
+    }
+    for source in &request.sources {
+        dependencies.push(file(name(&source.file), &source.file)?);
     }
     for inside in [".config", "Module.symvers"].into_iter().map(str::to_owned).chain(sources.iter().cloned())
     {
@@ -151,7 +161,9 @@ pub(crate) fn statement(
                     kernel: kernel.identity.release.to_string(),
                     livepatch_version: request.version,
                     patches: request.patches.iter().map(|path| name(path)).collect(),
+                    sources: request.sources.iter().map(source_parameter).collect(),
                     fixes: request.fixes.iter().map(|fix| fix.id.clone()).collect(),
+                    accept: request.accept.iter().map(ToString::to_string).collect(),
                 },
                 internal_parameters: InternalParameters {
                     compiler: kernel.compiler_version.clone(),
@@ -190,6 +202,11 @@ impl Statement {
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+fn source_parameter(source: &Source) -> String {
+    let name = source.file.file_name().unwrap_or_default().to_string_lossy();
+    source.unit.as_ref().map_or_else(|| name.clone().into_owned(), |unit| format!("{name}={unit}"))
 }
 
 fn digested(name: String, digest: &Digest) -> Resource {

@@ -4,10 +4,11 @@ use livepatch_diff::Refusal;
 use livepatch_judge::{Finding, FunctionWhy};
 use livepatch_kernel::KernelIdentity;
 use livepatch_manifest::{Digest, Fix};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The report, as `report.json` has it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// Always 1.
     pub schema: u32,
@@ -37,7 +38,7 @@ pub struct Report {
 }
 
 /// What came of a build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// A module was built.
@@ -47,7 +48,7 @@ pub enum Outcome {
 }
 
 /// What happened to a translation unit.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UnitReport {
     /// Source file.
     pub source: String,
@@ -70,7 +71,7 @@ pub struct UnitReport {
 }
 
 /// The comparison of a translation unit with the distribution's binary.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct ProofReport {
     /// Functions compiled.
     pub functions: usize,
@@ -85,7 +86,7 @@ pub struct ProofReport {
 }
 
 /// A refusal with its code and advice.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RefusalReport {
     /// Stable code.
     pub code: String,
@@ -117,7 +118,7 @@ impl From<&Finding> for RefusalReport {
 }
 
 /// Seconds that each step took.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Timings {
     /// Finding the compiler commands; make compiles a unit that it has never compiled, which is the object that proves the
     /// base when section flags alone change the code.

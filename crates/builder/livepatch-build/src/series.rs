@@ -24,6 +24,7 @@
 
 use livepatch_judge::Acceptance;
 use livepatch_manifest::{Fix, FixSource, Manifest};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub const SERIES: &str = "series";
 const LONGEST_ID: usize = 64;
 
 /// A directory of fixes, read and checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Series {
     /// The directory.
     #[serde(skip)]
@@ -47,7 +48,7 @@ pub struct Series {
 }
 
 /// A fix of the series.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// File name of the patch, beside the series file.

@@ -7,11 +7,12 @@ use livepatch_manifest::{Digest, Manifest};
 use livepatch_module::{
     Certificate, CertificateError, ModuleError, VerifyError, split, verify as verify_signature,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// What came of checking a module.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Verification {
     /// Always 1.
     pub schema: u32,
@@ -24,7 +25,7 @@ pub struct Verification {
 }
 
 /// One check.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Check {
     /// What was checked.
     pub check: String,
@@ -35,7 +36,7 @@ pub struct Check {
 }
 
 /// What came of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckResult {
     /// It passed.

@@ -5,6 +5,7 @@ use crate::change::{FileChange, Scope};
 use crate::changelog::Entry;
 use crate::groups::{self, Group};
 use crate::links::{self, Needs};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ const PLAUSIBLE: f64 = 5.0;
 const NEAR: f64 = 1.0;
 
 /// How sure it is that a patch is the fix and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confidence {
     /// The files changed between the two versions for this fix alone.
@@ -33,7 +34,7 @@ pub enum Confidence {
 }
 
 /// The patch for one CVE.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Candidate {
     /// CVE id.
     pub cve: String,

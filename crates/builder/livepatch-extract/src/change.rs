@@ -1,6 +1,7 @@
 //! The difference of two source trees, taken apart into changes.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::Serialize;
 use similar::{DiffOp, DiffTag, TextDiff};
 use std::collections::BTreeSet;
@@ -34,7 +35,7 @@ pub struct Change {
 }
 
 /// A definition at the margin of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Scope {
     /// Its name.
     pub name: String,

@@ -4,6 +4,7 @@
 //! then indented details, then a trailer. Within the details the kernel's maintainers write `  * ` items and, below an item
 //! that announces a stable update, `    - ` items, one for each upstream commit: subject, then the CVEs in parentheses.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Why a changelog does not tell what lies between two versions.
@@ -30,7 +31,7 @@ pub enum ChangelogError {
 }
 
 /// One fix, as the changelog tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Entry {
     /// The commit's subject, without tags and CVEs.
     pub subject: String,
@@ -43,7 +44,7 @@ pub struct Entry {
 }
 
 /// Where a fix comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The upstream stable release of this version.

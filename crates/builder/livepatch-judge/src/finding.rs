@@ -3,11 +3,13 @@
 use crate::layout::Change;
 use crate::value::ValueChange;
 use livepatch_diff::Refusal;
+use schemars::JsonSchema;
 use serde::Serialize;
+use std::fmt;
 use std::str::FromStr;
 
 /// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Worth knowing.
@@ -36,7 +38,7 @@ pub struct Rule {
 }
 
 /// Something that the author must know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// The rule's code.
     pub code: &'static str,
@@ -142,6 +144,16 @@ fn acceptable_codes() -> String {
     let codes: Vec<&str> =
         crate::rules::all().iter().filter(|rule| rule.acceptable).map(|rule| rule.code).collect();
     codes.join(", ")
+}
+
+/// As it is read.
+impl fmt::Display for Acceptance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.subject {
+            Some(subject) => write!(f, "{}:{subject}", self.code),
+            None => f.write_str(&self.code),
+        }
+    }
 }
 
 impl FromStr for Acceptance {

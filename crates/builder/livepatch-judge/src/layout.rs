@@ -4,6 +4,7 @@
 //! name, since each definition is compared on its own; types without one are compared by what they consist of.
 
 use crate::debug::{Composite, DEEPEST, DebugInfo, Enumeration, Member, Prototype, Type, TypeId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ pub(crate) const ADDRESS_SIZE: u64 = 8;
 const MOST_MEMBERS: usize = 20_000;
 
 /// What happens to a member, or to the whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum Change {
     /// The size of the whole.

@@ -5,6 +5,7 @@ use crate::layout::ADDRESS_SIZE;
 use livepatch_diff::names::without_numbers;
 use livepatch_diff::reference::{Reference, references, stretch};
 use livepatch_diff::{Object, SymbolIndex, SymbolKind};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ const MOST_LEAVES: usize = 50_000;
 const LONGEST_TEXT: usize = 120;
 
 /// A value that changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ValueChange {
     /// The variable and the way to the value, as C writes it: `table[1].type`.
     pub path: String,

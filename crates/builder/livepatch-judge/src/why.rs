@@ -4,11 +4,12 @@ use crate::case::{Case, Changed, callees, list};
 use crate::debug::{DebugInfo, FunctionId};
 use crate::source::has_word;
 use livepatch_diff::names::source_name;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// Why a function changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FunctionWhy {
     /// The function, as the object names it.
     pub function: String,

@@ -8,6 +8,7 @@ const NT_GNU_BUILD_ID: u32 = 3;
 
 /// A GNU build id: 8 to 32 bytes, 20 on every distribution kernel (SHA-1 style). Written as lower-case hex.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct BuildId(Vec<u8>);
 

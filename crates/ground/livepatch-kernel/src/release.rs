@@ -6,6 +6,7 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 
 /// A kernel release such as `6.1.0-55-cloud-amd64` or `6.12.117+deb12-amd64`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct KernelRelease(String);
 

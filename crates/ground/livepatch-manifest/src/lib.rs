@@ -15,6 +15,7 @@ pub const LARGEST: usize = 1 << 20;
 
 /// SHA-256 of a file's bytes, as lower-case hex.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
@@ -45,6 +46,7 @@ pub enum ManifestError {
 
 /// A livepatch: one module for one kernel, cumulative (version N replaces every earlier one).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Manifest {
     /// Always [`SCHEMA`].
     pub schema: u32,
@@ -66,6 +68,7 @@ pub struct Manifest {
 
 /// The module file as it is published: signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModuleRecord {
     /// SHA-256 of the whole file, signature included.
     pub sha256: Digest,
@@ -80,6 +83,7 @@ pub struct ModuleRecord {
 
 /// A problem that the livepatch mends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fix {
     /// `CVE-2026-93146`, or the distribution's bug, such as `debian-bug-1154101`.
     pub id: String,
@@ -98,6 +102,7 @@ pub struct Fix {
 
 /// The two source packages whose difference is the fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FixSource {
     /// Package name, such as `linux-source-6.1`.
     pub package: String,
@@ -109,6 +114,7 @@ pub struct FixSource {
 
 /// A kernel object (vmlinux or a module) and the functions in it that are replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PatchedObject {
     /// `vmlinux` or the module's name.
     pub name: String,
@@ -118,6 +124,7 @@ pub struct PatchedObject {
 
 /// A replaced function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PatchedFunction {
     /// Symbol name.
     pub name: String,
@@ -129,6 +136,7 @@ pub struct PatchedFunction {
 
 /// How a livepatch was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Provenance {
     /// Version of the builder.
     pub builder: String,

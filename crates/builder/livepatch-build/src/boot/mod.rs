@@ -16,6 +16,7 @@ use livepatch_kernel::KernelRelease;
 use livepatch_manifest::{Digest, Manifest, ManifestError};
 use livepatch_vm::{CachedKernel, GuestBuilder, VmError};
 use scenario::Scenario;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,7 @@ pub struct BootTest {
 }
 
 /// The account of a boot test, as `test.json` has it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BootReport {
     /// Always 1.
     pub schema: u32,
@@ -62,7 +63,7 @@ pub struct BootReport {
 }
 
 /// A step of a boot test.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BootStep {
     /// What was done.
     pub step: String,

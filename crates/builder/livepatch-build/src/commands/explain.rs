@@ -1,6 +1,6 @@
 //! `livepatch-build explain`: what the codes of refusals and findings mean.
 
-use super::print;
+use super::{Format, print, print_json};
 use anyhow::{Result, bail};
 use livepatch_build::explain;
 use livepatch_build::status::Status;
@@ -9,17 +9,28 @@ use livepatch_build::status::Status;
 pub(super) struct Arguments {
     /// The code, as in the report, such as data-changed.
     code: Option<String>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Status> {
     let known = explain::all();
     let Some(code) = &arguments.code else {
+        if arguments.format == Format::Json {
+            print_json(&known)?;
+            return Ok(Status::Done);
+        }
         known.iter().try_for_each(|entry| print(&format!("{:28} {}\n", entry.code, entry.meaning)))?;
         return Ok(Status::Done);
     };
     let Some(entry) = known.iter().find(|entry| entry.code == code) else {
         bail!("no refusal has the code '{code}'; livepatch-build explain lists them all");
     };
+    if arguments.format == Format::Json {
+        print_json(&[entry])?;
+        return Ok(Status::Done);
+    }
     print(&format!("{}: {}\n", entry.code, entry.meaning))?;
     if !entry.example.is_empty() {
         print(&format!("\nFor example: {}.\n", entry.example))?;

@@ -7,6 +7,7 @@ use livepatch_build::extract::{self, Versions};
 use livepatch_build::narrate::say;
 use livepatch_build::status::Status;
 use livepatch_extract::{Candidate, Confidence};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -39,21 +40,29 @@ pub(super) struct Arguments {
 }
 
 /// What `--list --format json` prints.
-#[derive(Serialize)]
-struct List<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct List<'a> {
+    /// Always 1.
     schema: u32,
+    /// Source package.
     package: &'a str,
+    /// Version without the fixes.
     from: &'a str,
+    /// Version with them.
     to: &'a str,
+    /// A candidate for each CVE that the changelog names.
     candidates: &'a [Candidate],
 }
 
 /// What `--cve --format json` prints.
-#[derive(Serialize)]
-struct One<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct One<'a> {
+    /// Always 1.
     schema: u32,
+    /// The candidate.
     #[serde(flatten)]
     candidate: &'a Candidate,
+    /// Its patch, a unified diff.
     patch: &'a str,
 }
 

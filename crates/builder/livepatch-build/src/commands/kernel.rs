@@ -52,6 +52,9 @@ pub(super) struct Origin {
     /// used where it stands, so keep it.
     #[arg(long, value_name = "FOLDER")]
     tree: Option<PathBuf>,
+    /// How to print the kernel that is ready.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 impl Origin {
@@ -67,8 +70,13 @@ impl Origin {
 pub(super) fn run(cache: &Cache, action: Action) -> Result<Status> {
     match action {
         Action::Add(origin) => {
+            let format = origin.format;
             let source = origin.source().context("name a release, --deb or --tree")?;
-            print(&line(&Kernel::add_from(cache, &source)?))?;
+            let kernel = Kernel::add_from(cache, &source)?;
+            match format {
+                Format::Json => print_json(&[kernel])?,
+                Format::Text => print(&line(&kernel))?,
+            }
         }
         Action::List { format } => list(cache, format)?,
         Action::Units { release } => units(&Kernel::open(cache, &release)?)?,

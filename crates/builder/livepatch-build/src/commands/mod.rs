@@ -9,6 +9,7 @@ mod inspect;
 mod kernel;
 mod key;
 mod pages;
+mod schema;
 mod series;
 mod sign;
 mod test;
@@ -58,11 +59,12 @@ enum Action {
     Inspect(inspect::Arguments),
     /// Say what the code of a refusal means and what to do instead; without a code, list them all.
     Explain(explain::Arguments),
+    /// Print the JSON Schema of what --format json prints, or of a file that a build leaves.
+    Schema(schema::Arguments),
     /// Print shell completions.
     Completions(pages::Completions),
-    /// Print the man page.
-    #[command(hide = true)]
-    Man,
+    /// Print the man page, or write one for each command.
+    Man(pages::Man),
 }
 
 /// How a result is printed.
@@ -101,8 +103,9 @@ fn run(action: Action) -> Result<Status> {
         Action::Verify(arguments) => verify::run(&arguments),
         Action::Inspect(arguments) => inspect::run(&arguments),
         Action::Explain(arguments) => explain::run(&arguments),
+        Action::Schema(arguments) => schema::run(&arguments),
         Action::Completions(arguments) => pages::completions(&arguments),
-        Action::Man => pages::man(),
+        Action::Man(arguments) => pages::man(&arguments),
     }
 }
 

@@ -27,11 +27,12 @@ use livepatch_diff::EntrySizes;
 use livepatch_kernel::{KernelIdentity, KernelRelease};
 use livepatch_manifest::Digest;
 use preparation::{create, read_text};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A kernel in the cache.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema, Deserialize)]
 pub struct Kernel {
     /// What it is.
     #[serde(flatten)]

@@ -5,6 +5,7 @@ use super::preparation::Place;
 use super::{archives, debian, tree};
 use crate::cache::Cache;
 use livepatch_kernel::KernelRelease;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -26,7 +27,7 @@ pub enum Source {
 }
 
 /// Whose kernel it is, as the cache notes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Origin {
     /// Debian's packages.

@@ -1,6 +1,6 @@
 //! Usage, exit codes, and what needs no kernel.
 
-use crate::workplace::{RELEASE, Workplace};
+use crate::workplace::{RELEASE, Workplace, names_in};
 
 #[test]
 fn wrong_usage_is_exit_code_2() {
@@ -47,6 +47,12 @@ fn completions_and_man_page_are_printed() {
     assert!(bash.code == 0 && bash.stdout.contains("livepatch-build"));
     let man = workplace.run(&["man"]);
     assert!(man.code == 0 && man.stdout.contains(".TH"), "{}", man.stderr);
+    assert!(man.stdout.contains("base mismatch"), "the exit status is documented: {}", man.stdout);
+    assert_eq!(workplace.run(&["man", "--output", "pages"]).code, 0);
+    let pages = names_in(&workplace.path("pages"));
+    for page in ["livepatch-build.1", "livepatch-build-build.1", "livepatch-build-kernel-add.1"] {
+        assert!(pages.contains(&page.to_owned()), "{page}: {pages:?}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod inspect;
 mod kernel;
 mod kernel_add;
 mod matrix;
+mod schema;
 mod scope;
 mod series;
 mod sign;
