@@ -56,10 +56,15 @@ fn a_function_is_told_from_its_namesakes() {
     }
 
     let guest = guest.boot().unwrap();
+    let mut shared = 0;
     for (namesake, module, output) in &built {
         let function = &Builder::manifest(output).unwrap().objects[0].functions[0];
         assert_eq!(function.name, namesake.name);
-        assert!(function.sympos > 0, "{} has namesakes", namesake.name);
+        // Not every kernel has all of these names more than once.
+        let symbols = guest.check(&format!("grep -c ' {}$' /proc/kallsyms", namesake.name), LIMIT).unwrap();
+        let has_namesakes = symbols.trim() != "1";
+        assert_eq!(function.sympos > 0, has_namesakes, "{}: {symbols}", namesake.name);
+        shared += usize::from(has_namesakes);
         assert_eq!(heard(&guest, namesake), 0);
         load(&guest, module, output);
         use_keyring_and_paths(&guest);
@@ -68,6 +73,7 @@ fn a_function_is_told_from_its_namesakes() {
         assert_eq!(heard(&guest, namesake) > 0, called, "{} of {}", namesake.name, namesake.file);
         take_out(&guest, output);
     }
+    assert!(shared >= 4, "only {shared} of the names are shared in {}", kernel.release);
     assert_eq!(guest.oops(), None);
 }
 
