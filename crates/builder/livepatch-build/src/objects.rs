@@ -217,3 +217,7 @@ fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> RunError + use<> {
     let path = path.to_owned();
     move |source| RunError::File { path, source }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+mod tests;

@@ -50,9 +50,10 @@ impl Compiled {
         self.own_source.is_some()
     }
 
-    /// Whether it is a livepatch source that stands in no unit's place.
+    /// Whether the running kernel has nothing of it: a livepatch source that stands in no unit's place, or a file that the
+    /// patch adds.
     pub(super) fn stands_alone(&self) -> bool {
-        self.is_source() && self.touched.source == EMPTY_UNIT
+        self.touched.like.is_some() || self.is_source() && self.touched.source == EMPTY_UNIT
     }
 
     /// Its name in reports: a livepatch source's own.

@@ -107,3 +107,7 @@ fn unit(source: &str, like: Option<String>) -> Touched {
     let object = format!("{}.o", source.strip_suffix(".c").unwrap_or(source));
     Touched { source: source.to_owned(), object, like }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+mod tests;
