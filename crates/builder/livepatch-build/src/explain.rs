@@ -23,7 +23,7 @@ pub struct Explanation {
 pub const NO_FUNCTIONAL_CHANGE: &str = "no-functional-change";
 
 /// Refusals of the patch itself, before anything is compiled (see [`crate::scope`]): code, meaning, advice.
-const OF_THE_PATCH: [(&str, &str, &str); 8] = [
+const OF_THE_PATCH: [(&str, &str, &str); 9] = [
     (
         NO_FUNCTIONAL_CHANGE,
         "the patch changes nothing that runs: the compiled code is the same with it and without",
@@ -44,6 +44,11 @@ const OF_THE_PATCH: [(&str, &str, &str); 8] = [
         "file-renamed",
         "the patch renames a file, but the running kernel knows its functions by the old one",
         "make the change in the file where it is",
+    ),
+    (
+        "units-unknown",
+        "the patch touches a header, but the kernel was prepared without its modules' debug information, so which files include the header is not known",
+        "remove the kernel and add it from packages, the debug package among them, or from a tree with its modules built",
     ),
     (
         "build-file",

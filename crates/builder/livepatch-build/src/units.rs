@@ -71,15 +71,24 @@ impl Units {
         if let Some(known) = read(&path) {
             return Ok(known);
         }
-        let step = step(format!("find out which source files {} was built from", kernel.identity.release));
+        let package = debug_package(kernel);
+        Self::make(kernel.identity.release.as_str(), &kernel.folder, package.as_deref())
+    }
+
+    /// Makes the index of a kernel in its folder; `package` has the debug files of its modules, unless they are in its tree.
+    ///
+    /// # Errors
+    /// [`UnitsError`] when debug information cannot be read.
+    pub(crate) fn make(release: &str, folder: &Path, package: Option<&Path>) -> Result<Self, UnitsError> {
+        let step = step(format!("find out which source files {release} was built from"));
+        let source = folder.join("source");
         let mut units = Self { schema: SCHEMA, ..Self::default() };
-        units.add_binary(VMLINUX, &kernel.vmlinux(), &kernel.source())?;
-        if let Some(package) = debug_package(kernel) {
-            units.add_package(&package, &kernel.source())?;
-        } else {
-            units.add_built_modules(&kernel.source())?;
+        units.add_binary(VMLINUX, &folder.join("debug/vmlinux"), &source)?;
+        match package {
+            Some(package) => units.add_package(package, &source)?,
+            None => units.add_built_modules(&source)?,
         }
-        units.write(&path)?;
+        units.write(&index_path(folder))?;
         step.done(units.summary());
         Ok(units)
     }
@@ -138,7 +147,7 @@ impl Units {
         let mut unpacker = unpacker.spawn().map_err(file_error)?;
         let pipe = unpacker.stdout.take().ok_or_else(|| file_error(std::io::Error::other("no pipe")))?;
         let mut archive = tar::Archive::new(pipe);
-        let mut batch = Vec::new();
+        let (mut batch, mut any) = (Vec::new(), false);
         for entry in archive.entries().map_err(file_error)? {
             let mut entry = entry.map_err(file_error)?;
             let path = entry.path().map_err(file_error)?.into_owned();
@@ -149,6 +158,7 @@ impl Units {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).map_err(file_error)?;
             batch.push((path, bytes));
+            any = true;
             if batch.len() == BATCH {
                 self.add_batch(std::mem::take(&mut batch), tree)?;
             }
@@ -158,7 +168,7 @@ impl Units {
         if !status.success() {
             return Err(file_error(std::io::Error::other("the package is damaged")));
         }
-        self.complete = true;
+        self.complete = any;
         Ok(())
     }
 

@@ -127,7 +127,8 @@ impl Provider for Local {
     }
 
     fn complete(&self, place: &Place<'_>) -> Result<(), KernelError> {
-        lay_out(&self.files, place)
+        lay_out(&self.files, place)?;
+        place.index_units(&self.files.debug)
     }
 }
 

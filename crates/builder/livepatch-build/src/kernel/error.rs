@@ -109,6 +109,9 @@ pub enum KernelError {
         /// What was to be added.
         wanted: KernelRelease,
     },
+    /// It cannot be told what the kernel was built from.
+    #[error(transparent)]
+    Units(#[from] crate::units::UnitsError),
     /// A program failed.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -8,6 +8,7 @@ use super::{Kernel, make_variables};
 use crate::narrate::{say, step};
 use crate::packages;
 use crate::run;
+use crate::units::Units;
 use livepatch_diff::{EntrySizes, Object};
 use livepatch_kernel::{BuildId, KernelIdentity, KernelRelease};
 use std::path::{Path, PathBuf};
@@ -59,6 +60,11 @@ impl Place<'_> {
             packages::take_file(headers, &format!("{inside}/{name}"), &self.source().join(name), self.log)?;
         }
         Ok(())
+    }
+
+    /// Notes which source files the kernel was built from, while the package with the debug files is at hand.
+    pub(super) fn index_units(&self, package: &Path) -> Result<(), KernelError> {
+        Ok(Units::make(self.release.as_str(), self.folder, Some(package)).map(drop)?)
     }
 
     /// Has depmod list the unpacked modules.

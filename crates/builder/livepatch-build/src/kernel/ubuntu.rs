@@ -142,7 +142,7 @@ impl Provider for Ubuntu {
         let inside = format!("./usr/lib/debug/boot/vmlinux-{}", self.release);
         packages::take_file(&self.debug.file, &inside, &place.vmlinux(), place.log)?;
         doing.done("");
-        Ok(())
+        place.index_units(&self.debug.file)
     }
 }
 

@@ -74,6 +74,11 @@ impl FileRefusal {
         Self { code, file: file.to_owned(), reason: reason.to_owned() }
     }
 
+    pub(super) fn units_unknown(file: &str, kernel: &Kernel) -> Self {
+        let reason = format!("which files of {} include it cannot be told", kernel.identity.release);
+        Self { code: "units-unknown", file: file.to_owned(), reason }
+    }
+
     pub(super) fn not_built(file: &str, kernel: &Kernel) -> Self {
         let reason = format!("{} was not built from it, so it is not affected", kernel.identity.release);
         Self { code: "not-built", file: file.to_owned(), reason }

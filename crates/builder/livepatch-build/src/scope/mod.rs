@@ -74,6 +74,9 @@ pub fn find(
         .map(|(name, file)| (name.clone(), keep_lines(file.old.as_deref().unwrap_or(&file.new), &file.new)))
         .collect();
     let overlay = Overlay::write(&kernel.source(), work, &texts).map_err(error::io(work))?;
+    if let (Some(file), false) = (shared.first(), units.is_complete()) {
+        return Err(FileRefusal::units_unknown(file, kernel).into());
+    }
     if !shared.is_empty() {
         let mut graph = Graph::of(kernel, units)?;
         for (name, file) in &files {

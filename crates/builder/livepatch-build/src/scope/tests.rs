@@ -162,3 +162,14 @@ fn new_file_is_compiled_as_a_unit_beside_it() {
     let alone = small.scope(&[("fs/new.c", "", "int new(void) { return 1; }\n")]);
     assert!(matches!(&alone, Err(ScopeError::File(refusal)) if refusal.code == "not-built"), "{alone:?}");
 }
+
+#[test]
+fn header_of_a_kernel_whose_units_are_not_all_known_is_refused() {
+    let mut small = Small::new();
+    small.units = Units::default();
+    let refused = small.scope(&[(HEADER, "int b;", "long b;")]);
+    assert!(
+        matches!(&refused, Err(ScopeError::File(refusal)) if refusal.code == "units-unknown"),
+        "{refused:?}"
+    );
+}
