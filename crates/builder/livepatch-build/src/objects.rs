@@ -109,6 +109,14 @@ impl Objects {
         Ok(digest)
     }
 
+    /// Preprocesses a unit to `output`, without line marks.
+    ///
+    /// # Errors
+    /// [`CompileError`] with the preprocessor's last words.
+    pub fn preprocess(&self, job: &Job<'_>, output: &Path) -> Result<(), CompileError> {
+        self.run(job, output, SavedCommand::preprocess).map(drop)
+    }
+
     /// Runs the compiler in the tree, or in the mirror with the patched files; answers what it read.
     fn run(&self, job: &Job<'_>, output: &Path, how: Runner) -> Result<Vec<String>, CompileError> {
         let (list, log) = (output.with_extension("d"), output.with_extension("log"));

@@ -145,7 +145,7 @@ impl Build<'_> {
     }
 
     /// The folder of the headers for patches that tell the builder something.
-    fn headers(&self) -> PathBuf {
+    pub(super) fn headers(&self) -> PathBuf {
         self.work.join("include")
     }
 }

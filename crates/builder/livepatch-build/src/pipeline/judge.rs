@@ -94,7 +94,7 @@ impl Build<'_> {
     }
 
     /// Several units may tell the same of a header: it is said once, with the greatest weight.
-    fn take(&self, findings: Vec<Finding>, parts: &mut Parts) {
+    pub(super) fn take(&self, findings: Vec<Finding>, parts: &mut Parts) {
         for finding in self.accepted(findings) {
             let same = parts
                 .findings

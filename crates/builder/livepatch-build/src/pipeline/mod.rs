@@ -6,6 +6,7 @@ mod finish;
 mod judge;
 mod notices;
 mod source;
+mod versions;
 
 use crate::cache::lock_folder_with_children;
 use crate::compile::CompileError;
@@ -142,6 +143,7 @@ impl Build<'_> {
 
         let mut parts = Parts { notes: scope.notes, ..Parts::default() };
         self.differ(&image, &exports, &compiled, &mut parts, &mut timings)?;
+        self.compare_versions(&compiled, &scope.overlay, &exports, &mut parts)?;
         let mut refusals = parts.all_refusals();
         if refusals.is_empty() && parts.objects.is_empty() {
             let message = "the compiled code is the same with the patch and without".to_owned();

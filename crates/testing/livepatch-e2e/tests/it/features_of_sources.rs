@@ -1,8 +1,10 @@
-//! What needs more than replacing a body: system calls, callbacks, shadow variables, livepatch sources, on a real kernel.
+//! What needs more than replacing a body: system calls, callbacks, shadow variables, livepatch sources, trace points of
+//! modules, namespaces and versions of symbols, on a real kernel.
 
 use crate::livepatching::{load, take_out};
 use livepatch_e2e::{Builder, Prepared, Programs, workspace_root};
 use livepatch_vm::{CachedKernel, Guest, GuestBuilder};
+use serde_json::Value;
 use std::{path::PathBuf, time::Duration};
 use tempfile::TempDir;
 
@@ -26,20 +28,29 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    /// Builds from an example: a patch, or a source with the unit that it stands for.
-    fn build(&self, name: &str, option: &str, example: &str) {
+    /// Builds from an example: a patch, or a source with the unit that it stands for; answers the report.
+    fn attempt(&self, name: &str, option: &str, example: &str) -> Value {
         let input = workspace_root().join("examples").join(example);
         let mut command = self.programs.command("livepatch-build");
         command.args(["build", "--kernel", &self.kernel.release, "--fix", "example=an example of ours"]);
         command.arg(option).arg(input).arg("--output").arg(self.output(name));
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+        Builder::report(&self.output(name))
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    fn build(&self, name: &str, option: &str, example: &str) -> Value {
+        let report = self.attempt(name, option, example);
+        assert_eq!(report["outcome"], "built", "{report:#}");
+        report
     }
 
     fn boot(&self, names: &[&str]) -> Guest {
-        let mut guest = GuestBuilder::for_kernel(&self.kernel)
-            .file(self.kernel.modules().join("kernel/drivers/block/loop.ko"), "/loop.ko", 0o600)
-            .artefacts(self.folder.path().join("guest"));
+        let mut guest = GuestBuilder::for_kernel(&self.kernel).artefacts(self.folder.path().join("guest"));
+        for module in ["drivers/block/loop.ko", "block/kyber-iosched.ko", "crypto/cmac.ko"] {
+            let file = self.kernel.modules().join("kernel").join(module);
+            guest = guest.file(&file, &format!("/{}", module.rsplit('/').next().unwrap()), 0o600);
+        }
         for name in names {
             let file = Builder::manifest(&self.output(name)).unwrap().file_name();
             guest = guest.file(self.output(name).join(file), &format!("/{name}.ko"), 0o600);
@@ -118,4 +129,52 @@ fn a_source_replaces_a_function_of_a_module_that_comes_later(guest: &Guest, benc
     assert!(say(guest, "dmesg").contains(said));
     take_out(guest, &bench.output("dio"));
     assert_eq!(show_dio(guest), "0");
+}
+
+#[test]
+fn modules_keep_their_trace_points_and_namespaces_in_order() {
+    let bench = Bench::new();
+    let report = bench.build("on-kyber", "--patch", "patches/kyber-trace-point.patch");
+    assert_eq!(report["findings"][0]["code"], "trace-point-off", "{report:#}");
+    bench.build("on-cmac", "--patch", "patches/cmac-namespace.patch");
+    let guest = bench.boot(&["on-kyber", "on-cmac"]);
+
+    // Each livepatch before its module and after it; a trace point is switched while its function is patched.
+    for module in ["kyber-iosched", "cmac"] {
+        let name = format!("on-{}", module.split('-').next().unwrap());
+        let (livepatch, output) = (format!("/{name}.ko"), bench.output(&name));
+        load(&guest, &livepatch, &output);
+        guest.check(&format!("insmod /{module}.ko"), LIMIT).unwrap();
+        take_out(&guest, &output);
+        load(&guest, &livepatch, &output);
+        let patched = format!("cat /sys/kernel/livepatch/*/{}/patched", module.replace('-', "_"));
+        assert_eq!(say(&guest, &patched), "1");
+        if name == "on-kyber" {
+            use_kyber(&guest);
+            assert_eq!(say(&guest, "dmesg").matches("kyber: livepatched").count(), 1);
+        }
+        take_out(&guest, &output);
+    }
+    assert_eq!(guest.oops(), None);
+}
+
+fn use_kyber(guest: &Guest) {
+    let script = "truncate -s 1M /image; insmod /loop.ko; device=$(losetup -f); losetup $device /image
+        echo kyber > /sys/block/${device#/dev/}/queue/scheduler
+        mkdir -p /sys/kernel/tracing; mount -t tracefs none /sys/kernel/tracing
+        echo 1 > /sys/kernel/tracing/events/kyber/enable
+        dd if=$device of=/dev/null bs=4096 count=16
+        echo 0 > /sys/kernel/tracing/events/kyber/enable
+        dd if=/dev/zero of=$device bs=4096 count=16 conv=fsync
+        echo none > /sys/block/${device#/dev/}/queue/scheduler; losetup -d $device";
+    guest.check(script, LIMIT).unwrap();
+}
+
+#[test]
+fn a_version_of_exported_symbols_is_not_changed_behind_the_back_of_modules() {
+    let bench = Bench::new();
+    let report = bench.attempt("mbcache", "--patch", "patches/mbcache-version.patch");
+    assert_eq!(report["refusals"][0]["code"], "exported-contract", "{report:#}");
+    let message = report["refusals"][0]["message"].as_str().unwrap();
+    assert!(message.contains("mb_cache_create") && message.contains("struct mb_cache"), "{message}");
 }
