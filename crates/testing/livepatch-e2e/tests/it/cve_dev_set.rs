@@ -9,6 +9,7 @@ use livepatch_manifest::FixSource;
 use livepatch_vm::{CachedKernel, Guest, GuestBuilder};
 use serde_json::Value;
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -93,6 +94,26 @@ impl Bench {
         (self.builder().attempt(&request, &output).unwrap(), output)
     }
 
+    /// Builds from options that only this case needs; answers the report and the folder.
+    fn build_from(&self, id: &str, options: &[(&str, &OsStr)]) -> (Value, PathBuf) {
+        let output = self.directory.path().join(id);
+        let mut command = self.programs.command("livepatch-build");
+        command.args([
+            "build",
+            "--kernel",
+            self.step.release,
+            "--fix",
+            &format!("{id}=of the development set"),
+        ]);
+        for (option, value) in options {
+            command.arg(option).arg(value);
+        }
+        let answer = command.arg("--output").arg(&output).output().unwrap();
+        let report = Builder::report(&output)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&answer.stderr)));
+        (report, output)
+    }
+
     /// Builds a fix and makes sure that it replaces just what it should.
     fn built(&self, fix: &Fix) -> PathBuf {
         let (report, output) = self.build(fix.id, &self.patch(fix.id, fix.files));
@@ -133,13 +154,17 @@ impl Bench {
 
     /// Shows a fix from outside: a script must find the kernel vulnerable, protected, and vulnerable again.
     fn seen(&self, fix: &Fix, script: &str, modules: &[&str], later: &[&str]) {
-        let output = self.built(fix);
+        self.seen_with(fix.id, &self.built(fix), script, modules, later);
+    }
+
+    /// As [`Bench::seen`], with what was built already.
+    fn seen_with(&self, id: &str, output: &Path, script: &str, modules: &[&str], later: &[&str]) {
         let script_path = workspace_root().join("examples/reproducers").join(script);
-        let module = output.join(Builder::manifest(&output).unwrap().file_name());
+        let module = output.join(Builder::manifest(output).unwrap().file_name());
         let mut guest = GuestBuilder::for_kernel(&self.kernel)
             .program("/usr/bin/perl", "/usr/bin/perl")
             .file(script_path, "/reproducer", 0o755)
-            .file(module, &format!("/{}.ko", fix.id), 0o600)
+            .file(module, &format!("/{id}.ko"), 0o600)
             .artefacts(self.directory.path().join("guest"));
         for name in modules {
             guest = guest.module(name);
@@ -172,10 +197,10 @@ impl Bench {
         come();
         assert_eq!(verdict(), "vulnerable");
         go();
-        load(&guest, &format!("/{}.ko", fix.id), &output);
+        load(&guest, &format!("/{id}.ko"), output);
         come();
         assert_eq!(verdict(), "protected");
-        take_out(&guest, &output);
+        take_out(&guest, output);
         assert_eq!(verdict(), "vulnerable");
         assert_eq!(guest.oops(), None);
     }
@@ -289,31 +314,39 @@ fn a_kernel_that_dies_of_its_own_backport_lives_once_livepatched() {
         &["loop"],
     );
     let output = bench.built(&fix);
+    let image = ext4_image(&bench);
+    let boot = |name: &str| boot_with_image(&bench, name, &output, &image);
+    let stock = boot("stock");
+    assert_eq!(stock.run("/reproducer /image", LIMIT).unwrap().status, 10);
+    assert!(stock.oops().is_some(), "{}", stock.console());
+    let livepatched = boot("livepatched");
+    load(&livepatched, "/livepatch.ko", &output);
+    livepatched.check("/reproducer /image", LIMIT).unwrap();
+    take_out(&livepatched, &output);
+    assert_eq!(livepatched.oops(), None);
+}
+
+/// A small file system for the reproducer of the ext4 bug.
+fn ext4_image(bench: &Bench) -> PathBuf {
     let image = bench.directory.path().join("image");
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let mut command = std::process::Command::new("mke2fs");
     command.env("PATH", path).args(["-q", "-F", "-t", "ext4"]).arg(&image).arg("16M");
     assert!(command.status().unwrap().success());
-    let boot = |name: &str| {
-        let module = output.join(Builder::manifest(&output).unwrap().file_name());
-        GuestBuilder::for_kernel(&bench.kernel)
-            .module("loop")
-            .module("ext4")
-            .file(workspace_root().join("examples/reproducers/ext4-mballoc.sh"), "/reproducer", 0o755)
-            .file(module, &format!("/{}.ko", fix.id), 0o600)
-            .file(&image, "/image", 0o600)
-            .artefacts(bench.directory.path().join(name))
-            .boot()
-            .unwrap()
-    };
-    let stock = boot("stock");
-    assert_eq!(stock.run("/reproducer /image", LIMIT).unwrap().status, 10);
-    assert!(stock.oops().is_some(), "{}", stock.console());
-    let livepatched = boot("livepatched");
-    load(&livepatched, &format!("/{}.ko", fix.id), &output);
-    livepatched.check("/reproducer /image", LIMIT).unwrap();
-    take_out(&livepatched, &output);
-    assert_eq!(livepatched.oops(), None);
+    image
+}
+
+fn boot_with_image(bench: &Bench, name: &str, output: &Path, image: &Path) -> Guest {
+    let module = output.join(Builder::manifest(output).unwrap().file_name());
+    GuestBuilder::for_kernel(&bench.kernel)
+        .module("loop")
+        .module("ext4")
+        .file(workspace_root().join("examples/reproducers/ext4-mballoc.sh"), "/reproducer", 0o755)
+        .file(module, "/livepatch.ko", 0o600)
+        .file(image, "/image", 0o600)
+        .artefacts(bench.directory.path().join(name))
+        .boot()
+        .unwrap()
 }
 
 #[test]
@@ -339,6 +372,45 @@ fn a_header_s_change_compiles_only_the_units_that_it_reaches() {
     let fix = fix("CVE-2025-39910", &[], &[], &[]);
     let guest = bench.guest(&[(&fix, output.clone())]);
     load(&guest, "/CVE-2025-39910.ko", &output);
+    take_out(&guest, &output);
+    assert_eq!(guest.oops(), None);
+}
+
+#[test]
+fn a_table_of_a_module_is_written_at_patch_time_and_back() {
+    let Some(bench) = Bench::new(FROM_187) else { return };
+    let source = workspace_root().join("examples/sources/vxlan-vnifilter-policy.c");
+    let source = format!("{}=drivers/net/vxlan/vxlan_vnifilter.c", source.display());
+    let (report, output) = bench.build_from("CVE-2026-89776", &[("--source", source.as_ref())]);
+    assert_eq!(report["outcome"], "built", "{report:#}");
+    let vxlan = ["kernel/drivers/net/vxlan/vxlan.ko"];
+    let script = "vxlan-vnifilter-group.sh";
+    bench.seen_with("CVE-2026-89776", &output, script, &["udp_tunnel", "ip6_udp_tunnel"], &vxlan);
+}
+
+#[test]
+fn a_patch_on_a_patch_is_the_way_from_before_the_first_to_after_the_second() {
+    // The wrong backport and what mends it, for the kernel that has neither.
+    let (Some(older), Some(newer)) = (Bench::new(FROM_190), Bench::new(FROM_192)) else { return };
+    let backport = older.patch("backport", &["fs/ext4/mballoc.c", "fs/ext4/mballoc.h"]);
+    let mended = newer.patch("mended", &["fs/ext4/mballoc.c"]);
+    let patches = [("--patch", backport.as_ref()), ("--patch", mended.as_ref())];
+    // Pages become folios in a structure that code which stays as it is uses as well: for a person to decide.
+    let (report, _) = older.build_from("asked", &patches);
+    assert_eq!(report["refusals"][0]["code"], "layout-changed", "{report:#}");
+    assert!(report["refusals"][0]["message"].as_str().unwrap().contains("struct ext4_buddy"), "{report:#}");
+
+    let accepted = [patches[0], patches[1], ("--accept", "layout-changed:ext4_buddy".as_ref())];
+    let (report, output) = older.build_from("accepted", &accepted);
+    assert_eq!(report["outcome"], "built", "{report:#}");
+    let changed = strings(&report, "changed");
+    for function in ["ext4_mb_init_group", "ext4_mb_load_buddy_gfp"] {
+        assert!(changed.iter().any(|name| name == function), "{function}: {changed:?}");
+    }
+    let image = ext4_image(&older);
+    let guest = boot_with_image(&older, "accepted", &output, &image);
+    load(&guest, "/livepatch.ko", &output);
+    guest.check("/reproducer /image", LIMIT).unwrap();
     take_out(&guest, &output);
     assert_eq!(guest.oops(), None);
 }
