@@ -1,6 +1,10 @@
 //! The machine's identity and its global state.
 
-use crate::{HostError, LoadedLivepatch, LoadedModule, livepatches, modules, tasks};
+use crate::{
+    Enforcement, Firmware, HostError, InstalledKernel, KernelConfig, KernelKeys, KernelPackage,
+    LoadedLivepatch, LoadedModule, NextBoot, Surroundings, efi, enforcement, installed, kernel_config,
+    kernel_package, livepatches, modules, next_boot, surroundings, tasks,
+};
 use livepatch_kernel::{BuildId, KernelIdentity, Taint};
 use rustix::io::Errno;
 use std::{
@@ -126,6 +130,50 @@ impl Host {
         tasks::blocking(self, patching, limit)
     }
 
+    /// The package that the running kernel comes from, as the kernel says it.
+    ///
+    /// # Errors
+    /// [`HostError`] when `/proc/version` is missing.
+    pub fn kernel_package(&self) -> Result<KernelPackage, HostError> {
+        kernel_package::read(self)
+    }
+
+    /// The configuration of the kernel with this release; none when the distribution does not ship it.
+    pub fn kernel_config(&self, release: &str) -> Option<KernelConfig> {
+        kernel_config::read(self, release)
+    }
+
+    /// What the kernel asks of modules. `config`: its configuration, where it is known.
+    pub fn enforcement(&self, config: Option<&KernelConfig>) -> Enforcement {
+        enforcement::read(self, config)
+    }
+
+    /// The certificates that the kernel knows, of `/proc/keys`; none when it shows no keys.
+    pub fn kernel_keys(&self) -> KernelKeys {
+        let text = self.bytes("proc/keys").unwrap_or_default();
+        KernelKeys::parse(&String::from_utf8_lossy(&text))
+    }
+
+    /// What the firmware and the loader's variables say.
+    pub fn firmware(&self) -> Firmware {
+        efi::read(self)
+    }
+
+    /// The installed kernels, newest first.
+    pub fn installed_kernels(&self) -> Vec<InstalledKernel> {
+        installed::read(self)
+    }
+
+    /// The kernel that boots next.
+    pub fn next_boot(&self) -> NextBoot {
+        next_boot::read(self)
+    }
+
+    /// Where the kernel runs.
+    pub fn surroundings(&self) -> Surroundings {
+        surroundings::read(self)
+    }
+
     /// `relative` below the root.
     pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
@@ -139,7 +187,7 @@ impl Host {
         if line.is_empty() { Err(self.content(relative, "text")) } else { Ok(line.to_owned()) }
     }
 
-    fn bytes(&self, relative: impl AsRef<Path>) -> Result<Vec<u8>, HostError> {
+    pub(crate) fn bytes(&self, relative: impl AsRef<Path>) -> Result<Vec<u8>, HostError> {
         let path = self.path(relative);
         let read = || {
             let mut bytes = Vec::new();

@@ -1,19 +1,38 @@
-//! This machine, as its kernel shows it: identity, taint, livepatches, modules, tasks.
+//! This machine, as its kernel shows it: identity, taint, livepatches, modules, tasks, keys; and what it could boot next.
 //!
 //! Everything is read below a root directory that the caller names, so that tests use recorded trees. Nothing is
-//! remembered: each call asks the kernel again. Only [`ModuleLoader`] changes anything, and no other crate of the
+//! remembered: each call asks the kernel again. Only [`ModuleLoader`] changes the kernel and [`Host::request_enrolment`] EFI variables, and no other crate of the
 //! project calls the module-loading system calls or writes to `/sys/kernel/livepatch`.
 
+mod efi;
+mod enforcement;
 mod error;
+mod grub;
 mod host;
+mod installed;
+mod kernel_config;
+mod kernel_package;
+mod keyring;
 mod livepatches;
 mod loader;
 mod modules;
+mod mok;
+mod next_boot;
+mod surroundings;
 mod tasks;
 
+pub use efi::{Firmware, certificates};
+pub use enforcement::{Enforcement, Lockdown};
 pub use error::HostError;
 pub use host::Host;
+pub use installed::InstalledKernel;
+pub use kernel_config::KernelConfig;
+pub use kernel_package::KernelPackage;
+pub use keyring::{KernelKey, KernelKeys};
 pub use livepatches::{LivepatchObject, LoadedLivepatch};
 pub use loader::{LoadError, ModuleLoader};
 pub use modules::{LoadedModule, parse_modules};
+pub use mok::EnrolmentError;
+pub use next_boot::NextBoot;
+pub use surroundings::Surroundings;
 pub use tasks::BlockingTask;

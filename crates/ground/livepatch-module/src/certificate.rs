@@ -5,6 +5,7 @@ use der::{Decode, Document, Encode, pem::LineEnding};
 use rsa::sha2::{Digest, Sha256};
 use rsa::{PublicKey, pkcs8::DecodePublicKey, traits::PublicKeyParts};
 use std::fmt;
+use x509_cert::ext::pkix::SubjectKeyIdentifier;
 
 /// The label of a PEM block that holds a certificate (RFC 7468, section 5).
 const LABEL: &str = "CERTIFICATE";
@@ -94,6 +95,22 @@ impl Certificate {
     /// The subject's distinguished name as RFC 4514 writes it, such as `CN=Example,O=Open Livepatch`.
     pub fn subject(&self) -> String {
         self.parsed.tbs_certificate().subject().to_string()
+    }
+
+    /// How the kernel's keyrings name this certificate, in hexadecimal: its subject key identifier, or its serial number when
+    /// it has none (crypto/asymmetric_keys/x509_public_key.c, `x509_key_preparse`).
+    pub fn key_id(&self) -> String {
+        let body = self.parsed.tbs_certificate();
+        match body.get_extension::<SubjectKeyIdentifier>() {
+            Ok(Some((_, identifier))) => hex::encode(identifier.0.as_bytes()),
+            _ => hex::encode(body.serial_number().as_bytes()),
+        }
+    }
+
+    /// SHA-256 of the part that is signed, in hexadecimal: how the kernel's list of refused certificates names it.
+    pub fn signed_part_digest(&self) -> String {
+        let signed = self.parsed.tbs_certificate().to_der().unwrap_or_default();
+        hex::encode(Sha256::digest(signed))
     }
 
     /// How a signature names this certificate.
