@@ -9,6 +9,7 @@ use crate::{
     refusal::Refusal,
     state_dir::{Record, StateDir},
     status::{Status, patch_state, status_of},
+    watch::KernelWatch,
 };
 use jiff::Timestamp;
 use livepatch_api::{Event, EventKind, PatchState};
@@ -34,6 +35,9 @@ pub struct Agent {
     pub(crate) config: Config,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) stuck_modules: Vec<String>,
+    pub(crate) watch: KernelWatch,
+    /// What the kernel of the boot before this one said last about the livepatch at hand.
+    pub(crate) crash_evidence: Option<String>,
     pub(crate) reported: Option<PatchState>,
     pub(crate) report_not_before: Duration,
     pub(crate) report_failures: u32,
@@ -51,18 +55,22 @@ impl Agent {
         config: Config,
         phase: u32,
     ) -> Result<Self, Refusal> {
+        let watch = KernelWatch::open(&environment.host);
         let mut agent = Self {
             state,
             environment,
             config,
             stop: Arc::default(),
             stuck_modules: Vec::new(),
+            watch,
+            crash_evidence: None,
             reported: None,
             report_not_before: Duration::ZERO,
             report_failures: 0,
         };
         agent.start_schedule(phase)?;
         agent.unmark_stop()?;
+        agent.read_crash_evidence()?;
         let snapshot = agent.snapshot()?;
         agent.reported = Some(patch_state(&snapshot.facts(&agent.config), snapshot.check.as_ref()));
         Ok(agent)
@@ -82,6 +90,7 @@ impl Agent {
         let mut steps = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let snapshot = self.snapshot()?;
+            self.watch_kernel(&snapshot)?;
             match decide(&self.facts(&snapshot)) {
                 Action::Rest(limit) => return Ok(self.rest(&snapshot, limit)),
                 Action::Poll => {
@@ -126,7 +135,7 @@ impl Agent {
         Snapshot::take(&self.state, &self.environment.host)
     }
 
-    fn facts<'a>(&'a self, snapshot: &'a Snapshot) -> Facts<'a> {
+    pub(crate) fn facts<'a>(&'a self, snapshot: &'a Snapshot) -> Facts<'a> {
         let now = self.environment.clock.now();
         let interval = self.config.refresh_interval();
         let facts = snapshot.facts(&self.config);
@@ -134,6 +143,8 @@ impl Agent {
         let news = !snapshot.spool.events.is_empty() || self.reported != Some(state);
         Facts {
             stuck_modules: &self.stuck_modules,
+            words: self.watch.words(),
+            crash_names_it: self.crash_evidence.is_some(),
             refresh_due: snapshot.schedule.as_ref().is_none_or(|schedule| schedule.is_due(now, interval)),
             report_due: news && snapshot.uptime >= self.report_not_before,
             ..facts

@@ -3,7 +3,10 @@
 //! No I/O and no clock. The daemon asks, does the one thing that it is told, and asks again, so every step may be the
 //! last before a crash: what the next one does is decided from the kernel and the durable records alone.
 
-use crate::records::{Attempt, Blocked, Catalogue, Confirmed, Intent, Phase, UndoReason, Undone};
+use crate::{
+    records::{Attempt, Blocked, Catalogue, Confirmed, Intent, Phase, UndoReason, Undone},
+    soak::{KernelWords, trouble},
+};
 use livepatch_host::{LoadedLivepatch, LoadedModule};
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Manifest;
@@ -46,6 +49,10 @@ pub struct Facts<'a> {
     pub attempt: Option<&'a Attempt>,
     /// Modules that the kernel would not let go: not to be tried again now.
     pub stuck_modules: &'a [String],
+    /// What the kernel said since the livepatch at hand was handed to it.
+    pub words: KernelWords<'a>,
+    /// Whether the last words of the kernel before this boot name the livepatch at hand.
+    pub crash_names_it: bool,
     /// Whether it is time to look at the repository.
     pub refresh_due: bool,
     /// Whether the server should hear something.
@@ -101,7 +108,7 @@ pub enum Forget {
 /// What to do next.
 pub fn decide(facts: &Facts<'_>) -> Action {
     let first = match facts.intent {
-        Some(intent) if intent.boot_id != facts.boot_id => Some(after_reboot(intent)),
+        Some(intent) if intent.boot_id != facts.boot_id => Some(after_reboot(facts, intent)),
         Some(intent) => advance(facts, intent),
         None => adoptable(facts).map(|manifest| Action::Adopt(Box::new(manifest.clone()))),
     };
@@ -114,11 +121,12 @@ pub fn decide(facts: &Facts<'_>) -> Action {
 }
 
 /// The intent is of an earlier boot, so its livepatch is not in the kernel.
-fn after_reboot(intent: &Intent) -> Action {
+fn after_reboot(facts: &Facts<'_>, intent: &Intent) -> Action {
     let provisional = match intent.phase {
         Phase::Loading | Phase::Transition | Phase::Soaking => true,
         Phase::Undoing { reason, .. } => reason != UndoReason::Owner,
-        Phase::Confirmed => false,
+        // It ran well for long; only the kernel's own word makes it the culprit.
+        Phase::Confirmed => facts.crash_names_it,
     };
     if provisional && !intent.stopped_cleanly {
         Action::BlockCrashed
@@ -138,7 +146,7 @@ fn advance(facts: &Facts<'_>, intent: &Intent) -> Option<Action> {
         (_, None) => Some(Action::Forget(Forget::TakenOut)),
         (Phase::Transition, Some(loaded)) => Some(transition(facts, intent, loaded)),
         (Phase::Soaking, Some(_)) => soaking(facts, intent),
-        (Phase::Confirmed, Some(_)) => None,
+        (Phase::Confirmed, Some(_)) => in_trouble(facts, intent),
     }
 }
 
@@ -151,6 +159,9 @@ fn abandoned_load(facts: &Facts<'_>, intent: &Intent) -> Action {
 }
 
 fn transition(facts: &Facts<'_>, intent: &Intent, loaded: &LoadedLivepatch) -> Action {
+    if let (Some(action), true) = (in_trouble(facts, intent), loaded.enabled) {
+        return action;
+    }
     let stalled = phase_age(facts, intent) >= facts.transition_deadline;
     match (loaded.transition, loaded.enabled) {
         (false, true) => Action::Enter(Phase::Soaking),
@@ -160,10 +171,11 @@ fn transition(facts: &Facts<'_>, intent: &Intent, loaded: &LoadedLivepatch) -> A
 }
 
 fn soaking(facts: &Facts<'_>, intent: &Intent) -> Option<Action> {
-    if !trouble(facts.taint, intent.taint_before).is_empty() {
-        return Some(Action::Undo(UndoReason::Trouble));
-    }
-    (phase_age(facts, intent) >= facts.soak).then_some(Action::Confirm)
+    in_trouble(facts, intent).or_else(|| (phase_age(facts, intent) >= facts.soak).then_some(Action::Confirm))
+}
+
+fn in_trouble(facts: &Facts<'_>, intent: &Intent) -> Option<Action> {
+    trouble(facts.words, facts.taint, intent).map(|_| Action::Undo(UndoReason::Trouble))
 }
 
 fn undoing(
@@ -183,13 +195,6 @@ fn undoing(
         }
         None => Action::FinishUndo,
     }
-}
-
-/// The bits of the mask that tell of trouble and were not set before: an oops, a warning, a lock-up.
-pub(crate) fn trouble(now: Taint, before: Taint) -> String {
-    let new = now.since(before);
-    let bad = [Taint::DIED, Taint::WARNED, Taint::LOCKUP];
-    new.flags().filter(|flag| bad.contains(&flag.bit)).map(|flag| flag.letter).collect()
 }
 
 /// The livepatch that should be applied now, if there is one: the greatest offered version that is not blocked, when it

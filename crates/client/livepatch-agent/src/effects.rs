@@ -3,15 +3,16 @@
 
 use crate::{
     agent::{Agent, milliseconds, tell},
-    decide::{Action, Forget, own_version, trouble},
+    decide::{Action, Forget, own_version},
     environment::Progress,
     facts::Snapshot,
     records::{Attempt, Blocked, BlockedDigest, Confirmed, Failure, Intent, Phase, UndoReason, Undone},
     refusal::Refusal,
+    soak::trouble,
     verify::{Anchor, verify_module},
 };
 use livepatch_api::EventKind;
-use livepatch_host::LoadedLivepatch;
+use livepatch_host::{BlockingTask, LoadedLivepatch};
 use livepatch_manifest::Manifest;
 use std::time::Duration;
 
@@ -47,18 +48,26 @@ impl Agent {
         }
     }
 
-    fn block_crashed(&self, intent: &Intent) -> Result<(), Refusal> {
+    fn block_crashed(&mut self, intent: &Intent) -> Result<(), Refusal> {
         let name = &intent.manifest.name;
-        let reason = format!("the machine went down before {name} was confirmed (applied {})", intent.began);
-        self.block(&intent.manifest, reason.clone())?;
-        self.event(EventKind::Crashed, reason)?;
+        let when = if intent.phase == Phase::Confirmed { "while" } else { "before" };
+        let what = if intent.phase == Phase::Confirmed { "applied" } else { "confirmed" };
+        let reason = format!("the machine went down {when} {name} was {what} (applied {})", intent.began);
+        let evidence = self.crash_evidence.take();
+        let detail = evidence.iter().fold(reason.clone(), |text, words| format!("{text}; {words}"));
+        self.block(&intent.manifest, reason, evidence)?;
+        self.event(EventKind::Crashed, detail)?;
         Ok(self.state.remove::<Intent>()?)
     }
 
-    fn block(&self, manifest: &Manifest, reason: String) -> Result<(), Refusal> {
-        let at = self.timestamp();
-        let entry =
-            BlockedDigest { sha256: manifest.module.sha256.clone(), name: manifest.name.clone(), reason, at };
+    fn block(&self, manifest: &Manifest, reason: String, evidence: Option<String>) -> Result<(), Refusal> {
+        let entry = BlockedDigest {
+            sha256: manifest.module.sha256.clone(),
+            name: manifest.name.clone(),
+            reason,
+            evidence,
+            at: self.timestamp(),
+        };
         self.update(|confirmed: &mut Confirmed| confirmed.digests.retain(|digest| *digest != entry.sha256))?;
         self.update(|blocked: &mut Blocked| {
             blocked.entries.retain(|old| old.sha256 != entry.sha256);
@@ -139,12 +148,14 @@ impl Agent {
     ) -> Result<(), Refusal> {
         let name = intent.manifest.name.clone();
         if !matches!(intent.phase, Phase::Undoing { .. }) {
-            let detail = self.undo_detail(now, &intent, reason);
+            let tasks = self.stalling_tasks(reason);
+            let detail = self.undo_detail(now, &intent, reason, &tasks);
             tell(progress, "undo", format!("taking {name} back: {detail}"));
             if reason == UndoReason::Trouble {
-                self.block(&intent.manifest, detail.clone())?;
+                let evidence = trouble(self.watch.words(), now.taint, &intent);
+                self.block(&intent.manifest, detail.clone(), evidence)?;
             }
-            self.save_phase(now, intent, Phase::Undoing { reason, detail })?;
+            self.save_phase(now, intent, Phase::Undoing { reason, detail, tasks })?;
         }
         match self.environment.kernel.disable(&name) {
             Err(error) if error.is_transient() => {
@@ -156,14 +167,28 @@ impl Agent {
         }
     }
 
-    fn undo_detail(&self, now: &Snapshot, intent: &Intent, reason: UndoReason) -> String {
+    /// The tasks that hold the transition back, when that is the reason: they can only be named before it is reverted.
+    fn stalling_tasks(&self, reason: UndoReason) -> Vec<BlockingTask> {
+        match reason {
+            UndoReason::Stalled => self.environment.host.blocking_tasks(true, MOST_BLOCKERS),
+            UndoReason::Owner | UndoReason::Trouble => Vec::new(),
+        }
+    }
+
+    fn undo_detail(
+        &self,
+        now: &Snapshot,
+        intent: &Intent,
+        reason: UndoReason,
+        tasks: &[BlockingTask],
+    ) -> String {
         match reason {
             UndoReason::Owner => "the machine's owner asked for it".to_owned(),
-            UndoReason::Stalled => {
-                let tasks = self.environment.host.blocking_tasks(true, MOST_BLOCKERS);
-                Refusal::TransitionStalled(tasks).to_string()
+            UndoReason::Stalled => Refusal::TransitionStalled(tasks.to_vec()).to_string(),
+            UndoReason::Trouble => {
+                let trouble = trouble(self.watch.words(), now.taint, intent);
+                Refusal::SoakTrouble(trouble.unwrap_or_else(|| "it is over".to_owned())).to_string()
             }
-            UndoReason::Trouble => Refusal::SoakTrouble(trouble(now.taint, intent.taint_before)).to_string(),
         }
     }
 
@@ -173,7 +198,7 @@ impl Agent {
         intent: &Intent,
         progress: &mut dyn Progress,
     ) -> Result<(), Refusal> {
-        let Phase::Undoing { reason, detail } = &intent.phase else {
+        let Phase::Undoing { reason, detail, tasks } = &intent.phase else {
             return Ok(());
         };
         let manifest = &intent.manifest;
@@ -183,10 +208,12 @@ impl Agent {
                 self.event(EventKind::Undone, format!("{} was taken back by the owner", manifest.name))?;
             }
             UndoReason::Stalled => {
-                self.record_attempt(manifest, Refusal::TransitionStalled(Vec::new()).code(), detail, true)?;
+                let code = Refusal::TransitionStalled(Vec::new()).code();
+                self.record_attempt(manifest, code, detail, tasks, true)?;
             }
             UndoReason::Trouble => {
-                self.record_attempt(manifest, Refusal::SoakTrouble(String::new()).code(), detail, true)?;
+                let code = Refusal::SoakTrouble(String::new()).code();
+                self.record_attempt(manifest, code, detail, &[], true)?;
             }
         }
         self.drop_intent(now, intent)
@@ -213,12 +240,13 @@ impl Agent {
         Ok(())
     }
 
-    fn adopt(&self, now: &Snapshot, manifest: Manifest) -> Result<(), Refusal> {
+    fn adopt(&mut self, now: &Snapshot, manifest: Manifest) -> Result<(), Refusal> {
         tracing::info!(name = manifest.name, "the kernel has this livepatch already");
-        Ok(self.state.save(&self.intent(now, manifest, Phase::Soaking))?)
+        let intent = self.intent(now, manifest, Phase::Soaking);
+        Ok(self.state.save(&intent)?)
     }
 
-    fn intent(&self, now: &Snapshot, manifest: Manifest, phase: Phase) -> Intent {
+    fn intent(&mut self, now: &Snapshot, manifest: Manifest, phase: Phase) -> Intent {
         let replaces = now.intent.clone().map(|before| Box::new(Intent { replaces: None, ..before }));
         Intent {
             boot_id: now.boot_id.clone(),
@@ -227,6 +255,7 @@ impl Agent {
             phase_began_ms: milliseconds(now.uptime),
             began: self.timestamp(),
             taint_before: now.taint,
+            log_from: self.watch.mark(),
             stopped_cleanly: false,
             replaces,
         }
@@ -244,7 +273,7 @@ impl Agent {
             Err(refusal) => {
                 tell(progress, "refused", format!("{}: {refusal}", refusal.code()));
                 let failed = refusal.touched_the_kernel();
-                self.record_attempt(manifest, refusal.code(), &refusal.to_string(), failed)
+                self.record_attempt(manifest, refusal.code(), &refusal.to_string(), &[], failed)
             }
         }
     }
@@ -303,19 +332,25 @@ impl Agent {
         manifest: &Manifest,
         code: &str,
         message: &str,
+        tasks: &[BlockingTask],
         touched_the_kernel: bool,
     ) -> Result<(), Refusal> {
         let failure = Failure { code: code.to_owned(), message: message.to_owned() };
+        let boot_id = self.environment.host.boot_id()?;
+        let last = self.state.load::<Attempt>()?.filter(|last| last.sha256 == manifest.module.sha256);
+        let same = last.as_ref().filter(|last| last.boot_id == boot_id && last.failure.code == code);
         let attempt = Attempt {
-            boot_id: self.environment.host.boot_id()?,
+            count: same.map_or(1, |same| same.count.saturating_add(1)),
+            uptime_ms: milliseconds(self.environment.host.uptime()?),
+            tasks: tasks.to_vec(),
+            boot_id,
             at: self.timestamp(),
             sha256: manifest.module.sha256.clone(),
             name: manifest.name.clone(),
             failure,
             retry: false,
         };
-        let last = self.state.load::<Attempt>()?;
-        let known = last.is_some_and(|last| last.sha256 == attempt.sha256 && last.failure == attempt.failure);
+        let known = last.is_some_and(|last| last.failure == attempt.failure);
         self.state.save(&attempt)?;
         if known {
             return Ok(());

@@ -5,6 +5,7 @@ use crate::{
     decide::Facts,
     records::{Attempt, Blocked, Catalogue, Check, Confirmed, Identity, Intent, Schedule, Spool, Undone},
     refusal::Refusal,
+    soak::KernelWords,
     state_dir::StateDir,
 };
 use livepatch_host::{Host, LoadedLivepatch, LoadedModule};
@@ -83,6 +84,8 @@ impl Snapshot {
             confirmed: &self.confirmed,
             attempt: self.attempt.as_ref(),
             stuck_modules: &[],
+            words: KernelWords::default(),
+            crash_names_it: false,
             refresh_due: false,
             report_due: false,
             soak: config.soak(),

@@ -14,6 +14,7 @@ mod advice;
 mod agent;
 mod client;
 mod commands;
+mod complaints;
 mod config;
 mod daemon;
 mod decide;
@@ -26,9 +27,11 @@ mod records;
 mod refusal;
 mod schedule;
 mod service;
+mod soak;
 mod state_dir;
 mod status;
 mod verify;
+mod watch;
 mod wire;
 
 pub use agent::Agent;
@@ -40,11 +43,12 @@ pub use environment::{Clock, Environment, KernelControl, Progress, Step, SystemC
 pub use facts::Snapshot;
 pub use http::HttpService;
 pub use records::{
-    Attempt, Blocked, BlockedDigest, Catalogue, Check, Confirmed, Failure, Identity, Intent, MachineId,
-    Phase, Schedule, Spool, UndoReason, Undone,
+    Attempt, Blocked, BlockedDigest, Catalogue, Check, Complaint, Complaints, Confirmed, Failure, Identity,
+    Intent, MachineId, Phase, Schedule, Spool, UndoReason, Undone,
 };
 pub use refusal::Refusal;
 pub use service::{Repository, Service};
+pub use soak::KernelWords;
 pub use state_dir::{Record, StateDir, StateError};
 pub use status::{
     CheckStatus, FixStatus, FlagStatus, LivepatchStatus, STATUS_SCHEMA, Status, TaintStatus, patch_state,

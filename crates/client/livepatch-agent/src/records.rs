@@ -3,6 +3,7 @@
 use crate::state_dir::Record;
 use jiff::Timestamp;
 use livepatch_api::Event;
+use livepatch_host::{BlockingTask, IncidentKind};
 use livepatch_kernel::{BuildId, Taint};
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_trust::Versions;
@@ -54,6 +55,10 @@ pub struct Intent {
     pub began: Timestamp,
     /// The taint mask before the attempt.
     pub taint_before: Taint,
+    /// Number of the first record of the kernel's log that was written after the attempt began; absent where the log cannot
+    /// be read.
+    #[serde(default)]
+    pub log_from: Option<u64>,
     /// Set when the daemon is told to stop, and unset when it starts again: a reboot of that kind is no crash.
     #[serde(default)]
     pub stopped_cleanly: bool,
@@ -84,6 +89,9 @@ pub enum Phase {
         reason: UndoReason,
         /// One sentence's end for people, such as the names of blocking tasks.
         detail: String,
+        /// The tasks that held the transition back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tasks: Vec<BlockingTask>,
     },
 }
 
@@ -115,6 +123,9 @@ pub struct BlockedDigest {
     pub name: String,
     /// One sentence.
     pub reason: String,
+    /// What the kernel said about it, where that is known: a line of its log, with the function of the livepatch that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
     /// When it was blocked.
     pub at: Timestamp,
 }
@@ -235,10 +246,61 @@ pub struct Attempt {
     /// Whether a look at the repository followed, so that it may be tried again.
     #[serde(default)]
     pub retry: bool,
+    /// The tasks that held the transition back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<BlockingTask>,
+    /// How often in a row the same livepatch failed for the same reason, in this boot.
+    #[serde(default)]
+    pub count: u32,
+    /// Time since boot at which it failed last, in milliseconds.
+    #[serde(default)]
+    pub uptime_ms: u64,
 }
 
 impl Record for Attempt {
     const FILE: &'static str = "attempt.json";
+}
+
+/// Complaints of the kernel's while a livepatch was applied, newest last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complaints {
+    /// At most [`Complaints::KEPT`].
+    pub entries: Vec<Complaint>,
+}
+
+/// A complaint of the kernel's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complaint {
+    /// When it was seen.
+    pub at: Timestamp,
+    /// In which boot.
+    pub boot_id: String,
+    /// Its number in that boot's log.
+    pub sequence: u64,
+    /// What it is.
+    pub kind: IncidentKind,
+    /// The line that names it.
+    pub headline: String,
+    /// Name of the livepatch that was applied.
+    pub livepatch: String,
+    /// Which function of the livepatch has to do with it, a sentence's end; absent when none is named.
+    pub blame: Option<String>,
+}
+
+impl Record for Complaints {
+    const FILE: &'static str = "complaints.json";
+}
+
+impl Complaints {
+    /// How many are remembered.
+    pub const KEPT: usize = 32;
+
+    /// Remembers one more.
+    pub fn push(&mut self, complaint: Complaint) {
+        self.entries.push(complaint);
+        let excess = self.entries.len().saturating_sub(Self::KEPT);
+        self.entries.drain(..excess);
+    }
 }
 
 /// When to look next.

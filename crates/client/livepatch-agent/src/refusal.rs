@@ -84,7 +84,7 @@ pub enum Refusal {
     TransitionStalled(Vec<BlockingTask>),
     /// The kernel reported trouble during the soak; the livepatch was taken back.
     #[error(
-        "the kernel reported trouble (taint {0}) after the livepatch was applied; it was taken back and is blocked"
+        "the kernel reported trouble after the livepatch was applied; it was taken back and is blocked: {0}"
     )]
     SoakTrouble(String),
     /// The machine is not enabled.

@@ -174,6 +174,24 @@ impl Host {
         surroundings::read(self)
     }
 
+    /// What earlier kernels left in the firmware's memory when they went down; none where there is no such memory.
+    pub fn crash_logs(&self) -> Vec<crate::CrashLog> {
+        crate::pstore::read(self)
+    }
+
+    /// A task as it is now: what it is and where in the kernel it waits; `None` when it has ended.
+    pub fn task(&self, pid: u32, tid: u32) -> Option<crate::BlockingTask> {
+        tasks::look(self, pid, tid)
+    }
+
+    /// Opens the kernel's log.
+    ///
+    /// # Errors
+    /// [`HostError::Read`] when there is none, or this process may not read it.
+    pub fn kernel_log(&self) -> Result<crate::KernelLog, HostError> {
+        crate::KernelLog::open(self)
+    }
+
     /// `relative` below the root.
     pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
@@ -185,6 +203,11 @@ impl Host {
         let text = String::from_utf8_lossy(&bytes);
         let line = text.lines().next().unwrap_or_default().trim();
         if line.is_empty() { Err(self.content(relative, "text")) } else { Ok(line.to_owned()) }
+    }
+
+    /// A small file's text.
+    pub(crate) fn text(&self, relative: impl AsRef<Path>) -> Result<String, HostError> {
+        Ok(String::from_utf8_lossy(&self.bytes(relative)?).into_owned())
     }
 
     pub(crate) fn bytes(&self, relative: impl AsRef<Path>) -> Result<Vec<u8>, HostError> {

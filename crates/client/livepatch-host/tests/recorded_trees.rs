@@ -83,7 +83,7 @@ fn tasks_that_hold_a_transition_back_are_named() {
     }
     let tasks = host.blocking_tasks(true, 10);
     assert_eq!(tasks.len(), 1);
-    assert_eq!(tasks[0].to_string(), "sleeper (40) in lpt_read");
+    assert_eq!(tasks[0].to_string(), "sleeper (pid 40) in lpt_read");
     assert_eq!(host.blocking_tasks(false, 10)[0].tid, 1);
 }
 

@@ -56,6 +56,9 @@ struct World {
     confirmed: Confirmed,
     attempt: Option<Attempt>,
     stuck: Vec<String>,
+    incidents: Vec<livepatch_host::Incident>,
+    log_is_read: bool,
+    crash_names_it: bool,
     refresh_due: bool,
     report_due: bool,
     uptime: Duration,
@@ -76,6 +79,9 @@ impl World {
             confirmed: Confirmed::default(),
             attempt: None,
             stuck: vec![],
+            incidents: vec![],
+            log_is_read: true,
+            crash_names_it: false,
             refresh_due: false,
             report_due: false,
             uptime: Duration::from_secs(1000),
@@ -105,6 +111,7 @@ impl World {
             phase_began_ms: 990_000,
             began: jiff::Timestamp::UNIX_EPOCH,
             taint_before: Taint(0),
+            log_from: Some(0),
             stopped_cleanly: false,
             replaces: None,
         });
@@ -149,6 +156,8 @@ impl World {
             confirmed: &self.confirmed,
             attempt: self.attempt.as_ref(),
             stuck_modules: &self.stuck,
+            words: KernelWords { incidents: &self.incidents, log_is_read: self.log_is_read },
+            crash_names_it: self.crash_names_it,
             refresh_due: self.refresh_due,
             report_due: self.report_due,
             soak: Duration::from_secs(600),
@@ -158,7 +167,7 @@ impl World {
 }
 
 fn undoing(reason: UndoReason) -> Phase {
-    Phase::Undoing { reason, detail: String::new() }
+    Phase::Undoing { reason, detail: String::new(), tasks: vec![] }
 }
 
 fn apply(version: u32) -> Action {
@@ -170,6 +179,7 @@ fn block(world: &mut World, version: u32) {
         sha256: manifest(version).module.sha256,
         name: manifest(version).name,
         reason: "crash".into(),
+        evidence: None,
         at: jiff::Timestamp::UNIX_EPOCH,
     });
 }

@@ -115,6 +115,81 @@ fn trouble_in_the_soak_takes_it_back_and_blocks_it() {
     assert_eq!(rig.events(), ["applied", "failed"]);
 }
 
+fn warning_in(module: &str) -> String {
+    format!(
+        "WARNING: CPU: 0 PID: 9 at fs/proc/cmdline.c:10 cmdline_proc_show+0x1/0x2 [{module}]\n\
+         ---[ end trace 0000000000000000 ]---"
+    )
+}
+
+#[test]
+fn a_warning_in_a_patched_function_takes_it_back_and_says_so() {
+    let mut rig = Rig::enabled();
+    rig.kernel.log(&warning_in(&name(1)));
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.settle();
+    assert_eq!(rig.kernel.active(), [name(1)], "what was said before it came does not count");
+    rig.kernel.log(&warning_in(&name(1)));
+    rig.settle();
+    assert_eq!(rig.kernel.active(), [""; 0]);
+    let status = rig.status();
+    let failure = status.last_failure.clone().unwrap();
+    assert_eq!(failure.code, "soak-trouble");
+    assert!(failure.message.contains("warning in its function cmdline_proc_show"), "{}", failure.message);
+    assert!(status.blocked[0].evidence.as_ref().unwrap().contains("WARNING: CPU: 0"), "{status:?}");
+}
+
+#[test]
+fn a_warning_elsewhere_is_noted_and_no_more() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.kernel.log(&warning_in("nvidia"));
+    rig.kernel.taint(Taint::WARNED);
+    rig.pass(SOAK);
+    assert!(rig.status().livepatch.unwrap().confirmed);
+    let noted = rig.state().load::<livepatch_agent::Complaints>().unwrap().unwrap();
+    assert_eq!(noted.entries.len(), 1, "{noted:?}");
+    assert_eq!(noted.entries[0].blame, None);
+}
+
+#[test]
+fn a_daemon_that_is_killed_in_the_soak_does_not_miss_the_warning() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.kill();
+    rig.kernel.log(&warning_in(&name(1)));
+    rig.start();
+    assert_eq!(rig.kernel.active(), [""; 0]);
+}
+
+#[test]
+fn last_words_that_name_a_confirmed_livepatch_block_it() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    rig.pass(SOAK);
+    rig.kernel.last_words(
+        "<1>[ 99.0] BUG: kernel NULL pointer dereference, address: 0\n<4>[ 99.0] RIP: 0010:f+0x1/0x2\n",
+    );
+    rig.crash();
+    assert_eq!(rig.kernel.active(), [name(1)], "the words name nobody");
+    let words = format!(
+        "<1>[ 99.0] BUG: kernel NULL pointer dereference, address: 0\n<4>[ 99.0] RIP: 0010:f+0x1/0x2 [{}]\n",
+        name(1)
+    );
+    rig.pass(SOAK);
+    rig.kernel.last_words(&words);
+    rig.crash();
+    rig.pass(Duration::from_secs(4000));
+    assert_eq!(rig.kernel.active(), [""; 0]);
+    let status = rig.status();
+    let evidence = status.blocked[0].evidence.as_ref().unwrap();
+    assert!(evidence.contains("oops in its function f"), "{evidence}");
+}
+
 #[test]
 fn a_kernel_that_refuses_is_asked_again_only_at_the_next_look() {
     let mut rig = Rig::enabled();

@@ -58,6 +58,8 @@ impl FakeKernel {
         fs::create_dir_all(self.livepatches()).unwrap();
         self.put("proc/modules", "");
         self.put("proc/sys/kernel/tainted", "0");
+        let _ = fs::remove_file(self.root.join("dev/kmsg"));
+        self.log("Linux version 6.1.0-55-cloud-amd64");
         let boot_id = format!("00000000-0000-0000-0000-{number:012}");
         self.put("proc/sys/kernel/random/boot_id", boot_id);
         self.inner.lock().unwrap().uptime = Duration::ZERO;
@@ -82,6 +84,20 @@ impl FakeKernel {
     /// Whether transitions of the next loads never end.
     pub(crate) fn stall(&self, stall: bool) {
         self.inner.lock().unwrap().stall = stall;
+    }
+
+    /// The kernel writes into its log.
+    pub(crate) fn log(&self, text: &str) {
+        let old = fs::read_to_string(self.root.join("dev/kmsg")).unwrap_or_default();
+        let first = old.lines().count();
+        let records = text.lines().enumerate();
+        let new: String = records.map(|(at, line)| format!("4,{},1,-;{line}\n", first + at)).collect();
+        self.put("dev/kmsg", old + &new);
+    }
+
+    /// The kernel's last words, which the firmware keeps over the next boot.
+    pub(crate) fn last_words(&self, text: &str) {
+        self.put("sys/fs/pstore/dmesg-efi-1", format!("Panic#1 Part1\n{text}"));
     }
 
     /// Sets a bit of the taint mask.

@@ -64,6 +64,9 @@ fn a_failed_attempt_waits_for_the_next_look() {
         name: manifest(1).name,
         failure: Failure { code: "kernel-refused".into(), message: String::new() },
         retry: false,
+        tasks: vec![],
+        count: 1,
+        uptime_ms: 0,
     });
     assert_eq!(world.decide(), Action::Rest(None));
     world.attempt.as_mut().unwrap().retry = true;

@@ -1,6 +1,7 @@
 //! The livepatch at hand: load, transition, soak, undo, and every crash in between.
 
 use super::*;
+use livepatch_host::{Frame, Incident, IncidentKind};
 
 #[test]
 fn a_crash_before_confirmation_blocks() {
@@ -95,7 +96,65 @@ fn trouble_in_the_soak_takes_it_back() {
         world.intent.as_mut().unwrap().taint_before = Taint(1 << bit);
         assert_eq!(world.decide(), Action::Rest(Some(SOAK_WATCH)), "it was there before");
     }
-    assert_eq!(trouble(Taint(45056), Taint(0)), "");
+}
+
+/// A complaint of this kind in this function.
+fn complaint(kind: IncidentKind, module: Option<&str>) -> Incident {
+    let frame =
+        Frame { function: "cmdline_proc_show".into(), module: module.map(ToOwned::to_owned), reliable: true };
+    Incident { kind, headline: "the kernel's words".into(), sequence: 7, frames: vec![frame] }
+}
+
+#[test]
+fn complaints_are_judged_by_whom_they_name() {
+    let (name, stranger) = (manifest(1).name, Some("nvidia"));
+    let own = Some(name.as_str());
+    let undo = Action::Undo(UndoReason::Trouble);
+    let watch = Action::Rest(Some(SOAK_WATCH));
+    for (phase, kind, module, expected) in [
+        (Phase::Soaking, IncidentKind::Warning, own, undo.clone()),
+        (Phase::Soaking, IncidentKind::Warning, stranger, watch.clone()),
+        (Phase::Soaking, IncidentKind::HungTask, stranger, watch),
+        (Phase::Soaking, IncidentKind::Oops, stranger, undo.clone()),
+        (Phase::Transition, IncidentKind::RcuStall, own, undo.clone()),
+        (Phase::Confirmed, IncidentKind::Warning, own, Action::Rest(None)),
+        (Phase::Confirmed, IncidentKind::Oops, stranger, Action::Rest(None)),
+        (Phase::Confirmed, IncidentKind::Oops, own, undo),
+    ] {
+        let transition = phase == Phase::Transition;
+        let mut world = World::idle().with_intent(1, phase.clone()).in_kernel(1, true, transition);
+        world.incidents.push(complaint(kind, module));
+        assert_eq!(world.decide(), expected, "{phase:?} {kind:?} {module:?}");
+        // The warning sets its bit of the mask, which must not say more than the log.
+        if kind == IncidentKind::Warning {
+            world.taint = Taint(1 << Taint::WARNED);
+            assert_eq!(world.decide(), expected, "{phase:?} {kind:?} {module:?} with taint");
+        }
+    }
+}
+
+#[test]
+fn the_worst_that_names_the_livepatch_is_the_reason() {
+    let world = World::idle().with_intent(1, Phase::Soaking);
+    let name = manifest(1).name;
+    let incidents = [
+        complaint(IncidentKind::Panic, None),
+        complaint(IncidentKind::Oops, Some(&name)),
+        complaint(IncidentKind::Warning, Some(&name)),
+    ];
+    let words = KernelWords { incidents: &incidents, log_is_read: true };
+    let reason = trouble(words, Taint(0), world.intent.as_ref().unwrap()).unwrap();
+    assert_eq!(reason, "oops in its function cmdline_proc_show: the kernel's words");
+}
+
+#[test]
+fn a_crash_long_after_confirmation_blocks_only_what_the_kernel_named() {
+    let mut world = World::offering(&[1]).with_intent(1, Phase::Confirmed).after_reboot();
+    assert_eq!(world.decide(), Action::Forget(Forget::OtherBoot));
+    world.crash_names_it = true;
+    assert_eq!(world.decide(), Action::BlockCrashed);
+    world.intent.as_mut().unwrap().stopped_cleanly = true;
+    assert_eq!(world.decide(), Action::Forget(Forget::OtherBoot));
 }
 
 #[test]
