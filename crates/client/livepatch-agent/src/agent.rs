@@ -36,6 +36,8 @@ pub struct Agent {
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) stuck_modules: Vec<String>,
     pub(crate) watch: KernelWatch,
+    /// Whether the owner asked for what is done now.
+    pub(crate) owner_asks: bool,
     /// What the kernel of the boot before this one said last about the livepatch at hand.
     pub(crate) crash_evidence: Option<String>,
     pub(crate) reported: Option<PatchState>,
@@ -63,6 +65,7 @@ impl Agent {
             stop: Arc::default(),
             stuck_modules: Vec::new(),
             watch,
+            owner_asks: false,
             crash_evidence: None,
             reported: None,
             report_not_before: Duration::ZERO,
@@ -132,7 +135,10 @@ impl Agent {
     }
 
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Refusal> {
-        Snapshot::take(&self.state, &self.environment.host)
+        let now = self.environment.clock.now();
+        let mut snapshot = Snapshot::take(&self.state, &self.environment.host, &self.config, now)?;
+        snapshot.circumstances.owner_asks = self.owner_asks;
+        Ok(snapshot)
     }
 
     pub(crate) fn facts<'a>(&'a self, snapshot: &'a Snapshot) -> Facts<'a> {
@@ -153,9 +159,10 @@ impl Agent {
 
     fn rest(&self, snapshot: &Snapshot, limit: Option<Duration>) -> Duration {
         let now = self.environment.clock.now();
-        let refresh = snapshot.identity.as_ref().and(snapshot.schedule.as_ref());
+        let may_ask = snapshot.mode.mode.may_ask();
+        let refresh = snapshot.identity.as_ref().filter(|_| may_ask).and(snapshot.schedule.as_ref());
         let until_refresh = refresh.map(|schedule| now.duration_until(schedule.next_refresh).unsigned_abs());
-        let until_report = (!snapshot.spool.events.is_empty() && snapshot.identity.is_some())
+        let until_report = (may_ask && !snapshot.spool.events.is_empty() && snapshot.identity.is_some())
             .then(|| self.report_not_before.saturating_sub(snapshot.uptime));
         let waits = [limit, until_refresh, until_report];
         let shortest = waits.into_iter().flatten().min().unwrap_or(Duration::MAX);

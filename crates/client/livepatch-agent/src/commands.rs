@@ -3,6 +3,7 @@
 use crate::{
     agent::{Agent, tell},
     config::is_server_url,
+    decide::postponed,
     environment::Progress,
     http::{is_exposed, origin},
     look::CLIENT_VERSION,
@@ -119,7 +120,10 @@ impl Agent {
         if apply {
             self.state.remove::<Undone>()?;
         }
-        self.full_cycle(progress)
+        self.owner_asks = apply;
+        let outcome = self.full_cycle(progress);
+        self.owner_asks = false;
+        outcome
     }
 
     /// Takes the applied livepatch back; it stays out until a newer one comes or `refresh` is told to apply.
@@ -167,11 +171,24 @@ impl Agent {
 
     /// Looks, applies, waits until the kernel rests, and reports. Gives the first thing that went wrong.
     fn full_cycle(&mut self, progress: &mut dyn Progress) -> Result<Option<Failure>, Refusal> {
-        self.look(progress)?;
+        let mode = self.environment.host.mode();
+        if mode.mode.may_ask() {
+            self.look(progress)?;
+        } else {
+            let set_by = mode.set_by.unwrap_or_default();
+            tell(
+                progress,
+                "mode",
+                format!("the mode is {} (set by {set_by}): the server is not asked", mode.mode),
+            );
+        }
         self.settle(progress)?;
         let snapshot = self.snapshot()?;
         let check = snapshot.check.as_ref().and_then(|check| check.failure.clone());
         let attempt = snapshot.attempt.as_ref().filter(|attempt| !attempt.retry);
+        if let Some(why) = postponed(&snapshot.facts(&self.config)) {
+            tell(progress, "postponed", format!("the newest livepatch is not applied now: {why}"));
+        }
         let blocked = || blocked_offer(&snapshot.catalogue, &snapshot.blocked);
         Ok(check.or_else(|| attempt.map(|attempt| attempt.failure.clone())).or_else(blocked))
     }

@@ -1,5 +1,10 @@
 //! `/etc/livepatch/livepatchd.toml`.
 
+use crate::{
+    policy::{Policy, parse_delay},
+    window::Window,
+};
+use jiff::Timestamp;
 use serde::Deserialize;
 use std::{fs, io, path::Path, time::Duration};
 use url::Url;
@@ -17,6 +22,14 @@ pub struct Config {
     /// Seconds after which a transition that does not end is reverted. The kernel itself nudges sleeping tasks after
     /// 15 seconds, so less than 20 gives up too early.
     pub transition_deadline_seconds: u32,
+    /// Whether no livepatch that is new to this machine is applied. What proved good here is applied again after a reboot.
+    pub hold: bool,
+    /// RFC 3339: nothing that was published later is applied.
+    pub cutoff_date: Option<Timestamp>,
+    /// How long a livepatch must have been published before it is applied: a number with s, m, h, d or w.
+    pub patch_delay: String,
+    /// When livepatches that are new to this machine are applied, such as `Sat 01:00-05:00`; none: at any time.
+    pub maintenance_windows: Vec<Window>,
 }
 
 /// The configuration cannot be used.
@@ -32,7 +45,16 @@ pub enum ConfigError {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { server: None, refresh_minutes: 60, soak_seconds: 600, transition_deadline_seconds: 120 }
+        Self {
+            server: None,
+            refresh_minutes: 60,
+            soak_seconds: 600,
+            transition_deadline_seconds: 120,
+            hold: false,
+            cutoff_date: None,
+            patch_delay: "0".to_owned(),
+            maintenance_windows: Vec::new(),
+        }
     }
 }
 
@@ -62,6 +84,9 @@ impl Config {
         if config.transition_deadline_seconds == 0 {
             return wrong("transition_deadline_seconds is at least 1");
         }
+        if parse_delay(&config.patch_delay).is_none() {
+            return wrong("patch_delay is a number with a unit: 90s, 30m, 12h, 3d or 2w");
+        }
         if config.server.as_ref().is_some_and(|server| !is_server_url(server)) {
             return wrong("server is an http or https URL");
         }
@@ -71,6 +96,16 @@ impl Config {
     /// [`Config::refresh_minutes`].
     pub fn refresh_interval(&self) -> Duration {
         Duration::from_secs(u64::from(self.refresh_minutes) * 60)
+    }
+
+    /// What decides whether a livepatch may be applied now.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            hold: self.hold,
+            cutoff: self.cutoff_date,
+            delay: parse_delay(&self.patch_delay).unwrap_or_default(),
+            windows: self.maintenance_windows.clone(),
+        }
     }
 
     /// [`Config::soak_seconds`].
@@ -117,6 +152,9 @@ mod tests {
             ("refresh_minutes = 0", "refresh_minutes"),
             ("server = 'file:///srv'", "server"),
             ("transition_deadline_seconds = 0", "transition_deadline"),
+            ("patch_delay = '3 fortnights'", "patch_delay"),
+            ("maintenance_windows = ['Saturday']", "no maintenance window"),
+            ("cutoff_date = 'soon'", "cutoff_date"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

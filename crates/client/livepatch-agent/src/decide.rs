@@ -4,6 +4,7 @@
 //! last before a crash: what the next one does is decided from the kernel and the durable records alone.
 
 use crate::{
+    policy::{Circumstances, Policy, Postponed, gate},
     records::{Attempt, Blocked, Catalogue, Confirmed, Intent, Phase, UndoReason, Undone},
     soak::{KernelWords, trouble},
 };
@@ -49,6 +50,10 @@ pub struct Facts<'a> {
     pub attempt: Option<&'a Attempt>,
     /// Modules that the kernel would not let go: not to be tried again now.
     pub stuck_modules: &'a [String],
+    /// What the owner allows.
+    pub policy: &'a Policy,
+    /// When and how this is asked.
+    pub circumstances: &'a Circumstances,
     /// What the kernel said since the livepatch at hand was handed to it.
     pub words: KernelWords<'a>,
     /// Whether the last words of the kernel before this boot name the livepatch at hand.
@@ -114,10 +119,14 @@ pub fn decide(facts: &Facts<'_>) -> Action {
     };
     first
         .or_else(|| replaced_module(facts).map(|module| Action::RemoveModule(module.name.clone())))
-        .or_else(|| (facts.enabled && facts.refresh_due).then_some(Action::Refresh))
+        .or_else(|| (may_ask(facts) && facts.refresh_due).then_some(Action::Refresh))
         .or_else(|| candidate(facts).map(|manifest| Action::Apply(Box::new(manifest.clone()))))
-        .or_else(|| (facts.enabled && facts.report_due).then_some(Action::Report))
+        .or_else(|| (may_ask(facts) && facts.report_due).then_some(Action::Report))
         .unwrap_or_else(|| Action::Rest(soak_watch(facts)))
+}
+
+fn may_ask(facts: &Facts<'_>) -> bool {
+    facts.enabled && facts.circumstances.mode.may_ask()
 }
 
 /// The intent is of an earlier boot, so its livepatch is not in the kernel.
@@ -204,13 +213,35 @@ fn undoing(
 /// have been withdrawn meanwhile.
 pub(crate) fn candidate<'a>(facts: &Facts<'a>) -> Option<&'a Manifest> {
     let catalogue = facts.catalogue.filter(|catalogue| catalogue.build_id == facts.kernel.build_id)?;
-    let best = best_offer(catalogue, facts.blocked)?;
+    let offers = offers(catalogue, facts.blocked);
+    let best = offers.into_iter().find(|offer| may_be_applied(facts, catalogue, offer).is_ok())?;
     let wanted = facts.enabled
         && !is_undone(facts, best)
         && applied_version(facts).is_none_or(|version| version < best.version)
         && (is_fresh(facts, catalogue) || facts.confirmed.digests.contains(&best.module.sha256))
         && facts.attempt.is_none_or(|attempt| attempt.sha256 != best.module.sha256 || attempt.retry);
     wanted.then_some(best)
+}
+
+/// Whether the owner lets this offer be applied now.
+pub(crate) fn may_be_applied(
+    facts: &Facts<'_>,
+    catalogue: &Catalogue,
+    offer: &Manifest,
+) -> Result<(), Postponed> {
+    let sha256 = &offer.module.sha256;
+    let proven = facts.confirmed.digests.contains(sha256);
+    gate(facts.policy, facts.circumstances, catalogue.published_at(sha256), proven)
+}
+
+/// Why the greatest offer is not applied now, if the owner's policy is why. The offers before it may be applied meanwhile.
+pub(crate) fn postponed(facts: &Facts<'_>) -> Option<Postponed> {
+    let catalogue = facts.catalogue.filter(|catalogue| catalogue.build_id == facts.kernel.build_id)?;
+    let best = best_offer(catalogue, facts.blocked)?;
+    let wanted = facts.enabled
+        && !is_undone(facts, best)
+        && applied_version(facts).is_none_or(|version| version < best.version);
+    wanted.then(|| may_be_applied(facts, catalogue, best).err()).flatten()
 }
 
 fn is_fresh(facts: &Facts<'_>, catalogue: &Catalogue) -> bool {
@@ -220,8 +251,15 @@ fn is_fresh(facts: &Facts<'_>, catalogue: &Catalogue) -> bool {
 
 /// The greatest version of the catalogue that is not blocked.
 pub(crate) fn best_offer<'a>(catalogue: &'a Catalogue, blocked: &Blocked) -> Option<&'a Manifest> {
+    offers(catalogue, blocked).into_iter().next()
+}
+
+/// What the catalogue offers and is not blocked, the greatest version first.
+fn offers<'a>(catalogue: &'a Catalogue, blocked: &Blocked) -> Vec<&'a Manifest> {
     let allowed = |manifest: &&Manifest| blocked.find(&manifest.module.sha256).is_none();
-    catalogue.livepatches.iter().filter(allowed).max_by_key(|manifest| manifest.version)
+    let mut offers: Vec<&Manifest> = catalogue.livepatches.iter().filter(allowed).collect();
+    offers.sort_by_key(|manifest| std::cmp::Reverse(manifest.version));
+    offers
 }
 
 /// The greatest version of ours that is in the kernel and not on its way out.

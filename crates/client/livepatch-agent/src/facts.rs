@@ -3,12 +3,14 @@
 use crate::{
     config::Config,
     decide::Facts,
+    policy::{Circumstances, Policy},
     records::{Attempt, Blocked, Catalogue, Check, Confirmed, Identity, Intent, Schedule, Spool, Undone},
     refusal::Refusal,
     soak::KernelWords,
     state_dir::StateDir,
 };
-use livepatch_host::{Host, LoadedLivepatch, LoadedModule};
+use jiff::Timestamp;
+use livepatch_host::{Host, LoadedLivepatch, LoadedModule, ModeSetting};
 use livepatch_kernel::{KernelIdentity, Taint};
 use std::time::Duration;
 
@@ -27,6 +29,11 @@ pub struct Snapshot {
     pub livepatches: Vec<LoadedLivepatch>,
     /// The kernel's modules.
     pub modules: Vec<LoadedModule>,
+    /// The emergency switch.
+    pub mode: ModeSetting,
+    /// What the owner allows.
+    pub(crate) policy: Policy,
+    pub(crate) circumstances: Circumstances,
     pub(crate) identity: Option<Identity>,
     pub(crate) intent: Option<Intent>,
     pub(crate) catalogue: Option<Catalogue>,
@@ -44,7 +51,8 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Refusal::State`], [`Refusal::Machine`].
-    pub fn take(state: &StateDir, host: &Host) -> Result<Self, Refusal> {
+    pub fn take(state: &StateDir, host: &Host, config: &Config, now: Timestamp) -> Result<Self, Refusal> {
+        let mode = host.mode();
         let boot_id = host.boot_id()?;
         let attempt = state.load::<Attempt>()?.filter(|attempt| attempt.boot_id == boot_id);
         Ok(Self {
@@ -54,6 +62,9 @@ impl Snapshot {
             taint: host.taint()?,
             livepatches: host.livepatches()?,
             modules: host.modules()?,
+            policy: config.policy(),
+            circumstances: Circumstances::ordinary(now, mode.mode),
+            mode,
             identity: state.load()?,
             intent: state.load()?,
             catalogue: state.load()?,
@@ -85,6 +96,8 @@ impl Snapshot {
             attempt: self.attempt.as_ref(),
             stuck_modules: &[],
             words: KernelWords::default(),
+            policy: &self.policy,
+            circumstances: &self.circumstances,
             crash_names_it: false,
             refresh_due: false,
             report_due: false,

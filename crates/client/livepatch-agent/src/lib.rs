@@ -23,6 +23,7 @@ mod environment;
 mod facts;
 mod http;
 mod look;
+mod policy;
 mod records;
 mod refusal;
 mod schedule;
@@ -32,6 +33,7 @@ mod state_dir;
 mod status;
 mod verify;
 mod watch;
+mod window;
 mod wire;
 
 pub use agent::Agent;
@@ -42,6 +44,7 @@ pub use decide::{Action, Facts, Forget, decide};
 pub use environment::{Clock, Environment, KernelControl, Progress, Step, SystemClock};
 pub use facts::Snapshot;
 pub use http::HttpService;
+pub use policy::{Circumstances, Policy, Postponed};
 pub use records::{
     Attempt, Blocked, BlockedDigest, Catalogue, Check, Complaint, Complaints, Confirmed, Failure, Identity,
     Intent, MachineId, Phase, Schedule, Spool, UndoReason, Undone,
@@ -55,6 +58,7 @@ pub use status::{
     read_status,
 };
 pub use verify::{Anchor, verify_module};
+pub use window::{Window, WindowError};
 pub use wire::{Call, CallError, INTERFACE, Reply, Request};
 
 /// Where the daemon listens unless told otherwise.

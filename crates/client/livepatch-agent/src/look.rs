@@ -10,9 +10,10 @@ use crate::{
     status::{applied_livepatch, patch_state},
     verify::Anchor,
 };
+use jiff::Timestamp;
 use livepatch_api::{CheckInAnswer, CheckInRequest, EventKind, PatchState};
 use livepatch_manifest::Manifest;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The version that is reported.
 pub(crate) const CLIENT_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -79,12 +80,14 @@ impl Agent {
         let offered = |tiers: &[String], manifest: &Manifest| {
             tiers.contains(&identity.tier) && manifest.kernel.build_id == kernel.build_id
         };
-        let mut livepatches: Vec<Manifest> = repository
-            .published()
-            .into_iter()
-            .filter(|published| offered(&published.tiers, &published.manifest))
-            .map(|published| published.manifest.clone())
-            .collect();
+        let published = repository.published();
+        let offers = published.into_iter().filter(|published| offered(&published.tiers, &published.manifest));
+        let (mut livepatches, mut published) = (Vec::new(), BTreeMap::new());
+        for offer in offers {
+            livepatches.push(offer.manifest.clone());
+            let date = offer.published_at.and_then(|second| Timestamp::from_second(second).ok());
+            published.extend(date.map(|date| (offer.sha256.as_str().to_owned(), date)));
+        }
         livepatches.sort_by_key(|manifest| std::cmp::Reverse(manifest.version));
         let versions = repository.versions();
         let offer = livepatches.first().map_or_else(
@@ -104,6 +107,7 @@ impl Agent {
             tier: identity.tier,
             versions,
             livepatches,
+            published,
         })?;
         Ok(())
     }

@@ -8,6 +8,7 @@ use livepatch_kernel::{BuildId, Taint};
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_trust::Versions;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Who this machine is to the server; exists while the machine is enabled. Holds the credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +174,16 @@ pub struct Catalogue {
     pub versions: Versions,
     /// The livepatches, greatest version first.
     pub livepatches: Vec<Manifest>,
+    /// When each was published, by digest, where the repository says so.
+    #[serde(default)]
+    pub published: BTreeMap<String, Timestamp>,
+}
+
+impl Catalogue {
+    /// When the livepatch with this digest was published, where that is known.
+    pub fn published_at(&self, sha256: &Digest) -> Option<Timestamp> {
+        self.published.get(sha256.as_str()).copied()
+    }
 }
 
 impl Record for Catalogue {

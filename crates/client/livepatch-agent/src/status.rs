@@ -127,7 +127,7 @@ pub struct CheckStatus {
 /// # Errors
 /// [`Refusal::State`], [`Refusal::Machine`].
 pub fn read_status(state: &StateDir, host: &Host, config: &crate::Config) -> Result<Status, Refusal> {
-    let snapshot = Snapshot::take(state, host)?;
+    let snapshot = Snapshot::take(state, host, config, Timestamp::now())?;
     Ok(status_of(&snapshot, config))
 }
 

@@ -184,6 +184,11 @@ impl Host {
         tasks::look(self, pid, tid)
     }
 
+    /// The emergency switch, as it is set now.
+    pub fn mode(&self) -> crate::ModeSetting {
+        crate::mode::read(self)
+    }
+
     /// Opens the kernel's log.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub struct Published {
     pub length: u64,
     /// SHA-256 of the signed module.
     pub sha256: Digest,
+    /// When it was published first, in seconds since 1970; absent in metadata of older publishers.
+    pub published_at: Option<i64>,
 }
 
 /// The custom part of a target.
@@ -30,6 +32,8 @@ pub struct Published {
 struct Custom {
     manifest: Value,
     tiers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published_at: Option<i64>,
 }
 
 impl Published {
@@ -41,6 +45,7 @@ impl Published {
             sha256: manifest.module.sha256.clone(),
             manifest,
             tiers,
+            published_at: None,
         }
     }
 
@@ -55,7 +60,11 @@ impl Published {
 
     /// The target as it goes into the metadata.
     pub(crate) fn to_target(&self) -> Result<Target, serde_json::Error> {
-        let custom = Custom { manifest: serde_json::to_value(&self.manifest)?, tiers: self.tiers.clone() };
+        let custom = Custom {
+            manifest: serde_json::to_value(&self.manifest)?,
+            tiers: self.tiers.clone(),
+            published_at: self.published_at,
+        };
         Ok(Target {
             length: self.length,
             hashes: Hashes { sha256: digest_bytes(&self.sha256).into(), _extra: HashMap::new() },
@@ -74,7 +83,8 @@ impl Published {
         let custom = Custom::deserialize(custom).map_err(|error| error.to_string())?;
         let bytes = serde_json::to_vec(&custom.manifest).map_err(|error| error.to_string())?;
         let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
-        let published = Self::new(manifest, custom.tiers);
+        let published_at = custom.published_at;
+        let published = Self { published_at, ..Self::new(manifest, custom.tiers) };
         if published.target != name {
             return Err(format!("its manifest is that of {}", published.target));
         }

@@ -87,7 +87,8 @@ impl Publisher {
         tiers: &[String],
     ) -> Result<(), PublishError> {
         check_module(module, manifest)?;
-        let published = Published::new(manifest.clone(), tiers.to_vec());
+        let mut published = Published::new(manifest.clone(), tiers.to_vec());
+        published.published_at = self.staged.get(&manifest.name).and_then(|before| before.published_at);
         if let Some(other) = self.staged.get(&manifest.name)
             && (&other.manifest, &other.sha256) != (manifest, &published.sha256)
         {
@@ -132,6 +133,9 @@ impl Publisher {
     /// # Errors
     /// A key or a file. The repository then still has its old state, and what is staged stays staged.
     pub fn commit(&mut self, now: SystemTime) -> Result<Versions, PublishError> {
+        for livepatch in self.staged.values_mut() {
+            livepatch.published_at = livepatch.published_at.or_else(|| seconds(now));
+        }
         let targets = self.sign_targets(now)?;
         self.bring_out(Some(targets), true, now)?;
         self.committed = self.staged.clone();
@@ -289,6 +293,11 @@ impl std::fmt::Debug for Publisher {
 }
 
 /// The whole first state is made aside and renamed into place, so that a metadata directory is complete or absent.
+/// Seconds since 1970.
+fn seconds(time: SystemTime) -> Option<i64> {
+    i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok()
+}
+
 fn write_first_metadata(
     repository: &Path,
     keys: &Path,

@@ -2,9 +2,11 @@
 
 mod offers;
 mod phases;
+mod sequences;
 
 use super::*;
 use crate::records::{BlockedDigest, Failure};
+use livepatch_host::Mode;
 use livepatch_manifest::{Digest, ModuleRecord, Provenance};
 use livepatch_trust::Versions;
 
@@ -58,6 +60,8 @@ struct World {
     stuck: Vec<String>,
     incidents: Vec<livepatch_host::Incident>,
     log_is_read: bool,
+    policy: Policy,
+    circumstances: Circumstances,
     crash_names_it: bool,
     refresh_due: bool,
     report_due: bool,
@@ -81,6 +85,13 @@ impl World {
             stuck: vec![],
             incidents: vec![],
             log_is_read: true,
+            policy: Policy::default(),
+            circumstances: Circumstances {
+                now: "2026-11-24T12:00:00Z".parse().unwrap(),
+                zone: jiff::tz::TimeZone::UTC,
+                mode: Mode::Normal,
+                owner_asks: false,
+            },
             crash_names_it: false,
             refresh_due: false,
             report_due: false,
@@ -98,6 +109,7 @@ impl World {
                 tier: "stable".into(),
                 versions: Versions { root: 1, targets: 1, snapshot: 1, timestamp: 1 },
                 livepatches: versions.iter().copied().map(manifest).collect(),
+                published: Default::default(),
             }),
             ..Self::idle()
         }
@@ -141,7 +153,11 @@ impl World {
     }
 
     fn decide(&self) -> Action {
-        decide(&Facts {
+        decide(&self.facts())
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts {
             kernel: &self.kernel,
             boot_id: BOOT,
             uptime: self.uptime,
@@ -156,13 +172,15 @@ impl World {
             confirmed: &self.confirmed,
             attempt: self.attempt.as_ref(),
             stuck_modules: &self.stuck,
+            policy: &self.policy,
+            circumstances: &self.circumstances,
             words: KernelWords { incidents: &self.incidents, log_is_read: self.log_is_read },
             crash_names_it: self.crash_names_it,
             refresh_due: self.refresh_due,
             report_due: self.report_due,
             soak: Duration::from_secs(600),
             transition_deadline: Duration::from_secs(120),
-        })
+        }
     }
 }
 

@@ -97,3 +97,66 @@ fn refresh_comes_before_apply_and_report_last() {
     world.catalogue = None;
     assert_eq!(world.decide(), Action::Report);
 }
+
+/// Published on the day before the test's.
+fn dated(mut world: World, version: u32) -> World {
+    let date = "2026-11-23T12:00:00Z".parse().unwrap();
+    let digest = manifest(version).module.sha256.as_str().to_owned();
+    world.catalogue.as_mut().unwrap().published.insert(digest, date);
+    world
+}
+
+#[test]
+fn modes_forbid_what_they_say() {
+    for (mode, applies, asks) in [
+        (Mode::Normal, true, true),
+        (Mode::NoApply, false, true),
+        (Mode::NoRefresh, true, false),
+        (Mode::Stop, false, false),
+    ] {
+        let mut world = World::offering(&[1]);
+        world.circumstances.mode = mode;
+        assert_eq!(world.decide() == apply(1), applies, "{mode}");
+        for world in
+            [World { refresh_due: true, ..World::idle() }, World { report_due: true, ..World::idle() }]
+        {
+            let mut world = world;
+            world.circumstances.mode = mode;
+            let asked = matches!(world.decide(), Action::Refresh | Action::Report);
+            assert_eq!(asked, asks, "{mode}");
+        }
+    }
+}
+
+#[test]
+fn a_stopped_client_still_sees_a_transition_to_its_end() {
+    let mut world = World::idle().with_intent(1, Phase::Transition).in_kernel(1, true, true);
+    world.circumstances.mode = Mode::Stop;
+    world.uptime = Duration::from_secs(990 + 120);
+    assert_eq!(world.decide(), Action::Undo(UndoReason::Stalled));
+    let mut world = World::idle().with_intent(1, Phase::Soaking).after_reboot();
+    world.circumstances.mode = Mode::Stop;
+    assert_eq!(world.decide(), Action::BlockCrashed);
+}
+
+#[test]
+fn an_older_offer_is_applied_while_the_newest_has_to_wait() {
+    let mut world = dated(World::offering(&[1, 2]), 2);
+    world.policy.delay = Duration::from_secs(7 * 86_400);
+    assert_eq!(world.decide(), apply(1), "what has no date counts as old");
+    let until = "2026-11-30T12:00:00Z".parse().unwrap();
+    assert_eq!(postponed(&world.facts()), Some(Postponed::Delay { until }));
+    world.circumstances.owner_asks = true;
+    assert_eq!(world.decide(), apply(2));
+    world.policy.cutoff = Some("2026-11-01T00:00:00Z".parse().unwrap());
+    assert_eq!(world.decide(), apply(1), "the cut-off date is stronger than a wish");
+}
+
+#[test]
+fn what_proved_good_does_not_wait_for_a_window() {
+    let mut world = World::offering(&[1]);
+    world.policy.windows = vec!["Sat 01:00-02:00".parse().unwrap()];
+    assert_eq!(world.decide(), Action::Rest(None));
+    world.confirmed.add(&manifest(1).module.sha256);
+    assert_eq!(world.decide(), apply(1));
+}
