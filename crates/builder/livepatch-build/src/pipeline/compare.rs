@@ -52,7 +52,8 @@ impl Parts {
         }
     }
 
-    fn is_refused(&self) -> bool {
+    /// Whether there is any.
+    pub(super) fn is_refused(&self) -> bool {
         !self.refusals.is_empty() || self.findings.iter().any(|finding| finding.severity == Severity::Refuse)
     }
 

@@ -8,7 +8,7 @@ use crate::narrate::step;
 use crate::objects::{Job, Objects};
 use crate::overlay::Overlay;
 use crate::report::Timings;
-use crate::scope::{Scope, Touched};
+use crate::scope::Touched;
 use crate::units::Units;
 use livepatch_diff::Object;
 use rayon::prelude::*;
@@ -32,27 +32,29 @@ impl Build<'_> {
     /// Compiles each unit, original and patched, all in parallel.
     pub(super) fn compile(
         &self,
-        scope: &Scope,
+        touched: &[Touched],
+        overlay: &Overlay,
         units: &Units,
         timings: &mut Timings,
     ) -> Result<Vec<Compiled>, BuildError> {
-        let files: Vec<&str> = scope.touched.iter().map(|unit| unit.source.as_str()).collect();
+        let sources = self.source_units()?;
+        let own = sources.iter().filter_map(|(_, file)| file.file_name()?.to_str());
+        let files: Vec<&str> = touched.iter().map(|unit| unit.source.as_str()).chain(own).collect();
         let step = step(format!("compile {}", files.join(", ")));
         write_headers(&self.headers()).map_err(|(path, source)| BuildError::File { path, source })?;
         let start = Instant::now();
-        let sources = self.source_units()?;
-        let touched = scope.touched.iter().map(|unit| unit.like.as_ref().unwrap_or(&unit.object).clone());
-        let known: Vec<String> = touched.chain(sources.iter().map(|(unit, _)| unit.object.clone())).collect();
+        let objects = touched.iter().map(|unit| unit.like.as_ref().unwrap_or(&unit.object).clone());
+        let known: Vec<String> = objects.chain(sources.iter().map(|(unit, _)| unit.object.clone())).collect();
         let commands = commands_of(self.kernel, units, &known, &self.log)?;
         timings.commands = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let touched = scope.touched.iter().map(|unit| (unit, None));
-        let all = touched.chain(sources.iter().map(|(unit, file)| (unit, Some(file))));
+        let patched = touched.iter().map(|unit| (unit, None));
+        let all = patched.chain(sources.iter().map(|(unit, file)| (unit, Some(file))));
         let pairs: Vec<_> = all.zip(commands).enumerate().collect();
         let compiled: Result<Vec<Compiled>, BuildError> = pairs
             .into_par_iter()
             .map(|(index, ((unit, file), command))| match file {
-                None => self.compile_unit(index, unit, command, &scope.overlay),
+                None => self.compile_unit(index, unit, command, overlay),
                 Some(file) => self.compile_source(index, unit, command, file),
             })
             .collect();

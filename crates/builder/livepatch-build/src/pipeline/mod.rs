@@ -12,10 +12,11 @@ use crate::cache::lock_folder_with_children;
 use crate::compile::CompileError;
 use crate::explain::NO_FUNCTIONAL_CHANGE;
 use crate::kernel::{Kernel, KernelError, Vmlinux};
+use crate::overlay::Overlay;
 use crate::provenance::PROVENANCE;
 use crate::report::{Outcome, RefusalReport, Report, Timings};
 use crate::run::RunError;
-use crate::scope::{self, Scope, ScopeError};
+use crate::scope::{self, Scope, ScopeError, Touched};
 use crate::units::Units;
 use compare::Parts;
 pub(crate) use compile::Compiled;
@@ -123,7 +124,7 @@ impl Build<'_> {
         let mut timings = Timings::default();
         self.forget_earlier()?;
         let (units, scope) = match self.scope() {
-            Err(ScopeError::File(refusal)) => {
+            Err(BuildError::Scope(ScopeError::File(refusal))) => {
                 let refusal = RefusalReport::new(refusal.code, refusal.to_string());
                 return self.refused_at_once(refusal, Vec::new(), start);
             }
@@ -136,8 +137,10 @@ impl Build<'_> {
         }
         let vmlinux = Vmlinux::open(&self.kernel.vmlinux())?;
         // vmlinux is read while make and the compiler are at work: nothing in it depends on the patch.
-        let (compiled, binary) =
-            rayon::join(|| self.compile(&scope, &units, &mut timings), || self.binary(&vmlinux));
+        let (compiled, binary) = rayon::join(
+            || self.compile(&scope.touched, &scope.overlay, &units, &mut timings),
+            || self.binary(&vmlinux),
+        );
         let (compiled, (image, exports, symbols)) = (compiled?, binary?);
         timings.symbols = symbols;
 
@@ -189,11 +192,23 @@ impl Build<'_> {
     }
 
     /// The units of the kernel, and those of them that the patch touches.
-    fn scope(&self) -> Result<(Units, Scope), ScopeError> {
+    fn scope(&self) -> Result<(Units, Scope), BuildError> {
         let patched = scope::apply(&self.kernel.source(), &self.request.patches)?;
-        let units = Units::of(self.kernel)?;
-        let scope = scope::find(self.kernel, &units, patched, &self.work, &self.log)?;
+        let units = Units::of(self.kernel).map_err(ScopeError::from)?;
+        let is_refused = |touched: &[Touched], overlay: &Overlay| self.is_refused(touched, overlay, &units);
+        let scope = scope::find(self.kernel, &units, patched, &self.work, &self.log, is_refused)?;
         Ok((units, scope))
+    }
+
+    /// Whether some of the units that a patch may touch speak against a livepatch, whatever the others are.
+    fn is_refused(&self, touched: &[Touched], overlay: &Overlay, units: &Units) -> Result<bool, BuildError> {
+        let mut timings = Timings::default();
+        let vmlinux = Vmlinux::open(&self.kernel.vmlinux())?;
+        let compiled = self.compile(touched, overlay, units, &mut timings)?;
+        let (image, exports, _) = self.binary(&vmlinux)?;
+        let mut parts = Parts::default();
+        self.differ(&image, &exports, &compiled, &mut parts, &mut timings)?;
+        Ok(parts.is_refused())
     }
 
     /// Nothing needs to be compiled to say that it cannot, or need not, be livepatched.

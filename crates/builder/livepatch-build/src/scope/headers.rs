@@ -6,6 +6,7 @@
 //! 3. The rest is preprocessed with the unit's own command, with and without the patch, and compared in what the compiler
 //!    makes something of ([`livepatch_source::reach`]).
 
+use super::Touched;
 use super::error::{ScopeError, io};
 use super::files::PatchedFile;
 use super::graph::Graph;
@@ -34,10 +35,48 @@ pub(super) struct Search<'a> {
     pub(super) log: &'a Path,
 }
 
-/// What came of it.
-pub(super) struct Found {
-    pub(super) units: Vec<String>,
-    pub(super) notes: Vec<String>,
+/// The units that changed files may reach, from the texts alone.
+pub(super) struct Candidates<'a> {
+    files: Vec<&'a str>,
+    /// Units that include one of the files.
+    including: usize,
+    /// Those that mention what changes.
+    pub(super) narrowed: Vec<&'a str>,
+}
+
+impl Candidates<'_> {
+    fn names(&self) -> String {
+        self.files.join(", ")
+    }
+
+    fn them(&self) -> &'static str {
+        if self.files.len() == 1 { "it" } else { "them" }
+    }
+
+    /// What is to be said when `reached` of them compile to something else.
+    pub(super) fn note(&self, reached: usize) -> Option<String> {
+        (!self.files.is_empty()).then(|| {
+            format!(
+                "{}: {} of the {} units that may include {} mention what changes, and {reached} compile to something else",
+                self.names(),
+                self.narrowed.len(),
+                self.including,
+                self.them()
+            )
+        })
+    }
+
+    /// What is to be said when the first units alone speak against a livepatch.
+    pub(super) fn refused_early(&self, first: &[Touched]) -> String {
+        let first: Vec<&str> = first.iter().map(|unit| unit.source.as_str()).collect();
+        format!(
+            "{}: {} units mention what changes in {}; {} alone will not be livepatched, so the others were not looked at",
+            self.names(),
+            self.narrowed.len(),
+            self.them(),
+            first.join(", ")
+        )
+    }
 }
 
 /// Which units a change may reach, from the texts alone.
@@ -47,12 +86,15 @@ enum Narrowed<'a> {
 }
 
 impl Search<'_> {
-    /// The units that changed files reach.
-    pub(super) fn run(&self, changed: &BTreeMap<&str, &PatchedFile>) -> Result<Found, ScopeError> {
-        if changed.is_empty() {
-            return Ok(Found { units: Vec::new(), notes: Vec::new() });
-        }
+    /// The units that changed files may reach.
+    pub(super) fn candidates<'u>(
+        &'u self,
+        changed: &BTreeMap<&'u str, &PatchedFile>,
+    ) -> Result<Candidates<'u>, ScopeError> {
         let files: Vec<&str> = changed.keys().copied().collect();
+        if files.is_empty() {
+            return Ok(Candidates { files, including: 0, narrowed: Vec::new() });
+        }
         let including = self.graph.reached_from(changed.keys().copied());
         let is_unit = |file: &&str| file.ends_with(".c") && !self.units.owners(file).is_empty();
         let candidates: Vec<&str> = including.iter().copied().filter(is_unit).collect();
@@ -62,16 +104,7 @@ impl Search<'_> {
             Narrowed::NotAtAll => candidates.clone(),
         };
         looking.done(format!("{} of {} units may be", narrowed.len(), candidates.len()));
-        let reached = self.compare(&narrowed)?;
-        let notes = vec![format!(
-            "{}: {} of the {} units that may include {} mention what changes, and {} compile to something else",
-            files.join(", "),
-            narrowed.len(),
-            candidates.len(),
-            if files.len() == 1 { "it" } else { "them" },
-            reached.len()
-        )];
-        Ok(Found { units: reached, notes })
+        Ok(Candidates { files, including: candidates.len(), narrowed })
     }
 
     fn narrow<'u>(
@@ -147,7 +180,7 @@ impl Search<'_> {
     }
 
     /// The units whose relevant text changes.
-    fn compare(&self, units: &[&str]) -> Result<Vec<String>, ScopeError> {
+    pub(super) fn compare(&self, units: &[&str]) -> Result<Vec<String>, ScopeError> {
         if units.is_empty() {
             return Ok(Vec::new());
         }

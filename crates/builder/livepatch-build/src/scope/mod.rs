@@ -33,6 +33,11 @@ pub struct Touched {
     pub like: Option<String>,
 }
 
+/// Units beyond which a header is wide: whether the first of them refuse the patch is asked before the rest is looked at.
+const WIDE: usize = 48;
+/// As many units are asked first when a patch names none.
+const FIRST: usize = 4;
+
 /// What a patch comes down to in a kernel.
 #[derive(Debug)]
 pub struct Scope {
@@ -44,17 +49,19 @@ pub struct Scope {
     pub notes: Vec<String>,
 }
 
-/// Finds the units that patched files reach in a kernel.
+/// Finds the units that patched files reach in a kernel. Where a header reaches many, `is_refused` is asked about a few of
+/// them; when these alone speak against the livepatch, they are the answer.
 ///
 /// # Errors
 /// [`ScopeError::File`] when a file is no part of this kernel or cannot be handled; others when something fails.
-pub fn find(
+pub fn find<E: From<ScopeError>>(
     kernel: &Kernel,
     units: &Units,
     patched: Patched,
     work: &Path,
     log: &Path,
-) -> Result<Scope, ScopeError> {
+    is_refused: impl FnOnce(&[Touched], &Overlay) -> Result<bool, E>,
+) -> Result<Scope, E> {
     let Patched { files, mut notes, added_objects } = patched;
     let mut touched = BTreeSet::new();
     let (mut shared, mut absent) = (Vec::new(), Vec::new());
@@ -75,7 +82,7 @@ pub fn find(
         .collect();
     let overlay = Overlay::write(&kernel.source(), work, &texts).map_err(error::io(work))?;
     if let (Some(file), false) = (shared.first(), units.is_complete()) {
-        return Err(FileRefusal::units_unknown(file, kernel).into());
+        return Err(ScopeError::from(FileRefusal::units_unknown(file, kernel)).into());
     }
     if !shared.is_empty() {
         let mut graph = Graph::of(kernel, units)?;
@@ -92,18 +99,36 @@ pub fn find(
         });
         let changed: BTreeMap<&str, &PatchedFile> =
             shared.iter().filter_map(|name| Some((name.as_str(), files.get(name)?))).collect();
-        let reached =
-            headers::Search { kernel, units, graph: &graph, overlay: &overlay, work, log }.run(&changed)?;
-        notes.extend(reached.notes);
-        touched.extend(reached.units.iter().map(|name| unit(name, None)));
+        let search = headers::Search { kernel, units, graph: &graph, overlay: &overlay, work, log };
+        let candidates = search.candidates(&changed)?;
+        let first = first(kernel, &touched, &candidates.narrowed);
+        if candidates.narrowed.len() > WIDE && is_refused(&first, &overlay)? {
+            let notes = vec![candidates.refused_early(&first)];
+            return Ok(Scope { touched: first, overlay, notes });
+        }
+        let reached = search.compare(&candidates.narrowed)?;
+        notes.extend(candidates.note(reached.len()));
+        touched.extend(reached.iter().map(|name| unit(name, None)));
     }
     if touched.is_empty()
         && let Some(file) = absent.first()
     {
-        return Err(FileRefusal::not_built(file, kernel).into());
+        return Err(ScopeError::from(FileRefusal::not_built(file, kernel)).into());
     }
     notes.extend(absent.iter().map(|name| format!("{name} is no part of this kernel and is left out")));
     Ok(Scope { touched: touched.into_iter().collect(), overlay, notes })
+}
+
+/// The units to ask first: those that the patch names, or the shortest of those that its headers reach.
+fn first(kernel: &Kernel, named: &BTreeSet<Touched>, reached: &[&str]) -> Vec<Touched> {
+    if !named.is_empty() {
+        return named.iter().cloned().collect();
+    }
+    let length =
+        |name: &str| std::fs::metadata(kernel.source().join(name)).map_or(u64::MAX, |file| file.len());
+    let mut shortest = reached.to_vec();
+    shortest.sort_by_key(|name| (length(name), *name));
+    shortest.iter().take(FIRST).map(|name| unit(name, None)).collect()
 }
 
 fn unit(source: &str, like: Option<String>) -> Touched {

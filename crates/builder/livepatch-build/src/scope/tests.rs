@@ -93,7 +93,8 @@ impl Small {
         let path: PathBuf = work.join("fix.patch");
         std::fs::write(&path, patch).unwrap();
         let patched = apply(&self.kernel.source(), &[path])?;
-        find(&self.kernel, &self.units, patched, &work, &work.join("log"))
+        let never = |first: &[Touched], _: &Overlay| panic!("asked about {first:?}");
+        find(&self.kernel, &self.units, patched, &work, &work.join("log"), never)
     }
 
     fn touched(&self, changes: &[(&str, &str, &str)]) -> Vec<String> {
@@ -172,4 +173,33 @@ fn header_of_a_kernel_whose_units_are_not_all_known_is_refused() {
         matches!(&refused, Err(ScopeError::File(refusal)) if refusal.code == "units-unknown"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn wide_header_is_left_at_the_first_units_when_these_refuse_the_patch() {
+    let mut small = Small::new();
+    let many: Vec<String> = (0..=WIDE).map(|number| format!("fs/many{number}.c")).collect();
+    for (number, name) in many.iter().enumerate() {
+        let text =
+            format!("#include <linux/wrap.h>\nint many{number}(struct thing *t) {{ return SUM(t); }}\n");
+        std::fs::write(small.kernel.source().join(name), text).unwrap();
+    }
+    let all: Vec<&str> = UNITS.iter().copied().chain(many.iter().map(String::as_str)).collect();
+    small.units = Units::with("vmlinux", &all);
+    let refused = |patch: &str| {
+        let work = tempfile::tempdir_in(small.folder.path()).unwrap().keep();
+        std::fs::write(work.join("fix.patch"), patch).unwrap();
+        let patched = apply(&small.kernel.source(), &[work.join("fix.patch")]).unwrap();
+        let yes = |_: &[Touched], _: &Overlay| Ok::<_, ScopeError>(true);
+        find(&small.kernel, &small.units, patched, &work, &work.join("log"), yes).unwrap()
+    };
+    let header = "--- a/include/linux/thing.h\n+++ b/include/linux/thing.h\n@@ -2,2 +2,3 @@\n \tint a;\n \tint b;\n+\tint c;\n";
+    let named = "--- a/fs/other.c\n+++ b/fs/other.c\n@@ -2 +2 @@\n-int other(void) { return 1; }\n+int other(void) { return 2; }\n";
+    let sources =
+        |scope: Scope| -> Vec<String> { scope.touched.into_iter().map(|unit| unit.source).collect() };
+    // What the patch names itself, or else the shortest of what it reaches.
+    let scope = refused(&format!("{header}{named}"));
+    assert!(scope.notes[0].contains("fs/other.c alone will not be livepatched"), "{:?}", scope.notes);
+    assert_eq!(sources(scope), ["fs/other.c"]);
+    assert_eq!(sources(refused(header)), ["fs/other.c", "fs/user.c", "fs/many0.c", "fs/many1.c"]);
 }
