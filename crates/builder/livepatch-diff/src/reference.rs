@@ -72,16 +72,26 @@ fn reference(object: &Object, relocation: &Relocation, bias: i64) -> Reference {
         return Reference::Symbol(object.first_alias(relocation.symbol), offset);
     }
     let place = offset.wrapping_add(symbol.value as i64);
-    let Ok(unsigned) = u64::try_from(place) else { return Reference::Section(section, place) };
-    if let Some((index, into)) = object.symbol_at(section, unsigned) {
+    let within = u64::try_from(place).ok().filter(|&place| place <= object.sections[section].size);
+    let Some(within) = within else { return outside(object, section, place) };
+    if let Some((index, into)) = object.symbol_at(section, within) {
         return Reference::Symbol(index, into as i64);
     }
     match object.symbols_in(section).last() {
         // One past the end of an object is C's end pointer.
-        Some(&last)
-            if object.symbols[last].value.checked_add(object.symbols[last].size) == Some(unsigned) =>
-        {
+        Some(&last) if object.symbols[last].value.checked_add(object.symbols[last].size) == Some(within) => {
             Reference::Symbol(last, object.symbols[last].size as i64)
+        }
+        _ => Reference::Section(section, place),
+    }
+}
+
+/// A place before or behind a section. Compilers let loops begin and end beside an array; where the section has but one
+/// object (`-fdata-sections`), that is the array.
+fn outside(object: &Object, section: SectionIndex, place: i64) -> Reference {
+    match object.symbols_in(section) {
+        &[only] if object.symbols[only].kind == SymbolKind::Object => {
+            Reference::Symbol(only, place.wrapping_sub(object.symbols[only].value as i64))
         }
         _ => Reference::Section(section, place),
     }

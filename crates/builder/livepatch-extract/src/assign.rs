@@ -7,7 +7,7 @@
 use crate::change::FileChange;
 use crate::changelog::Entry;
 use crate::groups::Group;
-use crate::links::Needs;
+use crate::links::{Links, Needs};
 use crate::terms::{SubjectTerms, path_words};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,12 +35,15 @@ pub(crate) struct Ownership {
 }
 
 /// Settles who owns what.
-pub(crate) fn assign(entries: &[Entry], files: &[FileChange], groups: &[Group], needs: &Needs) -> Ownership {
+pub(crate) fn assign(entries: &[Entry], files: &[FileChange], groups: &[Group], links: &Links) -> Ownership {
     let subjects: Vec<SubjectTerms> = entries.iter().map(SubjectTerms::new).collect();
-    let weights = Weights::new(files, groups).all(&subjects);
+    let mut weights = Weights::new(files, groups).all(&subjects);
+    for (group, operation) in &links.follows {
+        weights[*group] = weights[*operation].clone();
+    }
     let first = compete(&weights, entries.len());
     // Changes that need each other mostly come from one commit: let the neighbours vote.
-    let voted = with_votes(&weights, &first, needs);
+    let voted = with_votes(&weights, &first, &links.needs);
     let claims = compete(&voted, entries.len());
     Ownership { claims, weights }
 }

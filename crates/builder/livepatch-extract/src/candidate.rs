@@ -69,9 +69,9 @@ impl Update {
     /// Settles which entry owns which change.
     pub fn new(entries: Vec<Entry>, files: Vec<FileChange>) -> Self {
         let groups = groups::groups(&files);
-        let needs = links::needs(&files, &groups);
-        let ownership = assign::assign(&entries, &files, &groups, &needs);
-        Self { entries, files, groups, needs, ownership }
+        let links = links::links(&files, &groups);
+        let ownership = assign::assign(&entries, &files, &groups, &links);
+        Self { entries, files, groups, needs: links.needs, ownership }
     }
 
     /// The entries.

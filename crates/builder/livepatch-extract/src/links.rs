@@ -18,8 +18,17 @@ const COMMON: usize = 5;
 /// For each group, the groups that it needs.
 pub(crate) type Needs = Vec<BTreeSet<usize>>;
 
+/// How groups hang together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    pub(crate) needs: Needs,
+    /// Groups that do nothing but go along with an operation's other arguments, and the group of the operation: whoever
+    /// owns that owns them, however well a fix beside them fits.
+    pub(crate) follows: BTreeMap<usize, usize>,
+}
+
 /// Finds what needs what.
-pub(crate) fn needs(files: &[FileChange], groups: &[Group]) -> Needs {
+pub(crate) fn links(files: &[FileChange], groups: &[Group]) -> Links {
     let names: Vec<Names<'_>> = groups.par_iter().map(|group| names(&files[group.file], group)).collect();
     let search = Search {
         files,
@@ -30,16 +39,19 @@ pub(crate) fn needs(files: &[FileChange], groups: &[Group]) -> Needs {
         keeps: index(&names, |names| &names.keeps),
     };
     let mut needs = vec![BTreeSet::new(); groups.len()];
+    let mut follows = BTreeMap::new();
     for (definer, own) in names.iter().enumerate() {
         for (name, kind) in &own.defines {
             match own.undefines.get(name) {
                 // A member's type seldom matters to those who use it.
                 Some(_) if *kind == Kind::Member => {}
                 Some(_) if *kind == Kind::Operation => {
-                    for user in search.implementers(name, definer) {
+                    let (pure, all) = search.of_operation(name, definer, &names);
+                    for user in all {
                         needs[user].insert(definer);
                         needs[definer].insert(user);
                     }
+                    follows.extend(pure.into_iter().map(|user| (user, definer)));
                 }
                 // Other arguments: definition and callers change together.
                 Some(_) => {
@@ -63,7 +75,15 @@ pub(crate) fn needs(files: &[FileChange], groups: &[Group]) -> Needs {
             }
         }
     }
-    needs
+    // What declares such a function goes the same way.
+    let declares = |(group, own): (usize, &Names<'_>)| {
+        let tied = needs[group].iter().filter(|other| needs[**other].contains(&group));
+        let operation = *tied.filter_map(|other| follows.get(other)).next()?;
+        (!follows.contains_key(&group) && own.is_within(&names[operation])).then_some((group, operation))
+    };
+    let declarations: Vec<(usize, usize)> = names.iter().enumerate().filter_map(declares).collect();
+    follows.extend(declarations);
+    Links { needs, follows }
 }
 
 struct Search<'a> {
@@ -76,6 +96,35 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Groups that must go along with an operation's other arguments: those that do nothing else, and all of them.
+    fn of_operation(
+        &self,
+        member: &str,
+        definer: usize,
+        names: &[Names<'_>],
+    ) -> (BTreeSet<usize>, BTreeSet<usize>) {
+        let turns = |user: &usize| {
+            let group = &self.groups[*user];
+            let file = &self.files[group.file];
+            let function = group.changes.first().and_then(|at| file.changes[*at].scopes.first());
+            let function =
+                function.filter(|function| function.is_function).map(|function| function.name.as_str());
+            let is_one = function.is_some_and(|function| {
+                let stem = function.strip_suffix(member);
+                let has_signature = names[*user].undefines.contains_key(function);
+                stem.is_some_and(|stem| stem.ends_with('_')) && has_signature
+            });
+            *user != definer && is_one && names[*user].shares_with(&names[definer])
+        };
+        let turning: BTreeSet<usize> = (0..self.groups.len()).filter(turns).collect();
+        let pure = turning.iter().copied().filter(|user| names[*user].is_within(&names[definer])).collect();
+        let callers = self.users(&self.keeps, member, definer).into_iter().filter(|user| {
+            let text = self.files[self.groups[*user].file].new.as_deref().unwrap_or_default();
+            names[*user].shares_with(&names[definer]) && text.contains(&format!("->{member}("))
+        });
+        (pure, turning.iter().copied().chain(self.implementers(member, definer)).chain(callers).collect())
+    }
+
     fn old_text(&self, group: usize) -> &str {
         self.files[self.groups[group].file].old.as_deref().unwrap_or_default()
     }
@@ -194,7 +243,7 @@ mod tests {
     fn links(files: &[FileChange]) -> Vec<(String, String)> {
         let groups = groups(files);
         let name = |group: usize| files[groups[group].file].path.clone();
-        let needs = needs(files, &groups);
+        let needs = super::links(files, &groups).needs;
         let pairs = needs.iter().enumerate().flat_map(|(from, to)| to.iter().map(move |to| (from, *to)));
         pairs.map(|(from, to)| (name(from), name(to))).collect()
     }
@@ -238,6 +287,31 @@ mod tests {
         };
         let user = file("net/y.c", &text("int a, int b"), &text("int a"));
         assert_eq!(links(&[header, user]), [pair("include/x.h", "net/y.c"), pair("net/y.c", "include/x.h")]);
+    }
+
+    #[test]
+    fn what_only_goes_along_with_an_operation_follows_it() {
+        let text = |more: &str| format!("struct ops {{\n\tint one;\n\tint (*dump)(int a{more});\n}};\n");
+        let header = file("include/x.h", &text(""), &text(", bool reset"));
+        let user = |more: &str, body: &str| {
+            format!(
+                "static int x_dump(int a{more})\n{{\n\treturn a;\n}}\n\nint fixed(struct ops *ops)\n{{\n\tops->dump = x_dump;\n\treturn {body};\n}}\n"
+            )
+        };
+        let user = file("net/y.c", &user("", "0"), &user(", bool reset", "1"));
+        let declared = file("net/y.h", "int x_dump(int a);\n", "int x_dump(int a, bool reset);\n");
+        let files = [header, user, declared];
+        let groups = groups(&files);
+        let found = super::links(&files, &groups);
+        let name = |group: &usize| {
+            let group = &groups[*group];
+            let scope = files[group.file].changes[group.changes[0]].scopes.first();
+            (files[group.file].path.as_str(), scope.map(|scope| scope.name.as_str()).unwrap_or_default())
+        };
+        let pairs: Vec<_> =
+            found.follows.iter().map(|(user, operation)| (name(user), name(operation))).collect();
+        let operation = ("include/x.h", "ops");
+        assert_eq!(pairs, [(("net/y.c", "x_dump"), operation), (("net/y.h", "x_dump"), operation)]);
     }
 
     #[test]

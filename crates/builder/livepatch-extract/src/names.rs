@@ -32,6 +32,24 @@ pub(crate) struct Names<'a> {
     pub(crate) keeps: BTreeSet<&'a str>,
 }
 
+impl<'a> Names<'a> {
+    /// Names that come or go.
+    fn turning(&self) -> impl Iterator<Item = &&'a str> {
+        self.begins.iter().chain(&self.ends)
+    }
+
+    /// Whether some of the names that come or go do so there, too.
+    pub(crate) fn shares_with(&self, other: &Names<'_>) -> bool {
+        self.turning().any(|name| other.begins.contains(name) || other.ends.contains(name))
+    }
+
+    /// Whether all of the names that come or go do so there, too.
+    pub(crate) fn is_within(&self, other: &Names<'_>) -> bool {
+        self.shares_with(other)
+            && self.turning().all(|name| other.begins.contains(name) || other.ends.contains(name))
+    }
+}
+
 /// What a group's lines do with names.
 pub(crate) fn names<'a>(file: &'a FileChange, group: &Group) -> Names<'a> {
     let mut names = Names::default();
