@@ -2,6 +2,7 @@
 
 use crate::{
     candidates::{Job, Plan},
+    complete::Update,
     intent,
     options::Options,
     state::{Outcome, Record},
@@ -10,6 +11,7 @@ use anyhow::{Context as _, Result};
 use livepatch_e2e::{Builder, Programs};
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -21,6 +23,9 @@ use std::{
 const TIMED: &str = r#"out=$1; shift; "$@"; code=$?; times > "$out"; exit $code"#;
 /// livepatch-build's exit status for 'toolchain': the patched source may not compile.
 const TOOLCHAIN: i32 = 5;
+
+/// How often a patch is completed by what the compiler asks for.
+const MOST_ROUNDS: usize = 8;
 
 /// Builds whatever is not known yet.
 pub(crate) fn all(
@@ -79,26 +84,39 @@ impl Attempt<'_> {
         let folder = self.plan.state.of(&self.job.key)?;
         let patch = folder.join("fix.patch");
         fs::write(&patch, &self.job.text).with_context(|| patch.display().to_string())?;
-        let first = self.build(&patch, &folder)?;
-        let is_part = self.job.candidates.iter().all(|candidate| candidate.confidence != "clean");
-        if first.status != TOOLCHAIN || !is_part {
-            return self.record(&first, false);
+        let mut build = self.build(&patch, &folder)?;
+        // A part of an update that does not compile is no fix: take its files as a whole, and what the compiler asks for.
+        let mut files: BTreeSet<String> = self.job.files.iter().cloned().collect();
+        let update = Update::of(self.options);
+        let mut is_whole = false;
+        for _ in 0..MOST_ROUNDS {
+            if build.status != TOOLCHAIN {
+                break;
+            }
+            let whole = folder.join("whole.patch");
+            let errors = compiler_errors(&build)?;
+            let is_other = self.whole_files(&files, &whole)?;
+            if is_whole || !is_other {
+                let lacking = update.lacking(&errors, &files);
+                if lacking.is_empty() {
+                    break;
+                }
+                files.extend(lacking);
+                self.whole_files(&files, &whole)?;
+            }
+            is_whole = true;
+            let seconds = build.cpu_seconds;
+            build = self.build(&whole, &folder)?;
+            build.cpu_seconds += seconds;
         }
-        // A part of a file's changes that does not compile is no fix: take them all.
-        let whole = folder.join("whole.patch");
-        if !self.whole_files(&whole)? {
-            return self.record(&first, false);
-        }
-        let mut second = self.build(&whole, &folder)?;
-        second.cpu_seconds += first.cpu_seconds;
-        self.record(&second, true)
+        self.record(&build, is_whole)
     }
 
-    /// Writes the whole difference of the files; whether there is more than in the part.
-    fn whole_files(&self, target: &Path) -> Result<bool> {
+    /// Writes the whole difference of the files; whether that is another patch than the part.
+    fn whole_files(&self, files: &BTreeSet<String>, target: &Path) -> Result<bool> {
         let Options { package, from, to, .. } = self.options;
         let mut command = self.programs.command("livepatch-build");
-        command.args(["extract", "--package", package, "--from", from, "--to", to]).args(&self.job.files);
+        command.args(["extract", "--package", package, "--from", from, "--to", to]).args(files);
         let answer = command.stdin(Stdio::null()).output().context("livepatch-build extract")?;
         fs::write(target, &answer.stdout).with_context(|| target.display().to_string())?;
         Ok(answer.status.success() && answer.stdout != self.job.text.as_bytes())
@@ -175,6 +193,18 @@ struct Build {
     cpu_seconds: f64,
     output: PathBuf,
     log: PathBuf,
+}
+
+/// What the compiler said, unit by unit.
+fn compiler_errors(build: &Build) -> Result<String> {
+    let mut errors = fs::read_to_string(&build.log).unwrap_or_default();
+    for entry in fs::read_dir(build.output.join("work")).into_iter().flatten() {
+        let path = entry.context("the build's folder")?.path();
+        if path.extension().is_some_and(|end| end == "log") {
+            errors.push_str(&fs::read_to_string(&path).unwrap_or_default());
+        }
+    }
+    Ok(errors)
 }
 
 fn take_manifest(record: &mut Record, output: &Path) -> Result<()> {

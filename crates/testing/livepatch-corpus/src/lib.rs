@@ -4,7 +4,8 @@
 //! The road, a module each:
 //!
 //! 1. [`candidates`] has `livepatch-build extract` find the patches, and leaves out what the kernel does not compile.
-//! 2. [`attempt`] builds each distinct patch once, in parallel, and remembers what came of it ([`state`]).
+//! 2. [`attempt`] builds each distinct patch once, in parallel, and remembers what came of it ([`state`]); what does not
+//!    compile by itself is completed by what the compiler asks for ([`complete`]).
 //! 3. [`intent`] compares the functions that the source change touches with those that the module replaces.
 //! 4. [`boot`] loads and unloads what was built, many to a virtual machine.
 //! 5. [`class`] sorts the outcomes by what stands in the way, [`table`] writes them down.
@@ -15,6 +16,7 @@ mod attempt;
 mod boot;
 mod candidates;
 mod class;
+mod complete;
 mod intent;
 mod options;
 mod patch;
