@@ -9,6 +9,7 @@ use crate::annotations::CallbackKind;
 use crate::arch::Architecture;
 use crate::difference::{Difference, Role, piece_or_end};
 use crate::names::cold_parent;
+use crate::noreturn;
 use crate::object::{Binding, SectionIndex, SectionKind, SymbolIndex, SymbolKind};
 use crate::padding::Paddings;
 use crate::reference::{Reference, Resolved, references, stretch};
@@ -77,6 +78,7 @@ pub fn extract(difference: &Difference<'_>, unit: usize) -> Result<Extracted, Ex
     let mut writer = Writer::new(difference);
     writer.place();
     writer.place_seal_exceptions();
+    writer.place_dead_ends();
     let replaced = writer.define_symbols(unit);
     let callbacks = writer.define_callbacks(unit);
     writer.define_sections();
@@ -98,6 +100,14 @@ struct OutSection {
     relocations: Vec<Relocation>,
 }
 
+/// Places behind calls that never come back.
+struct DeadEnds {
+    /// The output section with the notes for objtool, and where in it they begin.
+    notes: (usize, u64),
+    /// By function, and offset in its section of the patched object.
+    places: Vec<(SymbolIndex, u64)>,
+}
+
 struct Writer<'a> {
     difference: &'a Difference<'a>,
     builder: Builder<'static>,
@@ -112,6 +122,7 @@ struct Writer<'a> {
     needed: BTreeMap<String, (Option<SymbolIndex>, String)>,
     /// Functions that others may take the address of, and the section that says so to objtool.
     unsealed: Option<(usize, Vec<SymbolIndex>)>,
+    dead_ends: Option<DeadEnds>,
 }
 
 impl<'a> Writer<'a> {
@@ -131,6 +142,7 @@ impl<'a> Writer<'a> {
             undefined: BTreeMap::new(),
             needed: BTreeMap::new(),
             unsealed: None,
+            dead_ends: None,
         }
     }
 
@@ -195,20 +207,59 @@ impl<'a> Writer<'a> {
         });
     }
 
+    /// Makes room for notes that say where calls of functions that stay in the kernel never come back.
+    fn place_dead_ends(&mut self) {
+        let patched = self.difference.patched;
+        let mut known: BTreeMap<SymbolIndex, bool> = BTreeMap::new();
+        let mut places = Vec::new();
+        for &index in self.symbols.keys() {
+            let (Some(code), Some(section)) = (patched.bytes_of(index), patched.section_of(index)) else {
+                continue;
+            };
+            let symbol = &patched.symbols[index];
+            if symbol.kind != SymbolKind::Function {
+                continue;
+            }
+            for resolved in references(patched, section, symbol.value, symbol.size) {
+                let Reference::Symbol(target, 0) = resolved.reference else { continue };
+                let stays = matches!(self.difference.role(Some(index), &resolved, target), Role::Original(_));
+                let at = resolved.relocation.offset;
+                if stays
+                    && patched.architecture.is_call(code, at - symbol.value)
+                    && *known.entry(target).or_insert_with(|| noreturn::never_returns(patched, target))
+                {
+                    places.push((index, at.saturating_add_signed(resolved.bias)));
+                }
+            }
+        }
+        if places.is_empty() {
+            return;
+        }
+        let section = self.section_named(noreturn::UNREACHABLE, elf::SHT_PROGBITS.0, 0, 1);
+        let start = self.sections[section].data.len() as u64;
+        self.sections[section].data.resize(start as usize + places.len() * 4, 0);
+        self.dead_ends = Some(DeadEnds { notes: (section, start), places });
+    }
+
     /// The output section for a section of the patched object: same name, type and flags, but nothing is merged any more.
     fn out_section(&mut self, section: SectionIndex) -> usize {
         let source = &self.difference.patched.sections[section];
-        let key = (source.name.clone(), source.sh_type);
+        let merged = elf::SHF_MERGE.0 | elf::SHF_STRINGS.0 | elf::SHF_GROUP.0;
+        self.section_named(&source.name, source.sh_type, source.flags & !merged, source.align)
+    }
+
+    /// The output section of a name and type; made when it is not there.
+    fn section_named(&mut self, name: &str, sh_type: u32, flags: u64, align: u64) -> usize {
+        let key = (name.to_owned(), sh_type);
         if let Some(&found) = self.by_name.get(&key) {
-            self.sections[found].align = self.sections[found].align.max(source.align);
+            self.sections[found].align = self.sections[found].align.max(align);
             return found;
         }
-        let merged = elf::SHF_MERGE.0 | elf::SHF_STRINGS.0 | elf::SHF_GROUP.0;
         self.sections.push(OutSection {
-            name: source.name.clone(),
-            sh_type: source.sh_type,
-            flags: source.flags & !merged,
-            align: source.align.max(1),
+            name: name.to_owned(),
+            sh_type,
+            flags,
+            align: align.max(1),
             data: Vec::new(),
             zeros: 0,
             id: None,
@@ -361,7 +412,23 @@ impl<'a> Writer<'a> {
         if let Some(&(section, _)) = self.unsealed.as_ref() {
             self.sections[section].relocations = unsealed;
         }
+        self.relocate_dead_ends();
         Ok(())
+    }
+
+    fn relocate_dead_ends(&mut self) {
+        let Some(DeadEnds { notes: (section, start), places }) = self.dead_ends.take() else { return };
+        for (number, (function, place)) in places.into_iter().enumerate() {
+            let (out, at) = self.symbols[&function];
+            let into = place - self.difference.patched.symbols[function].value;
+            let relocation = Relocation {
+                r_offset: start + number as u64 * 4,
+                symbol: self.sections[out].symbol,
+                r_type: elf::R_X86_64_PC32,
+                r_addend: (at + into) as i64,
+            };
+            self.sections[section].relocations.push(relocation);
+        }
     }
 
     /// Writes one reference again; `shift` is what its offset moves by.

@@ -21,6 +21,7 @@ mod klp;
 mod late;
 pub mod names;
 mod newly_taken;
+mod noreturn;
 mod notice;
 mod object;
 mod padding;

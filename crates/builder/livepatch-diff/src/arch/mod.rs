@@ -61,6 +61,10 @@ struct Machine {
     is_relative: fn(elf::RelocationType) -> bool,
     /// How each field of a piece of code is used; the fields are sorted by offset, and the answers are in their order.
     uses: fn(&[u8], &[Field]) -> Vec<FieldUse>,
+    /// Whether code has an instruction that returns, or jumps through a register or memory.
+    returns: fn(&[u8]) -> bool,
+    /// Whether the field at an offset of code is the target of a call.
+    is_call: fn(&[u8], u64) -> bool,
     /// The special sections that are tables.
     tables: &'static [Table],
     /// Sizes of their structures as Linux 6.1 has them with the options that distributions choose.
@@ -144,6 +148,17 @@ impl Architecture {
     /// For a section of addresses that code loads: the size of one address.
     pub(crate) fn address_pool(self, section: &str) -> Option<u64> {
         self.machine().address_pool.filter(|(name, _)| *name == section).map(|(_, size)| size)
+    }
+
+    /// Whether code has an instruction that returns, or jumps to what cannot be told; for machines that modules are linked
+    /// for, else always.
+    pub(crate) fn returns(self, code: &[u8]) -> bool {
+        (self.machine().returns)(code)
+    }
+
+    /// Whether the field at an offset of code is the target of a call; for machines that modules are linked for, else never.
+    pub(crate) fn is_call(self, code: &[u8], at: u64) -> bool {
+        (self.machine().is_call)(code, at)
     }
 
     fn machine(self) -> &'static Machine {

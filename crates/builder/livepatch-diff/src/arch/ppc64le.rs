@@ -28,6 +28,8 @@ pub(super) const MACHINE: Machine = Machine {
     field_size,
     is_relative,
     uses,
+    returns: |_| true,
+    is_call: |_, _| false,
     tables: &TABLES,
     sizes: &[("bug_entry", 12), ("exception_table_entry", 8), ("fixup_entry", 48), ("jump_entry", 16)],
     trace_sections: &["__mcount_loc", "__patchable_function_entries"],

@@ -24,6 +24,8 @@ pub(super) const MACHINE: Machine = Machine {
     field_size,
     is_relative,
     uses,
+    returns: |_| true,
+    is_call: |_, _| false,
     tables: &TABLES,
     sizes: &[("alt_instr", 11), ("bug_entry", 12), ("exception_table_entry", 12), ("jump_entry", 16)],
     trace_sections: &["__mcount_loc"],

@@ -5,8 +5,9 @@
 //! tells how much.
 
 use super::{Field, FieldUse, Machine};
+use crate::noreturn;
 use crate::tables::{Size, Table, table};
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 use object::elf::{
     EM_X86_64, R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
     RelocationType,
@@ -20,6 +21,8 @@ pub(super) const MACHINE: Machine = Machine {
     field_size,
     is_relative,
     uses,
+    returns,
+    is_call,
     tables: &TABLES,
     sizes: &[
         ("alt_instr", 12),
@@ -51,7 +54,7 @@ const TABLES: [Table; 19] = [
     // Notes for objtool (include/linux/objtool.h, include/linux/compiler.h; arch/x86/include/asm/{alternative,ibt,nospec-branch}.h);
     // they do not reach the running kernel.
     table(".discard.reachable", Size::Field, false),
-    table(".discard.unreachable", Size::Field, false),
+    table(noreturn::UNREACHABLE, Size::Field, false),
     table(".discard.retpoline_safe", Size::Field, false),
     table(".discard.ignore_alts", Size::Field, false),
     table(".discard.instr_begin", Size::Field, false),
@@ -94,6 +97,20 @@ fn uses(code: &[u8], fields: &[Field]) -> Vec<FieldUse> {
         }
     }
     found
+}
+
+fn returns(code: &[u8]) -> bool {
+    let leaves = |instruction: Instruction| {
+        matches!(instruction.flow_control(), FlowControl::Return | FlowControl::IndirectBranch)
+            || instruction.is_invalid()
+    };
+    Decoder::with_ip(64, code, 0, DecoderOptions::NONE).into_iter().any(leaves)
+}
+
+/// `call rel32` (Intel SDM volume 2): E8 and the field.
+fn is_call(code: &[u8], at: u64) -> bool {
+    let opcode = usize::try_from(at).ok().and_then(|at| code.get(at.checked_sub(1)?));
+    opcode == Some(&0xe8)
 }
 
 fn bias(kind: u32, distance: i64) -> i64 {

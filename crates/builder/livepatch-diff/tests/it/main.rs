@@ -5,6 +5,7 @@ mod base;
 mod cases;
 mod compile;
 mod constants;
+mod dead_ends;
 mod hostile;
 mod late;
 mod machines;
