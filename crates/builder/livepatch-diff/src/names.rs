@@ -59,9 +59,10 @@ pub fn is_never_shared(name: &str) -> bool {
     NEVER_SHARED.contains(&base.as_str()) || base.starts_with("__UNIQUE_ID_")
 }
 
-/// `__UNIQUE_ID_tag123` (include/linux/compiler.h) counts per translation unit: the count means nothing.
+/// `__UNIQUE_ID_tag123` (include/linux/compiler.h) and `__BTF_ID__struct__file__123` (include/linux/btf_ids.h) count per
+/// translation unit: the count means nothing.
 fn without_unique_number(name: &str) -> String {
-    if name.starts_with("__UNIQUE_ID_") {
+    if name.starts_with("__UNIQUE_ID_") || name.starts_with("__BTF_ID__") {
         name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned()
     } else {
         name.to_owned()
@@ -76,6 +77,7 @@ mod tests {
     fn numbers_go_and_words_stay() {
         for (name, base) in [
             ("x.12", "x"),
+            ("__BTF_ID__struct__xdp2__489669", "__BTF_ID__struct__xdp2__"),
             ("ext4_mb_free.isra.0", "ext4_mb_free.isra"),
             ("f.constprop.1.cold", "f.constprop.cold"),
             ("f.cold.3", "f.cold"),

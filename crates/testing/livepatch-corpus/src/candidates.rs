@@ -39,6 +39,11 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// Whether it changes a header.
+    pub(crate) fn has_header(&self) -> bool {
+        self.files.iter().any(|file| file.ends_with(".h"))
+    }
+
     /// How unsure its surest candidate is.
     pub(crate) fn rank(&self) -> usize {
         let rank =

@@ -42,9 +42,10 @@ pub fn run(options: &Options) -> Result<Table> {
     let programs = Programs::find()?;
     let plan = candidates::plan(&programs, options)?;
     let builder = state::builder_id(&programs)?;
-    // The surest patches first: a run that is cut short has done what tells most.
+    // Patches to headers last, which may reach many units, and the surest first: a run that is cut short has done what tells
+    // most.
     let mut jobs: Vec<&candidates::Job> = plan.jobs.iter().collect();
-    jobs.sort_by_key(|job| job.rank());
+    jobs.sort_by_key(|job| (job.has_header(), job.rank()));
     for (at, part) in jobs.chunks(PART).enumerate() {
         eprintln!("patches {} to {} of {}", at * PART + 1, at * PART + part.len(), jobs.len());
         attempt::all(&programs, &plan, part, options, &builder)?;

@@ -314,8 +314,14 @@ fn static_branch_that_objtool_turned_into_a_no_op_is_the_same() {
         )
     };
     let workshop = Workshop::new();
-    let jump = original(&workshop, &branch("jmp %l[yes]"));
-    for (no_op, same) in [(".byte 0x66, 0x90", true), (".byte 0x89, 0xc0", false)] {
+    // The far one leads to another section, as to a cold part, and has a field.
+    let far = r".byte 0xe9\n\t.long errors - . - 4";
+    for (jump, no_op, same) in [
+        ("jmp %l[yes]", ".byte 0x66, 0x90", true),
+        ("jmp %l[yes]", ".byte 0x89, 0xc0", false),
+        (far, ".byte 0x0f, 0x1f, 0x44, 0x00, 0x00", true),
+    ] {
+        let jump = original(&workshop, &branch(jump));
         let object = workshop.compile_for_base("base/unit.c", &branch(no_op));
         let bytes = link_image(&workshop, vec![object]);
         let image = Image::read(&bytes).unwrap();
