@@ -80,7 +80,7 @@ impl Update {
         found
     }
 
-    /// Words of the lines that a file has now and had not before.
+    /// Words of the declarations whose lines a file has now and had not before.
     fn new_words(&self, file: &Path) -> BTreeSet<String> {
         let text = |root: &Path| fs::read(root.join(file)).unwrap_or_default();
         let (old, new) = (text(&self.old), text(&self.new));
@@ -89,8 +89,18 @@ impl Update {
         }
         let (old, new) = (String::from_utf8_lossy(&old), String::from_utf8_lossy(&new));
         let before: BTreeSet<&str> = old.lines().collect();
-        let lines = new.lines().filter(|line| !before.contains(line));
-        lines.flat_map(words).map(str::to_owned).collect()
+        let (mut found, mut declaration) = (BTreeSet::new(), Vec::new());
+        for line in new.lines() {
+            declaration.push(line);
+            if !before.contains(line) {
+                found.extend(declaration.iter().flat_map(|line| words(line)).map(str::to_owned));
+            }
+            let text = line.trim_end();
+            if text.is_empty() || text.starts_with('#') || text.ends_with([';', '{', '}', '/']) {
+                declaration.clear();
+            }
+        }
+        found
     }
 }
 
@@ -185,7 +195,7 @@ net/nf_tables_api.c:6255:42: error: passing argument 4 of 'set->ops->insert' fro
         for (file, old, new) in [
             ("include/net/ops.h", "int (*dump)(int a);\n", "int (*dump)(int a, bool reset);\n"),
             ("include/net/same.h", "int (*dump)(int a);\n", "int (*dump)(int a);\n"),
-            ("fs/x/x.h", "int a;\n", "int a;\nint fresh;\n"),
+            ("fs/x/x.h", "int fresh(int a,\n\tint b);\n", "int fresh(int a,\n\tlong b);\n"),
             ("fs/x/y.c", "one\n", "two\n"),
             ("fs/x/z.c", "one\n", "one\n"),
         ] {

@@ -136,9 +136,6 @@ impl Search<'_> {
             let handed: Result<Vec<Option<Reach>>, ScopeError> =
                 headers.par_iter().map(|header| hand(header)).collect();
             let before = names.len();
-            eprintln!(
-                names.iter().take(80).map(|n| String::from_utf8_lossy(n).into_owned()).collect::<Vec<_>>()
-            );
             let handed = headers.iter().zip(handed?).filter_map(|(header, reach)| Some((*header, reach?)));
             for (header, reach) in handed {
                 match reach {
