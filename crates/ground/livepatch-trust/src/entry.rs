@@ -2,6 +2,7 @@
 
 use crate::LARGEST_MODULE;
 use livepatch_manifest::{Digest, Manifest};
+use livepatch_schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -25,6 +26,9 @@ pub struct Published {
     pub sha256: Digest,
     /// When it was published first, in seconds since 1970; absent in metadata of older publishers.
     pub published_at: Option<i64>,
+    /// The earliest times at which parts of the fleet may have it; absent: everybody may have it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 /// The custom part of a target.
@@ -34,6 +38,8 @@ struct Custom {
     tiers: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     published_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
 }
 
 impl Published {
@@ -46,6 +52,7 @@ impl Published {
             manifest,
             tiers,
             published_at: None,
+            schedule: None,
         }
     }
 
@@ -64,6 +71,7 @@ impl Published {
             manifest: serde_json::to_value(&self.manifest)?,
             tiers: self.tiers.clone(),
             published_at: self.published_at,
+            schedule: self.schedule.clone(),
         };
         Ok(Target {
             length: self.length,
@@ -83,8 +91,11 @@ impl Published {
         let custom = Custom::deserialize(custom).map_err(|error| error.to_string())?;
         let bytes = serde_json::to_vec(&custom.manifest).map_err(|error| error.to_string())?;
         let manifest = Manifest::parse(&bytes).map_err(|error| error.to_string())?;
-        let published_at = custom.published_at;
-        let published = Self { published_at, ..Self::new(manifest, custom.tiers) };
+        if let Some(schedule) = &custom.schedule {
+            schedule.check().map_err(|error| error.to_string())?;
+        }
+        let (published_at, schedule) = (custom.published_at, custom.schedule);
+        let published = Self { published_at, schedule, ..Self::new(manifest, custom.tiers) };
         if published.target != name {
             return Err(format!("its manifest is that of {}", published.target));
         }

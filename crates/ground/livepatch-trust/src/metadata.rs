@@ -2,7 +2,8 @@
 
 use crate::{Lifetimes, PublishError, Published, Role, Versions, durable, fetch::limit_of, keys::RoleKey};
 use aws_lc_rs::{digest, rand::SystemRandom};
-use serde::{Serialize, de::DeserializeOwned};
+use livepatch_schedule::Steering;
+use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, HashMap},
     future::Future,
@@ -20,6 +21,9 @@ use tough::{
 };
 use tough_jiff::Timestamp as Moment;
 
+/// The key of ours in the timestamp document.
+const STEERING: &str = "livepatch";
+
 /// The version of the specification that the documents follow; tough 0.24 accepts this one.
 const SPEC_VERSION: &str = "1.0.0";
 
@@ -30,6 +34,7 @@ pub(crate) struct Documents {
     pub(crate) targets: Signed<Targets>,
     pub(crate) snapshot: Signed<Snapshot>,
     pub(crate) timestamp: Signed<Timestamp>,
+    pub(crate) steering: Steering,
 }
 
 impl Documents {
@@ -51,7 +56,9 @@ impl Documents {
         let named = named.ok_or_else(|| damaged(&path, "it names no targets"))?;
         let path = directory.join(format!("{}.targets.json", named.version));
         let targets: Signed<Targets> = read_file(&path, Role::Targets, Some(named), &root)?;
-        Ok(Self { root, root_text, targets, snapshot, timestamp })
+        let steering = steering_of(&timestamp.signed)
+            .map_err(|error| damaged(&directory.join("timestamp.json"), &error.to_string()))?;
+        Ok(Self { root, root_text, targets, snapshot, timestamp, steering })
     }
 
     pub(crate) fn versions(&self) -> Versions {
@@ -129,10 +136,26 @@ pub(crate) fn snapshot_document(targets: Metafile, version: NonZeroU64, expires:
     snapshot
 }
 
-pub(crate) fn timestamp_document(snapshot: Metafile, version: NonZeroU64, expires: Moment) -> Timestamp {
+/// The timestamp carries the steering of rollouts beside the snapshot, since every poll reads it.
+pub(crate) fn timestamp_document(
+    snapshot: Metafile,
+    steering: &Steering,
+    version: NonZeroU64,
+    expires: Moment,
+) -> Result<Timestamp, PublishError> {
     let mut timestamp = Timestamp::new(SPEC_VERSION.to_owned(), version, expires);
     timestamp.meta.insert("snapshot.json".to_owned(), snapshot);
-    timestamp
+    if !steering.is_empty() {
+        let steering = serde_json::to_value(steering)
+            .map_err(|error| PublishError::Sign { role: Role::Timestamp, reason: error.to_string() })?;
+        timestamp._extra.insert(STEERING.to_owned(), steering);
+    }
+    Ok(timestamp)
+}
+
+/// What a verified timestamp says about rollouts.
+pub(crate) fn steering_of(timestamp: &Timestamp) -> Result<Steering, serde_json::Error> {
+    timestamp._extra.get(STEERING).map_or_else(|| Ok(Steering::default()), Steering::deserialize)
 }
 
 /// Signs a document with the key of its role.

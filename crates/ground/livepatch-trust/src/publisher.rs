@@ -10,6 +10,7 @@ use crate::{
     metadata::{self, Documents},
 };
 use livepatch_manifest::{Digest, Manifest};
+use livepatch_schedule::{Schedule, Steering};
 use std::{
     collections::BTreeMap,
     fs::{self, File, TryLockError},
@@ -88,7 +89,10 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         check_module(module, manifest)?;
         let mut published = Published::new(manifest.clone(), tiers.to_vec());
-        published.published_at = self.staged.get(&manifest.name).and_then(|before| before.published_at);
+        if let Some(before) = self.staged.get(&manifest.name) {
+            published.published_at = before.published_at;
+            published.schedule.clone_from(&before.schedule);
+        }
         if let Some(other) = self.staged.get(&manifest.name)
             && (&other.manifest, &other.sha256) != (manifest, &published.sha256)
         {
@@ -113,6 +117,37 @@ impl Publisher {
         let entry = self.staged.get_mut(name).ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
         entry.tiers = tiers.to_vec();
         Ok(())
+    }
+
+    /// Gives a published livepatch this schedule, or none, from the next commit on.
+    ///
+    /// # Errors
+    /// [`PublishError::UnknownName`].
+    pub fn set_schedule(&mut self, name: &str, schedule: Option<Schedule>) -> Result<(), PublishError> {
+        let entry = self.staged.get_mut(name).ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
+        entry.schedule = schedule;
+        Ok(())
+    }
+
+    /// Signs a new timestamp with this steering: every poll from now on reads it. Needs the timestamp key alone. Signs
+    /// nothing when the steering is what it was.
+    ///
+    /// # Errors
+    /// The key or a file; the old steering then holds on.
+    pub fn steer(&mut self, steering: &Steering, now: SystemTime) -> Result<Versions, PublishError> {
+        if *steering != self.documents.steering {
+            let before = std::mem::replace(&mut self.documents.steering, steering.clone());
+            if let Err(error) = self.bring_out(None, false, now) {
+                self.documents.steering = before;
+                return Err(error);
+            }
+        }
+        Ok(self.versions())
+    }
+
+    /// What machines are told about running rollouts.
+    pub fn steering(&self) -> &Steering {
+        &self.documents.steering
     }
 
     /// Takes a livepatch out of the metadata from the next commit on. Its file stays: a machine may be fetching it.
@@ -258,7 +293,7 @@ impl Publisher {
 
         let version = self.documents.timestamp.signed.version.saturating_add(1);
         let expires = metadata::expiry_of(Role::Timestamp, &self.lifetimes, now)?;
-        let document = metadata::timestamp_document(named, version, expires);
+        let document = metadata::timestamp_document(named, &self.documents.steering, version, expires)?;
         let signed =
             metadata::sign(document, Role::Timestamp, root, &RoleKey::load(&self.keys, Role::Timestamp)?)?;
         self.write_versioned(&signed)?;
@@ -321,8 +356,12 @@ fn write_first_metadata(
     let snapshot =
         metadata::snapshot_document(metadata::metafile(&targets), version, expires(Role::Snapshot)?);
     let snapshot = metadata::sign(snapshot, Role::Snapshot, &root, &snapshot_key.1)?;
-    let timestamp =
-        metadata::timestamp_document(metadata::metafile(&snapshot), version, expires(Role::Timestamp)?);
+    let timestamp = metadata::timestamp_document(
+        metadata::metafile(&snapshot),
+        &Steering::default(),
+        version,
+        expires(Role::Timestamp)?,
+    )?;
     let timestamp = metadata::sign(timestamp, Role::Timestamp, &root, &timestamp_key.1)?;
 
     let aside = repository.join("metadata.new");

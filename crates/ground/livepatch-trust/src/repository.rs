@@ -4,9 +4,10 @@ use crate::{
     Fetch, FetchError, Published, Role, TrustError, Versions,
     datastore::Datastore,
     fetch::{MetadataTransport, bounded, limit_of, role_of},
-    metadata::block_on,
+    metadata::{self, block_on},
 };
 use livepatch_manifest::Digest;
+use livepatch_schedule::Steering;
 use std::{
     path::Path,
     sync::Arc,
@@ -41,6 +42,7 @@ pub struct LoadRequest<'a> {
 pub struct Repository {
     livepatches: Vec<Published>,
     skipped: Vec<Skipped>,
+    steering: Steering,
     versions: Versions,
     /// When the first of its documents expires, and whose it is.
     expires: (SystemTime, Role),
@@ -86,6 +88,11 @@ impl Repository {
     /// The entries that had to be left out.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// What holds for running rollouts now, and what is denied.
+    pub fn steering(&self) -> &Steering {
+        &self.steering
     }
 
     /// The versions of the metadata.
@@ -149,6 +156,9 @@ impl Repository {
         let first = seconds.into_iter().min_by_key(|(second, _)| *second).unwrap_or((0, Role::Timestamp));
         let expires = UNIX_EPOCH + Duration::from_secs(u64::try_from(first.0).unwrap_or_default());
 
+        // Signed words that are not understood may say that something is halted: nothing is given out then.
+        let steering = metadata::steering_of(timestamp)
+            .map_err(|error| TrustError::Malformed { role: Role::Timestamp, reason: error.to_string() })?;
         let (mut livepatches, mut skipped) = (Vec::new(), Vec::new());
         for (name, target) in loaded.all_targets() {
             match Published::from_target(name.raw(), target) {
@@ -161,6 +171,7 @@ impl Repository {
         Ok(Self {
             livepatches,
             skipped,
+            steering,
             versions,
             expires: (expires, first.1),
             targets_url: base(&request.targets_url),

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::period::Period;
+pub(crate) use crate::rollout::arguments::{RolloutCommand, Simulate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use url::Url;
@@ -59,6 +60,9 @@ pub(crate) enum Command {
     /// Published livepatches.
     #[command(subcommand)]
     Livepatch(LivepatchCommand),
+    /// Rollouts: a release through the fleet, wave by wave.
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Machines.
     #[command(subcommand)]
     Machine(MachineCommand),

@@ -3,9 +3,9 @@
 use crate::{
     arguments::{
         Arguments, CertificateCommand, Command, Format, LivepatchCommand, MachineCommand, Promote, Publish,
-        TokenCommand, TokenCreate,
+        RolloutCommand, TokenCommand, TokenCreate,
     },
-    generate, output,
+    generate, output, rollout,
     server::Server,
 };
 use anyhow::{Context as _, Result, bail};
@@ -26,6 +26,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Completions { shell } => return generate::completions(*shell),
         Command::ManPages { directory } => return generate::man_pages(directory),
+        Command::Rollout(RolloutCommand::Simulate(wish)) => return rollout::simulate(arguments.format, wish),
+        Command::Rollout(RolloutCommand::Profile { name }) => return rollout::show_profile(name),
         _ => {}
     }
     let server = Server::new(&arguments.server, arguments.key_file.as_deref())?;
@@ -38,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Promote(request) => promote(&server, format, request),
         Command::Livepatch(LivepatchCommand::List) => list_livepatches(&server, format),
         Command::Machine(MachineCommand::List) => list_machines(&server, format),
-        Command::Completions { .. } | Command::ManPages { .. } => Ok(()),
+        Command::Rollout(_) | Command::Completions { .. } | Command::ManPages { .. } => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ mod commands;
 mod generate;
 mod output;
 mod period;
+mod rollout;
 mod server;
 
 use arguments::Arguments;

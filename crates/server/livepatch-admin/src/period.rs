@@ -6,6 +6,13 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Period(pub(crate) u64);
 
+impl Period {
+    /// As a count of 32 bits: 136 years at most.
+    pub(crate) fn as_seconds(self) -> Result<u32, PeriodError> {
+        u32::try_from(self.0).map_err(|_| PeriodError)
+    }
+}
+
 /// Why a text is no period.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a number and a unit expected: s, m, h, d or w, such as 30d")]
