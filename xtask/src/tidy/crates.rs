@@ -24,8 +24,8 @@ const OWNED: [(&str, &[&str]); 6] = [
 ];
 
 /// Crates that a group may use though they belong to another. The builder's boot test and the project's own tests boot
-/// the same machines, so that an author sees what the project would see.
-const SHARED: [(&str, &str); 1] = [("builder", "livepatch-vm")];
+/// the same machines, so that an author sees what the project would see; the server's tests start real services.
+const SHARED: [(&str, &str); 2] = [("builder", "livepatch-vm"), ("server", "livepatch-services")];
 
 /// Ground crates do no input or output over a network and run on no executor; only TUF's library wants one.
 const NOT_IN_GROUND: [&str; 4] = ["tokio", "ureq", "axum", "sqlx"];

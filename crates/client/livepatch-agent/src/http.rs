@@ -8,6 +8,7 @@ use crate::{
 };
 use livepatch_api::{ApiError, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, paths};
 use livepatch_manifest::Digest;
+use livepatch_schedule::Steering;
 use livepatch_trust::{Fetch, FetchError, LoadRequest, Published, Versions};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{path::Path, sync::Arc, time::Duration};
@@ -115,6 +116,10 @@ impl Service for HttpService {
 impl Repository for livepatch_trust::Repository {
     fn published(&self) -> Vec<&Published> {
         self.livepatches().collect()
+    }
+
+    fn steering(&self) -> &Steering {
+        Self::steering(self)
     }
 
     fn versions(&self) -> Versions {

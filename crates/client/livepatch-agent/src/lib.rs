@@ -33,6 +33,7 @@ mod state_dir;
 mod status;
 mod verify;
 mod watch;
+mod waves;
 mod window;
 mod wire;
 

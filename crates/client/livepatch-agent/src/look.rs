@@ -80,10 +80,14 @@ impl Agent {
         let offered = |tiers: &[String], manifest: &Manifest| {
             tiers.contains(&identity.tier) && manifest.kernel.build_id == kernel.build_id
         };
-        let published = repository.published();
-        let offers = published.into_iter().filter(|published| offered(&published.tiers, &published.manifest));
+        let offers = repository.published();
+        let offers = offers.into_iter().filter(|published| offered(&published.tiers, &published.manifest));
         let (mut livepatches, mut published) = (Vec::new(), BTreeMap::new());
         for offer in offers {
+            if let Some(hold) = self.hold(repository.as_ref(), offer, &identity)? {
+                tell(progress, "check", format!("{} waits: {hold}", offer.manifest.name));
+                continue;
+            }
             livepatches.push(offer.manifest.clone());
             let date = offer.published_at.and_then(|second| Timestamp::from_second(second).ok());
             published.extend(date.map(|date| (offer.sha256.as_str().to_owned(), date)));
@@ -123,11 +127,17 @@ impl Agent {
         anchor: &Anchor,
         progress: &mut dyn Progress,
     ) -> Result<Vec<u8>, Refusal> {
-        let repository = self.open_repository(&self.identity()?, anchor)?;
+        let identity = self.identity()?;
+        let repository = self.open_repository(&identity, anchor)?;
         let published = repository.published();
         let withdrawn = || livepatch_trust::TrustError::TargetMissing { name: manifest.file_name() };
         let published = published.into_iter().find(|published| published.manifest == *manifest);
-        let bytes = repository.module(published.ok_or_else(withdrawn)?)?;
+        let published = published.ok_or_else(withdrawn)?;
+        // The rollout may have been halted since the last look.
+        if let Some(hold) = self.hold(repository.as_ref(), published, &identity)? {
+            return Err(Refusal::Held(hold));
+        }
+        let bytes = repository.module(published)?;
         tell(progress, "fetch", format!("{} is fetched, {} bytes", manifest.name, bytes.len()));
         Ok(bytes)
     }

@@ -5,6 +5,7 @@ use livepatch_api::{ApiError, ErrorCode};
 use livepatch_host::{BlockingTask, HostError, LoadError};
 use livepatch_manifest::Digest;
 use livepatch_module::VerifyError;
+use livepatch_schedule::Hold;
 use livepatch_trust::TrustError;
 
 /// Why something was not done. [`Refusal::code`] is stable.
@@ -62,6 +63,9 @@ pub enum Refusal {
         /// In the running kernel.
         running: String,
     },
+    /// The livepatch's rollout does not let this machine have it now.
+    #[error("{0}")]
+    Held(#[from] Hold),
     /// The digest is blocked on this machine.
     #[error("{name} is blocked on this machine: {reason}")]
     BlockedDigest {
@@ -130,6 +134,7 @@ impl Refusal {
             Self::ModuleAltered { .. } => "target-altered",
             Self::ModuleMalformed(_) => "module-malformed",
             Self::WrongKernel { .. } => "wrong-kernel",
+            Self::Held(_) => "rollout-held",
             Self::BlockedDigest { .. } => "blocked-digest",
             Self::KernelUnsupported => "kernel-unsupported",
             Self::OtherLivepatch(_) => "other-livepatch",

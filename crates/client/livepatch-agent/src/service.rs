@@ -3,6 +3,7 @@
 use crate::{refusal::Refusal, verify::Anchor};
 use livepatch_api::{CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest};
 use livepatch_manifest::Digest;
+use livepatch_schedule::Steering;
 use livepatch_trust::{Published, Versions};
 use std::path::Path;
 use url::Url;
@@ -48,6 +49,9 @@ pub trait Service: Send {
 pub trait Repository {
     /// What it offers, to every kernel and tier.
     fn published(&self) -> Vec<&Published>;
+
+    /// What holds for running rollouts, and what is denied.
+    fn steering(&self) -> &Steering;
 
     /// Versions of its metadata.
     fn versions(&self) -> Versions;

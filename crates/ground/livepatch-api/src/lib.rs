@@ -7,6 +7,7 @@ mod admin;
 mod client;
 mod error;
 pub mod paths;
+mod rollout;
 mod trust_anchor;
 
 pub use admin::{
@@ -17,4 +18,5 @@ pub use client::{
     AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, PatchState,
 };
 pub use error::{ApiError, ErrorCode};
+pub use rollout::{RolloutBuild, RolloutHalt, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
 pub use trust_anchor::{EnrolmentToken, TokenError, TrustAnchor};

@@ -24,3 +24,6 @@ pub const ADMIN_LIVEPATCHES: &str = "/v1/admin/livepatches";
 pub const ADMIN_PROMOTE: &str = "/v1/admin/promote";
 /// GET → list of [`crate::MachineSummary`].
 pub const ADMIN_MACHINES: &str = "/v1/admin/machines";
+/// POST [`crate::RolloutRequest`] → [`crate::RolloutView`]; GET → list of [`crate::RolloutView`], newest first.
+/// `…/RELEASE`: GET → [`crate::RolloutView`]; POST [`crate::RolloutOrder`] → [`crate::RolloutView`].
+pub const ADMIN_ROLLOUTS: &str = "/v1/admin/rollouts";

@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Promote(request) => promote(&server, format, request),
         Command::Livepatch(LivepatchCommand::List) => list_livepatches(&server, format),
         Command::Machine(MachineCommand::List) => list_machines(&server, format),
-        Command::Rollout(_) | Command::Completions { .. } | Command::ManPages { .. } => Ok(()),
+        Command::Rollout(command) => rollout::run(&server, format, command),
+        Command::Completions { .. } | Command::ManPages { .. } => Ok(()),
     }
 }
 

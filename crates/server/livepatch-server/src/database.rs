@@ -1,26 +1,53 @@
 //! The database, which may be away: when the server starts, or at any time later.
 
 use crate::refusal::{Refusal, chain};
-use livepatch_store::Store;
+use livepatch_store::{Store, StoreError};
 use std::path::PathBuf;
 use tokio::sync::OnceCell;
+
+/// Where the database is.
+pub(crate) enum Place {
+    /// A file, made when it is missing.
+    File(PathBuf),
+    /// A PostgreSQL server's URL.
+    Server(String),
+}
+
+impl Place {
+    async fn open(&self) -> Result<Store, StoreError> {
+        match self {
+            Self::File(path) => Store::open_sqlite(path).await,
+            Self::Server(url) => Store::open_postgres(url).await,
+        }
+    }
+}
+
+/// The URL may hold a password.
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::Server(_) => f.write_str("Server(withheld)"),
+        }
+    }
+}
 
 /// Opens the store when it is first needed, and again and again until that succeeds.
 #[derive(Debug)]
 pub(crate) struct Database {
-    path: PathBuf,
+    place: Place,
     store: OnceCell<Store>,
 }
 
 impl Database {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, store: OnceCell::new() }
+    pub(crate) fn new(place: Place) -> Self {
+        Self { place, store: OnceCell::new() }
     }
 
     /// The store, opened.
     pub(crate) async fn store(&self) -> Result<&Store, Refusal> {
-        self.store.get_or_try_init(|| Store::open_sqlite(&self.path)).await.map_err(|error| {
-            tracing::error!(path = %self.path.display(), cause = %chain(&error), "the database cannot be opened");
+        self.store.get_or_try_init(|| self.place.open()).await.map_err(|error| {
+            tracing::error!(cause = %chain(&error), "the database cannot be opened");
             Refusal::unavailable()
         })
     }

@@ -21,6 +21,7 @@ mod clock;
 mod database;
 mod publish;
 mod refusal;
+mod rollouts;
 mod routes;
 mod secret;
 mod serve;

@@ -40,6 +40,13 @@ struct Serve {
     /// How often to look whether metadata must be signed again, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
     refresh_every: u64,
+    /// How often to look at running rollouts, in seconds; trouble is looked at as it is reported.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    look_every: u64,
+    /// Keep tokens, machines and reports in this PostgreSQL database, such as postgres://USER@HOST/NAME, and not in a
+    /// file of the data directory.
+    #[arg(long, value_name = "URL", env = "LIVEPATCH_DATABASE", hide_env_values = true)]
+    database: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +74,8 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         tiers: arguments.tiers,
         lifetimes: Lifetimes::default(),
         refresh_every: Duration::from_secs(arguments.refresh_every),
+        look_every: Duration::from_secs(arguments.look_every),
+        database: arguments.database,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {

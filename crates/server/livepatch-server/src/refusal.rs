@@ -67,7 +67,7 @@ impl IntoResponse for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Database(_) | StoreError::Migration(_) => {
+            StoreError::Database(_) | StoreError::Migration(_) | StoreError::Place(_) => {
                 tracing::error!(cause = %chain(&error), "the database failed");
                 Self::unavailable()
             }

@@ -1,6 +1,6 @@
 //! The running server.
 
-use crate::{Settings, SiteError, routes, site::Site, worker};
+use crate::{Settings, SiteError, rollouts, routes, site::Site, worker};
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
@@ -64,6 +64,7 @@ impl Server {
     /// [`ServeError::Serve`].
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let fresh = tokio::spawn(worker::keep_metadata_fresh(Arc::clone(&self.site)));
+        let looks = tokio::spawn(rollouts::keep_looking(Arc::clone(&self.site)));
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let serving = axum::serve(self.listener, routes::router(&self.site)).with_graceful_shutdown(async {
             stop.await;
@@ -80,6 +81,7 @@ impl Server {
             () = too_slow => Ok(()),
         };
         fresh.abort();
+        looks.abort();
         self.site.database.close().await;
         outcome
     }

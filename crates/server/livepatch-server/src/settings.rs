@@ -16,6 +16,10 @@ pub struct Settings {
     pub lifetimes: Lifetimes,
     /// How often the server looks whether metadata must be signed again.
     pub refresh_every: Duration,
+    /// How often rollouts are looked at; trouble is looked at as it is reported.
+    pub look_every: Duration,
+    /// A PostgreSQL database instead of the file in the data directory.
+    pub database: Option<String>,
 }
 
 /// Ordered tiers. A livepatch that is available to one is available to all before it, so no tier ever gets what an

@@ -1,6 +1,14 @@
 //! The data directory and what is opened in it.
 
-use crate::{Settings, anchor::Anchors, clock, database::Database, refusal::Refusal, secret::Secret};
+use crate::{
+    Settings,
+    anchor::Anchors,
+    clock,
+    database::{Database, Place},
+    refusal::Refusal,
+    rollouts::Looks,
+    secret::Secret,
+};
 use livepatch_manifest::Digest;
 use livepatch_trust::{PublishError, Publisher};
 use std::{
@@ -21,6 +29,7 @@ pub(crate) struct Site {
     pub(crate) database: Database,
     pub(crate) anchors: Anchors,
     pub(crate) admin: Digest,
+    pub(crate) looks: Looks,
     publisher: Arc<Mutex<Publisher>>,
 }
 
@@ -64,9 +73,13 @@ impl Site {
             Publisher::create(&repository, &keys, settings.lifetimes, clock::now())?
         };
         Ok(Self {
-            database: Database::new(data.join("livepatch.db")),
+            database: Database::new(match &settings.database {
+                Some(url) => Place::Server(url.clone()),
+                None => Place::File(data.join("livepatch.db")),
+            }),
             anchors: Anchors::new(data.join("trust")),
             admin,
+            looks: Looks::default(),
             publisher: Arc::new(Mutex::new(publisher)),
             settings,
         })

@@ -1,20 +1,27 @@
 //! The server's database: tokens, machines, reports, certificates, and what operators did.
 //!
-//! [`Store`] is the whole interface: plain values in and out, no SQL type shows. SQLite stands behind it; the SQL keeps
-//! to what PostgreSQL understands as well (`$1` placeholders, `ON CONFLICT`, `RETURNING`, BIGINT seconds), so that a
-//! second backend needs a second pool and its own migrations, not other queries. Time is an argument. Secrets come in
+//! [`Store`] is the whole interface: plain values in and out, no SQL type shows. SQLite or PostgreSQL stands behind it;
+//! the SQL keeps to what both understand (`$1` placeholders, `ON CONFLICT`, BIGINT seconds), so that they differ in
+//! their migrations and in how a transaction begins, not in queries. Time is an argument. Secrets come in
 //! as digests: what is not here cannot leak from here.
 
 mod certificates;
 mod machines;
+mod rollouts;
 mod rows;
 mod store;
 mod tokens;
 
 pub use certificates::StoredCertificate;
 pub use machines::{KnownMachine, Reported};
-pub use store::{Store, StoreError};
+pub use rollouts::{MachinePlace, RolloutResult, StoredRollout};
+pub use store::{Backend, Store, StoreError};
 pub use tokens::{Enrolment, NewToken};
+
+/// RFC 3339, UTC; `None` for a moment that cannot be written.
+pub fn moment(seconds: Seconds) -> Option<String> {
+    rows::moment("", seconds).ok()
+}
 
 /// Seconds since 1970, UTC.
 pub type Seconds = i64;

@@ -1,10 +1,10 @@
 //! Machines and their reports.
 
-use crate::{Seconds, Store, StoreError, rows};
+use crate::{RolloutResult, Seconds, Store, StoreError, rollouts::keep_result, rows};
 use livepatch_api::{AppliedLivepatch, CheckInRequest, Event, EventKind, MachineSummary};
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
-use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{Any, Row, Transaction, any::AnyRow};
 
 /// A machine that showed its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct KnownMachine {
     pub tier: String,
     /// SHA-256 of its credential, as stored.
     pub credential: Digest,
+    /// Its taint mask, as it reported last.
+    pub taint: Taint,
 }
 
 /// What a report was worth.
@@ -35,17 +37,20 @@ impl Store {
         &self,
         credential: &Digest,
     ) -> Result<Option<KnownMachine>, StoreError> {
-        let row =
-            sqlx::query("SELECT id, tier, credential_sha256 FROM machines WHERE credential_sha256 = $1")
-                .bind(credential.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+        let row = sqlx::query(
+            "SELECT id, tier, credential_sha256, taint FROM machines WHERE credential_sha256 = $1",
+        )
+        .bind(credential.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         let Some(row) = row else { return Ok(None) };
         let credential = rows::parse("machines.credential_sha256", row.try_get("credential_sha256")?)?;
-        Ok(Some(KnownMachine { id: row.try_get("id")?, tier: row.try_get("tier")?, credential }))
+        let taint: i64 = row.try_get("taint")?;
+        let (id, tier) = (row.try_get("id")?, row.try_get("tier")?);
+        Ok(Some(KnownMachine { id, tier, credential, taint: Taint(taint.cast_unsigned()) }))
     }
 
-    /// Stores a report and its events, once: a report that does not count higher than the last changes nothing but
+    /// Stores a report, its events and what it says about running rollouts, once: a report that does not count higher than the last changes nothing but
     /// the time at which the machine was heard of.
     ///
     /// # Errors
@@ -54,13 +59,17 @@ impl Store {
         &self,
         machine_id: &str,
         report: &CheckInRequest,
+        results: &[RolloutResult],
         now: Seconds,
     ) -> Result<Reported, StoreError> {
         let sequence = report.sequence.cast_signed();
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.write().await?;
         let reported = if update_machine(&mut transaction, machine_id, sequence, report, now).await? {
             for event in &report.events {
                 keep_event(&mut transaction, machine_id, sequence, event, now).await?;
+            }
+            for result in results {
+                keep_result(&mut transaction, machine_id, &report.kernel.build_id, result, now).await?;
             }
             Reported::New
         } else {
@@ -115,7 +124,7 @@ impl Store {
 }
 
 async fn update_machine(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     machine_id: &str,
     sequence: i64,
     report: &CheckInRequest,
@@ -147,7 +156,7 @@ async fn update_machine(
 }
 
 async fn keep_event(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     machine_id: &str,
     sequence: i64,
     event: &Event,
@@ -167,7 +176,7 @@ async fn keep_event(
     Ok(())
 }
 
-fn summary(row: &SqliteRow) -> Result<MachineSummary, StoreError> {
+fn summary(row: &AnyRow) -> Result<MachineSummary, StoreError> {
     let name: Option<String> = row.try_get("applied_name")?;
     let version: Option<i64> = row.try_get("applied_version")?;
     let sha256: Option<String> = row.try_get("applied_sha256")?;

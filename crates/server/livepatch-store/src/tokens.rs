@@ -3,7 +3,7 @@
 use crate::{Seconds, Store, StoreError, rows};
 use livepatch_api::{EnrolRequest, PatchState, TokenSummary};
 use livepatch_manifest::Digest;
-use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{Any, Row, Transaction, any::AnyRow};
 
 /// A token to keep.
 #[derive(Clone, Debug)]
@@ -41,8 +41,6 @@ pub enum Enrolment {
 struct Token {
     id: String,
     tier: String,
-    uses: Option<i64>,
-    used: i64,
     expires: Option<Seconds>,
 }
 
@@ -96,7 +94,7 @@ impl Store {
         now: Seconds,
     ) -> Result<Enrolment, StoreError> {
         // Read and write in one step, so that the last use of a token cannot be taken twice.
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.write().await?;
         let Some(token) = find(&mut transaction, secret).await? else {
             return Ok(Enrolment::UnknownToken);
         };
@@ -104,13 +102,11 @@ impl Store {
             return Ok(Enrolment::Expired);
         }
         if !used_by(&mut transaction, &token.id, &machine.machine_id).await? {
-            if token.uses.is_some_and(|uses| token.used >= uses) {
+            let take = "UPDATE tokens SET used = used + 1 WHERE id = $1 AND (uses IS NULL OR used < uses)";
+            let taken = sqlx::query(take).bind(&token.id).execute(&mut *transaction).await?;
+            if taken.rows_affected() == 0 {
                 return Ok(Enrolment::Exhausted);
             }
-            sqlx::query("UPDATE tokens SET used = used + 1 WHERE id = $1")
-                .bind(&token.id)
-                .execute(&mut *transaction)
-                .await?;
         }
         keep_machine(&mut transaction, &token, machine, credential, now).await?;
         transaction.commit().await?;
@@ -118,11 +114,8 @@ impl Store {
     }
 }
 
-async fn find(
-    transaction: &mut Transaction<'_, Sqlite>,
-    secret: &Digest,
-) -> Result<Option<Token>, StoreError> {
-    let row = sqlx::query("SELECT id, tier, uses, used, expires_at FROM tokens WHERE secret_sha256 = $1")
+async fn find(transaction: &mut Transaction<'_, Any>, secret: &Digest) -> Result<Option<Token>, StoreError> {
+    let row = sqlx::query("SELECT id, tier, expires_at FROM tokens WHERE secret_sha256 = $1")
         .bind(secret.as_str())
         .fetch_optional(&mut **transaction)
         .await?;
@@ -130,14 +123,12 @@ async fn find(
     Ok(Some(Token {
         id: row.try_get("id")?,
         tier: row.try_get("tier")?,
-        uses: row.try_get("uses")?,
-        used: row.try_get("used")?,
         expires: row.try_get("expires_at")?,
     }))
 }
 
 async fn used_by(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     token_id: &str,
     machine_id: &str,
 ) -> Result<bool, StoreError> {
@@ -150,7 +141,7 @@ async fn used_by(
 }
 
 async fn keep_machine(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     token: &Token,
     machine: &EnrolRequest,
     credential: &Digest,
@@ -183,7 +174,7 @@ async fn keep_machine(
     Ok(())
 }
 
-fn summary(row: &SqliteRow) -> Result<TokenSummary, StoreError> {
+fn summary(row: &AnyRow) -> Result<TokenSummary, StoreError> {
     let uses: Option<i64> = row.try_get("uses")?;
     let expires: Option<Seconds> = row.try_get("expires_at")?;
     Ok(TokenSummary {

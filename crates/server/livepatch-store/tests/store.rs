@@ -1,10 +1,11 @@
-//! The store through its interface, on a fresh database a test.
+//! The store through its interface, on a fresh database a test; each test on SQLite and on a real PostgreSQL.
 #![allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 
 use livepatch_api::{AppliedLivepatch, CheckInRequest, EnrolRequest, Event, EventKind, PatchState};
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
-use livepatch_store::{Enrolment, NewToken, Reported, Store, StoreError, StoredCertificate};
+use livepatch_rollout::{Profile, Rollout, Signal};
+use livepatch_store::{Enrolment, NewToken, Reported, RolloutResult, Store, StoreError, StoredCertificate};
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
@@ -61,9 +62,7 @@ async fn enrol(store: &Store, secret: &str, id: &str, credential: &str) -> Enrol
     store.enrol(&secret, &machine(id), &credential, NOW).await.unwrap()
 }
 
-#[tokio::test]
-async fn enrolment_says_why_not() {
-    let (_directory, store) = store().await;
+async fn enrolment_says_why_not(store: Store) {
     store.add_token(&token("good"), NOW).await.unwrap();
     store.add_token(&NewToken { expires: Some(NOW), ..token("late") }, NOW).await.unwrap();
     store.add_token(&NewToken { uses: Some(1), ..token("once") }, NOW).await.unwrap();
@@ -82,9 +81,7 @@ async fn enrolment_says_why_not() {
     assert_eq!(used, [("good".to_owned(), 1), ("late".to_owned(), 0), ("once".to_owned(), 1)]);
 }
 
-#[tokio::test]
-async fn last_use_of_a_token_is_taken_once() {
-    let (_directory, store) = store().await;
+async fn last_use_of_a_token_is_taken_once(store: Store) {
     store.add_token(&NewToken { uses: Some(3), ..token("three") }, NOW).await.unwrap();
     let attempts: Vec<_> = (0..12)
         .map(|index| {
@@ -101,33 +98,29 @@ async fn last_use_of_a_token_is_taken_once() {
     assert_eq!(enrolled, 3);
 }
 
-#[tokio::test]
-async fn credentials_find_their_machine_until_it_enrols_again() {
-    let (_directory, store) = store().await;
+async fn credentials_find_their_machine_until_it_enrols_again(store: Store) {
     store.add_token(&token("good"), NOW).await.unwrap();
     enrol(&store, "good", MACHINE, "first").await;
     let found = store.machine_by_credential(&Digest::of(b"first")).await.unwrap().unwrap();
     assert_eq!((found.id.as_str(), found.tier.as_str()), (MACHINE, "edge"));
-    store.record_check_in(MACHINE, &report(9), NOW).await.unwrap();
+    store.record_check_in(MACHINE, &report(9), &[], NOW).await.unwrap();
     enrol(&store, "good", MACHINE, "second").await;
     assert_eq!(store.machine_by_credential(&Digest::of(b"first")).await.unwrap(), None);
     assert!(store.machine_by_credential(&Digest::of(b"second")).await.unwrap().is_some());
     assert_eq!(
-        store.record_check_in(MACHINE, &report(1), NOW).await.unwrap(),
+        store.record_check_in(MACHINE, &report(1), &[], NOW).await.unwrap(),
         Reported::New,
         "it counts anew"
     );
 }
 
-#[tokio::test]
-async fn a_report_counts_once() {
-    let (_directory, store) = store().await;
+async fn a_report_counts_once(store: Store) {
     store.add_token(&token("good"), NOW).await.unwrap();
     enrol(&store, "good", MACHINE, "c").await;
-    assert_eq!(store.record_check_in(MACHINE, &report(5), NOW + 1).await.unwrap(), Reported::New);
-    assert_eq!(store.record_check_in(MACHINE, &report(5), NOW + 2).await.unwrap(), Reported::SeenBefore);
-    assert_eq!(store.record_check_in(MACHINE, &report(4), NOW + 3).await.unwrap(), Reported::SeenBefore);
-    assert_eq!(store.record_check_in("other", &report(4), NOW + 3).await.unwrap(), Reported::SeenBefore);
+    assert_eq!(store.record_check_in(MACHINE, &report(5), &[], NOW + 1).await.unwrap(), Reported::New);
+    assert_eq!(store.record_check_in(MACHINE, &report(5), &[], NOW + 2).await.unwrap(), Reported::SeenBefore);
+    assert_eq!(store.record_check_in(MACHINE, &report(4), &[], NOW + 3).await.unwrap(), Reported::SeenBefore);
+    assert_eq!(store.record_check_in("other", &report(4), &[], NOW + 3).await.unwrap(), Reported::SeenBefore);
     assert_eq!(store.events(MACHINE, 10).await.unwrap(), report(5).events);
     let machines = store.machines().await.unwrap();
     assert_eq!(machines.len(), 1);
@@ -141,15 +134,109 @@ async fn a_report_counts_once() {
     assert_eq!(seen.last_seen, "2027-01-15T08:00:03Z");
 }
 
-#[tokio::test]
-async fn certificates_keep_their_order() {
-    let (_directory, store) = store().await;
+async fn certificates_keep_their_order(store: Store) {
     let certificate =
         |text: &str| StoredCertificate { fingerprint: Digest::of(text.as_bytes()), pem: text.into() };
     assert!(store.add_certificate(&certificate("b"), NOW).await.unwrap());
     assert!(store.add_certificate(&certificate("a"), NOW + 1).await.unwrap());
     assert!(!store.add_certificate(&certificate("b"), NOW + 2).await.unwrap());
     assert_eq!(store.certificates().await.unwrap(), [certificate("b"), certificate("a")]);
+}
+
+async fn rollouts_are_kept_and_tallied(store: Store) {
+    store.add_token(&token("good"), NOW).await.unwrap();
+    let mut rollout = rollout();
+    assert!(store.add_rollout(&rollout, NOW).await.unwrap());
+    assert!(!store.add_rollout(&rollout, NOW).await.unwrap(), "the name is taken");
+    rollout.halt("a reason", NOW + 1).unwrap();
+    store.save_rollout(&rollout, NOW + 1).await.unwrap();
+    let kept = store.rollout("2027-01").await.unwrap().unwrap();
+    assert_eq!((kept.rollout, kept.changed), (rollout, NOW + 1));
+    assert_eq!(store.rollout("other").await.unwrap(), None);
+    assert_eq!(store.rollouts().await.unwrap().len(), 1);
+    assert!(store.tallies("2027-01").await.unwrap().is_empty());
+
+    let result = |soaked, signals: &[Signal]| RolloutResult {
+        release: "2027-01".into(),
+        given: true,
+        soaked,
+        out: false,
+        signals: signals.to_vec(),
+    };
+    for id in ["a", "b", "c"] {
+        enrol(&store, "good", id, id).await;
+    }
+    store.record_check_in("a", &report(1), &[result(false, &[])], NOW + 2).await.unwrap();
+    store.record_check_in("a", &report(2), &[result(true, &[])], NOW + 3).await.unwrap();
+    store.record_check_in("a", &report(3), &[result(false, &[])], NOW + 4).await.unwrap();
+    store
+        .record_check_in("b", &report(1), &[result(false, &[Signal::Crash, Signal::Oops])], NOW + 5)
+        .await
+        .unwrap();
+    // Reported before: counted before.
+    store.record_check_in("b", &report(1), &[result(true, &[Signal::Stalled])], NOW + 6).await.unwrap();
+    let tally = store.tallies("2027-01").await.unwrap()[&kernel().build_id];
+    assert_eq!((tally.given, tally.soaked, tally.out), (2, 1, 0));
+    assert_eq!((tally.signals.crash, tally.signals.oops, tally.signals.stalled), (1, 1, 0));
+    let crashed = store.machines_with("2027-01", Signal::Crash, 10).await.unwrap();
+    assert_eq!(crashed, [("b".to_owned(), kernel().build_id)]);
+    let places = store.places("2027-01", &["edge".to_owned()]).await.unwrap();
+    let settled: Vec<_> =
+        places.iter().filter(|place| place.settled).map(|place| place.id.as_str()).collect();
+    assert_eq!((places.len(), settled), (3, vec!["a"]));
+    assert!(store.places("2027-01", &["stable".to_owned()]).await.unwrap().is_empty());
+}
+
+fn rollout() -> Rollout {
+    let profile = Profile::named("normal").unwrap();
+    let module = (kernel().build_id, "livepatch_1".to_owned(), Digest::of(b"ko"));
+    Rollout::new("2027-01".into(), vec!["edge".into()], profile, [module], NOW)
+}
+
+/// Two programs that open one database bring its schema up to date once.
+#[tokio::test]
+async fn two_programs_open_one_postgres() {
+    let url = livepatch_services::Postgres::shared().unwrap().database().unwrap();
+    let opened = futures_join(&url).await;
+    for store in opened {
+        store.unwrap().ping().await.unwrap();
+    }
+}
+
+async fn futures_join(url: &str) -> [Result<Store, StoreError>; 2] {
+    let other = tokio::spawn({
+        let url = url.to_owned();
+        async move { Store::open_postgres(&url).await }
+    });
+    [Store::open_postgres(url).await, other.await.unwrap()]
+}
+
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                let (_directory, store) = super::store().await;
+                super::$name(store).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                let url = livepatch_services::Postgres::shared().unwrap().database().unwrap();
+                super::$name(super::Store::open_postgres(&url).await.unwrap()).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    enrolment_says_why_not,
+    last_use_of_a_token_is_taken_once,
+    credentials_find_their_machine_until_it_enrols_again,
+    a_report_counts_once,
+    certificates_keep_their_order,
+    rollouts_are_kept_and_tallied,
 }
 
 #[tokio::test]

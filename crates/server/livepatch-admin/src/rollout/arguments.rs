@@ -1,10 +1,27 @@
 //! The command line of `livepatch-admin rollout`.
 
+use super::window::WindowText;
 use crate::period::Period;
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RolloutCommand {
+    /// Bring published livepatches to a tier, stage by stage.
+    Begin(Begin),
+    /// Show the rollouts.
+    List,
+    /// Show a rollout: its kernel builds, what machines reported, why it was halted.
+    Show {
+        /// The rollout's name.
+        #[arg(value_name = "RELEASE")]
+        release: String,
+    },
+    /// Stop a rollout: nobody new gets the release. Machines hear of it at their next poll.
+    Halt(Order),
+    /// Let a halted rollout go on; what was seen so far is accepted.
+    Resume(Order),
+    /// Take a release back for good: no machine loads it any more.
+    Withdraw(Order),
     /// How many machines would a bad livepatch hit before it is stopped? Needs no server.
     Simulate(Simulate),
     /// Show a profile as JSON, to be changed and given to --profile as a file.
@@ -13,6 +30,41 @@ pub(crate) enum RolloutCommand {
         #[arg(default_value = "normal")]
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Begin {
+    /// What to call it; the order of machines depends on it.
+    #[arg(value_name = "RELEASE")]
+    pub(crate) release: String,
+    /// Names of published livepatches, one for each kernel build.
+    #[arg(value_name = "LIVEPATCH", required = true)]
+    pub(crate) livepatches: Vec<String>,
+    /// The last tier to bring them to.
+    #[arg(long, value_name = "TIER")]
+    pub(crate) to: String,
+    /// How carefully: emergency, normal, cautious, one-machine-first, or a file.
+    #[arg(long, value_name = "PROFILE", default_value = "normal")]
+    pub(crate) profile: String,
+    /// When machines may apply, UTC, such as 'sat,sun 02:00+4h'; may be given again; always by default.
+    #[arg(long = "window", value_name = "WINDOW")]
+    pub(crate) windows: Vec<WindowText>,
+    /// Take the release back when a signal halts the rollout.
+    #[arg(long)]
+    pub(crate) withdraw_on_halt: bool,
+    /// Print the request and send nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Order {
+    /// The rollout's name.
+    #[arg(value_name = "RELEASE")]
+    pub(crate) release: String,
+    /// Why; others will read it next to what happened.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

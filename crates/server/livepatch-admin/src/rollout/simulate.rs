@@ -68,6 +68,12 @@ fn profile(wish: &str) -> Result<Profile> {
     Ok(profile)
 }
 
+/// The profile as a request carries it: by name, or whole when it comes from a file.
+pub(super) fn wished_profile(wish: &str) -> Result<serde_json::Value> {
+    let profile = profile(wish)?;
+    if Path::new(wish).is_file() { Ok(serde_json::to_value(profile)?) } else { Ok(profile.name.into()) }
+}
+
 fn rows(summary: &Summary, machines: u32) -> Vec<Vec<String>> {
     let counted = |name: &str, spread: &Spread| row(name, spread, |count| format!("{count:.1}"));
     let share = |name: &str, spread: &Spread| {

@@ -1,7 +1,7 @@
 //! A machine reports.
 
 use super::extract::{Bearer, Document, text};
-use crate::{clock, refusal::Refusal, site::Site};
+use crate::{clock, refusal::Refusal, rollouts, site::Site};
 use axum::{Json, extract::State};
 use livepatch_api::{CheckInAnswer, CheckInRequest, ErrorCode};
 use std::sync::Arc;
@@ -23,7 +23,12 @@ pub(crate) async fn check_in(
         )
     })?;
     check(&report)?;
-    let reported = store.record_check_in(&machine.id, &report, clock::seconds()).await?;
+    let modules = rollouts::running_modules(&site).await?;
+    let results = rollouts::results(&report, machine.taint, &modules);
+    let reported = store.record_check_in(&machine.id, &report, &results, clock::seconds()).await?;
+    if results.iter().any(|result| !result.signals.is_empty()) {
+        site.looks.trouble.notify_one();
+    }
     tracing::debug!(machine = %machine.id, sequence = report.sequence, ?reported, "check-in");
     Ok(Json(CheckInAnswer { tier: machine.tier, refresh_after: None }))
 }

@@ -66,6 +66,7 @@ pub(crate) async fn promote(
     let (answer, is_new) = site
         .with_publisher(move |publisher| {
             let current = current_tiers(publisher, &name)?;
+            check_no_rollout(publisher, &name)?;
             let is_new = !wanted.iter().all(|tier| current.contains(tier));
             if is_new {
                 publisher.set_tiers(&name, &union(&working, &current, &wanted))?;
@@ -103,8 +104,20 @@ fn current_tiers(publisher: &Publisher, name: &str) -> Result<Vec<String>, Publi
     entry.map(|entry| entry.tiers.clone()).ok_or_else(|| PublishError::UnknownName(name.to_owned()))
 }
 
+/// What is being rolled out has its tiers from the rollout, and its pace.
+fn check_no_rollout(publisher: &Publisher, name: &str) -> Result<(), Refusal> {
+    let entry = publisher.published().find(|entry| entry.manifest.name == name);
+    match entry.and_then(|entry| entry.schedule.as_ref()) {
+        None => Ok(()),
+        Some(schedule) => Err(Refusal::conflict(format!(
+            "{name} is being rolled out by {0}; see livepatch-admin rollout show {0}",
+            schedule.release
+        ))),
+    }
+}
+
 /// Both sets in the operator's order. Tiers that are not configured any more stay at the end: machines may be in them.
-fn union(site: &Site, current: &[String], wanted: &[String]) -> Vec<String> {
+pub(super) fn union(site: &Site, current: &[String], wanted: &[String]) -> Vec<String> {
     let configured = site.settings.tiers.names();
     let known = configured.iter().filter(|tier| current.contains(tier) || wanted.contains(tier));
     let former = current.iter().filter(|tier| !configured.contains(tier));

@@ -7,6 +7,7 @@ mod extract;
 mod health;
 mod livepatches;
 mod machines;
+mod rollouts;
 mod statics;
 mod tokens;
 
@@ -38,6 +39,8 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(paths::ADMIN_CERTIFICATES, post(certificates::add))
         .route(paths::ADMIN_PROMOTE, post(livepatches::promote))
         .route(paths::ADMIN_MACHINES, get(machines::list))
+        .route(paths::ADMIN_ROLLOUTS, post(rollouts::begin).get(rollouts::list))
+        .route(&format!("{}/{{release}}", paths::ADMIN_ROLLOUTS), get(rollouts::show).post(rollouts::order))
         .layer(DefaultBodyLimit::max(LARGEST_DOCUMENT));
     let modules = Router::new()
         .route(paths::ADMIN_LIVEPATCHES, post(livepatches::publish).get(livepatches::list))

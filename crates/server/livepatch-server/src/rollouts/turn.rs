@@ -1,0 +1,157 @@
+//! The engine's looks at the fleet: every minute, and at once when a machine reports trouble.
+
+use super::{RunningModule, fleet::Machines, publish_steering};
+use crate::{clock, refusal::Refusal, site::Site};
+use livepatch_api::{RolloutBuild, RolloutHalt, RolloutView};
+use livepatch_rollout::{Act, BuildState, Fleet as _, Rollout, Signal, State};
+use livepatch_store::{Seconds, Store};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Mutex, Notify, RwLock};
+
+/// What the looks of one program share.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    /// One look or order at a time: each reads a rollout, changes it, and keeps it.
+    pub(crate) turn: Mutex<()>,
+    /// Somebody reported trouble.
+    pub(crate) trouble: Notify,
+    /// Modules of rollouts that reports may be about; `None` before the first look.
+    modules: RwLock<Option<Arc<[RunningModule]>>>,
+}
+
+/// Looks again and again, until the task is dropped. A look that fails is logged and repeated.
+pub(crate) async fn keep_looking(site: Arc<Site>) {
+    let mut turns = tokio::time::interval(site.settings.look_every);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = turns.tick() => {}
+            () = site.looks.trouble.notified() => {
+                // Trouble seldom comes alone; a moment later one look sees it all.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        // The refusal was logged where it arose.
+        let _ = look(&site).await;
+    }
+}
+
+/// One look at every rollout.
+pub(crate) async fn look(site: &Arc<Site>) -> Result<(), Refusal> {
+    let _turn = site.looks.turn.lock().await;
+    let store = site.database.store().await?;
+    let now = clock::seconds();
+    let mut rollouts = Vec::new();
+    for stored in store.rollouts().await? {
+        let mut rollout = stored.rollout;
+        if rollout.state == State::Running {
+            step(store, &mut rollout, now).await?;
+        }
+        rollouts.push(rollout);
+    }
+    remember(site, &rollouts).await;
+    if rollouts.is_empty() { Ok(()) } else { publish_steering(site, rollouts).await }
+}
+
+async fn step(store: &Store, rollout: &mut Rollout, now: Seconds) -> Result<(), Refusal> {
+    let machines = Machines::gather(store, rollout, now).await?;
+    let acts = rollout.step(&machines, now);
+    if acts.is_empty() {
+        return Ok(());
+    }
+    store.save_rollout(rollout, now).await?;
+    for act in &acts {
+        tell(store, &rollout.release, act, now).await?;
+    }
+    Ok(())
+}
+
+async fn tell(store: &Store, release: &str, act: &Act, now: Seconds) -> Result<(), Refusal> {
+    let (action, detail) = match act {
+        Act::Widened { build, admitted } => {
+            tracing::info!(release, %build, admitted, "more machines may have the release");
+            return Ok(());
+        }
+        Act::Advanced { build, stage } => ("rollout-stage", format!("{build} is in stage {}", stage + 1)),
+        Act::BuildComplete { build } => ("rollout-stage", format!("{build} is through")),
+        Act::Halted(evidence) => ("rollout-halt", evidence.summary.clone()),
+        Act::Withdrawn => ("rollout-withdraw", "withdrawn by its halt".to_owned()),
+        Act::Complete => ("rollout-complete", String::new()),
+    };
+    tracing::warn!(release, detail, "{action}");
+    Ok(store.record_act(action, release, &detail, now).await?)
+}
+
+/// The modules that a report may be about.
+pub(crate) async fn running_modules(site: &Arc<Site>) -> Result<Arc<[RunningModule]>, Refusal> {
+    if let Some(modules) = &*site.looks.modules.read().await {
+        return Ok(Arc::clone(modules));
+    }
+    let stored = site.database.store().await?.rollouts().await?;
+    let rollouts: Vec<Rollout> = stored.into_iter().map(|stored| stored.rollout).collect();
+    Ok(remember(site, &rollouts).await)
+}
+
+/// Keeps in mind which modules are being rolled out. Halted ones too: their machines still report.
+async fn remember(site: &Arc<Site>, rollouts: &[Rollout]) -> Arc<[RunningModule]> {
+    let modules: Arc<[RunningModule]> = rollouts
+        .iter()
+        .filter(|rollout| matches!(rollout.state, State::Running | State::Halted))
+        .flat_map(|rollout| {
+            rollout.builds.values().map(|build| RunningModule {
+                release: rollout.release.clone(),
+                name: build.livepatch.clone(),
+                sha256: build.sha256.clone(),
+            })
+        })
+        .collect();
+    *site.looks.modules.write().await = Some(Arc::clone(&modules));
+    modules
+}
+
+/// A rollout as it is shown.
+pub(crate) async fn view(store: &Store, rollout: &Rollout) -> Result<RolloutView, Refusal> {
+    let machines = Machines::gather(store, rollout, clock::seconds()).await?;
+    let builds = rollout.builds.iter().map(|(id, build)| {
+        let tally = machines.tally(id);
+        let signals = Signal::ALL.into_iter().map(|signal| (signal.to_string(), tally.signals.get(signal)));
+        RolloutBuild {
+            build_id: id.clone(),
+            livepatch: build.livepatch.clone(),
+            state: match build.state {
+                BuildState::Running => "running",
+                BuildState::Halted => "halted",
+                BuildState::Complete => "complete",
+            }
+            .to_owned(),
+            stage: build.stage + 1,
+            stages: rollout.profile.stages.len(),
+            since: clock::text(build.since),
+            machines: machines.population(id),
+            admitted: build.admitted,
+            given: tally.given,
+            soaked: tally.soaked,
+            out: tally.out,
+            signals: signals.filter(|(_, count)| *count > 0).collect(),
+        }
+    });
+    let halts = rollout.halts.iter().map(|halt| RolloutHalt {
+        at: clock::text(halt.at),
+        signal: halt.signal.map(|signal| signal.to_string()),
+        build_id: halt.build.clone(),
+        count: halt.count,
+        given: halt.given,
+        chance: halt.chance,
+        machines: halt.machines.clone(),
+        summary: halt.summary.clone(),
+    });
+    Ok(RolloutView {
+        release: rollout.release.clone(),
+        state: rollout.state.as_str().to_owned(),
+        profile: rollout.profile.name.clone(),
+        tiers: rollout.tiers.clone(),
+        started: clock::text(rollout.started),
+        builds: builds.collect(),
+        halts: halts.collect(),
+    })
+}
