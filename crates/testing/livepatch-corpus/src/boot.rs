@@ -105,8 +105,11 @@ impl Trial<'_> {
         self.guest.check("dmesg -c > /dev/null", LIMIT)?;
         let mut notes = Vec::new();
         if !self.modules.is_empty() {
-            // Once without the livepatch, to know which of them load on this machine at all.
+            // Without the livepatch, to know which of them load on this machine at all, and again.
             self.load_modules(self.modules, &mut notes)?;
+            let first = self.loaded()?;
+            self.unload_modules()?;
+            self.load_modules(&first, &mut notes)?;
             let able = self.loaded()?;
             self.unload_modules()?;
             if self.loaded()?.is_empty() {
