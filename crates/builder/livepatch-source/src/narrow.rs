@@ -13,7 +13,7 @@
 use crate::items::{Item, Outline, Shape, Text, cut, is_name, outline};
 use crate::lex::{Kind, Token, directive_tokens, tokens};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Names that a change reaches.
 pub type Names = BTreeSet<Vec<u8>>;
@@ -22,25 +22,28 @@ pub type Names = BTreeSet<Vec<u8>>;
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     names: Names,
-    /// Ways to paste one of the names together: the words that a text must have for it.
-    ways: Vec<Vec<Vec<u8>>>,
+    /// Ways to paste one of the names together, by the longest of the words that a text must have for it: all of them.
+    ways: HashMap<Vec<u8>, Vec<Vec<Vec<u8>>>>,
 }
 
 impl Wanted {
     /// Names, and the pieces that macros of the kernel paste.
     pub fn new(names: &Names, pieces: &HashSet<Vec<u8>>) -> Self {
-        let mut ways: Vec<Vec<Vec<u8>>> = names.iter().flat_map(|name| ways(name, pieces)).collect();
-        ways.sort();
-        ways.dedup();
+        let mut all: Vec<Vec<Vec<u8>>> = names.iter().flat_map(|name| ways(name, pieces)).collect();
+        all.sort();
+        all.dedup();
+        let mut ways: HashMap<Vec<u8>, Vec<Vec<Vec<u8>>>> = HashMap::new();
+        for way in all {
+            if let Some(longest) = way.iter().max_by_key(|part| part.len()).cloned() {
+                ways.entry(longest).or_default().push(way);
+            }
+        }
         Self { names: names.clone(), ways }
     }
 
     /// Texts of which any text that mentions a name has at least one in it, for a first look.
     pub fn signs(&self) -> Vec<&[u8]> {
-        let longest =
-            |way: &'_ Vec<Vec<u8>>| -> usize { (0..way.len()).max_by_key(|&at| way[at].len()).unwrap_or(0) };
-        let of_ways = self.ways.iter().filter_map(|way| way.get(longest(way)));
-        self.names.iter().chain(of_ways).map(Vec::as_slice).collect()
+        self.names.iter().chain(self.ways.keys()).map(Vec::as_slice).collect()
     }
 
     /// Whether a text mentions one of the names.
@@ -50,8 +53,10 @@ impl Wanted {
     }
 
     fn is_among(&self, words: &HashSet<&[u8]>) -> bool {
-        self.names.iter().any(|name| words.contains(name.as_slice()))
-            || self.ways.iter().any(|way| way.iter().all(|part| words.contains(part.as_slice())))
+        let is_there = |way: &Vec<Vec<u8>>| way.iter().all(|part| words.contains(part.as_slice()));
+        words.iter().any(|word| {
+            self.names.contains(*word) || self.ways.get(*word).is_some_and(|ways| ways.iter().any(is_there))
+        })
     }
 }
 
