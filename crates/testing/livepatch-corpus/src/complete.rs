@@ -40,9 +40,9 @@ impl Update {
             SHARED.iter().flat_map(|folder| self.changed_headers(Path::new(folder))).collect()
         });
         headers.extend(shared.iter().map(|(path, words)| (path.clone(), words.clone())));
-        let homes: BTreeSet<&Path> = files.iter().filter_map(|file| Path::new(file).parent()).collect();
+        let homes: BTreeSet<PathBuf> = files.iter().map(|file| home(file)).collect();
         let homes = homes.into_iter().filter(|home| !SHARED.iter().any(|folder| home.starts_with(folder)));
-        headers.extend(homes.flat_map(|home| self.changed_headers(home)));
+        headers.extend(homes.flat_map(|home| self.changed_headers(&home)));
         let missing = headers.into_iter().filter(|(_, words)| !words.is_disjoint(&complaint.names));
         let mut lacking: BTreeSet<String> = missing.map(|(path, _)| path).collect();
         lacking.extend(complaint.files.into_iter().filter(|file| self.is_changed(file)));
@@ -57,16 +57,15 @@ impl Update {
         }
     }
 
-    /// Below a folder, `include` with all that is in it, else the folder alone.
+    /// Of a folder and all below it.
     fn changed_headers(&self, folder: &Path) -> Headers {
         let mut found = Headers::new();
         let mut pending = vec![folder.to_owned()];
         while let Some(folder) = pending.pop() {
             for entry in fs::read_dir(self.new.join(&folder)).into_iter().flatten().flatten() {
                 let path = folder.join(entry.file_name());
-                let is_shared = SHARED.iter().any(|shared| path.starts_with(shared));
                 match entry.file_type() {
-                    Ok(kind) if kind.is_dir() && is_shared => pending.push(path),
+                    Ok(kind) if kind.is_dir() => pending.push(path),
                     Ok(kind) if kind.is_file() && path.extension().is_some_and(|end| end == "h") => {
                         let words = self.new_words(&path);
                         if !words.is_empty() {
@@ -102,6 +101,12 @@ impl Update {
         }
         found
     }
+}
+
+/// The part of the tree that shares private headers with a file: two folders deep, such as `fs/smb`.
+fn home(file: &str) -> PathBuf {
+    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+    folder.components().take(2).collect()
 }
 
 /// What a compiler's errors are about.
@@ -195,7 +200,7 @@ net/nf_tables_api.c:6255:42: error: passing argument 4 of 'set->ops->insert' fro
         for (file, old, new) in [
             ("include/net/ops.h", "int (*dump)(int a);\n", "int (*dump)(int a, bool reset);\n"),
             ("include/net/same.h", "int (*dump)(int a);\n", "int (*dump)(int a);\n"),
-            ("fs/x/x.h", "int fresh(int a,\n\tint b);\n", "int fresh(int a,\n\tlong b);\n"),
+            ("fs/x/deep/x.h", "int fresh(int a,\n\tint b);\n", "int fresh(int a,\n\tlong b);\n"),
             ("fs/x/y.c", "one\n", "two\n"),
             ("fs/x/z.c", "one\n", "one\n"),
         ] {
@@ -210,6 +215,6 @@ net/nf_tables_api.c:6255:42: error: passing argument 4 of 'set->ops->insert' fro
         let errors = "fs/x/y.c:1:1: error: 'fresh' undeclared\nfs/x/z.c:1:1: error: passing argument 1 of 'ops->dump' from incompatible pointer type\n";
         let known: BTreeSet<String> = ["fs/x/z.c".to_owned()].into();
         let lacking: Vec<String> = update.lacking(errors, &known).into_iter().collect();
-        assert_eq!(lacking, ["fs/x/x.h", "fs/x/y.c", "include/net/ops.h"]);
+        assert_eq!(lacking, ["fs/x/deep/x.h", "fs/x/y.c", "include/net/ops.h"]);
     }
 }
