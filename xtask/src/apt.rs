@@ -11,6 +11,8 @@ use std::{
 
 /// Boots guests: QEMU, the guest's programs, and depmod for unpacked kernels.
 const VM: [&str; 4] = ["qemu-system-x86", "busybox-static", "kmod", "e2fsprogs"];
+/// Guests with Debian and systemd on a disk: their root file system, their disks, and the definition of their package.
+const SYSTEM: [&str; 6] = ["mmdebstrap", "qemu-utils", "systemd", "dpkg-dev", "ovmf", "mtools"];
 /// Compiles parts of kernels: what Debian's kernel packages build with. Without pahole the kernel's configuration would
 /// silently lose an option that changes the layout of its structures.
 const BUILDER: [&str; 13] = [
@@ -45,7 +47,8 @@ pub(crate) fn needed() -> Vec<&'static str> {
 
 /// What the tests need.
 pub(crate) fn needed_by_tests() -> Vec<&'static str> {
-    [needed().as_slice(), ORACLES.as_slice(), CROSS.as_slice(), COMPRESSION.as_slice()].concat()
+    [needed().as_slice(), SYSTEM.as_slice(), ORACLES.as_slice(), CROSS.as_slice(), COMPRESSION.as_slice()]
+        .concat()
 }
 
 /// Installs those of the packages that are missing; says which.

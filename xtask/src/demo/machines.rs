@@ -8,7 +8,7 @@ use super::{
 use crate::dist;
 use anyhow::{Context as _, Result, ensure};
 use livepatch_api::MachineSummary;
-use livepatch_e2e::{Client, KernelState, Machine, Site, run_logged};
+use livepatch_e2e::{Client, KernelState, Machine, Site, client_package, run_logged};
 use livepatch_manifest::Manifest;
 use livepatch_vm::{CachedKernel, GuestBuilder};
 use serde_json::Value;
@@ -84,7 +84,7 @@ impl Demo {
         let (directory, log, fix) = (&self.directory, &self.log, &self.choice.fix);
         let binaries = dist::directory(&self.programs);
         self.narrator.step("5 boot it again, with the client's package installed", |step| {
-            let package = dist::client_package(&binaries, directory)?;
+            let package = client_package(&binaries, directory, log)?;
             let root = directory.join("client");
             run_logged(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&root), log, &|_| {})?;
             step.progress("boot");

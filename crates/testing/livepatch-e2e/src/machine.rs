@@ -14,6 +14,7 @@ const CYCLE: Duration = Duration::from_secs(180);
 const SHORT: Duration = Duration::from_secs(60);
 const SOCKET: &str = "/run/livepatch/livepatchd.sock";
 const DAEMON_LOG: &str = "/var/log/livepatchd.log";
+const JOURNAL: &str = "journalctl --no-pager -q -o cat -b -u livepatchd";
 
 /// How the client gets into the guest.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,7 @@ pub enum Client<'a> {
 /// A guest with the client installed and its daemon started.
 pub struct Machine {
     guest: Guest,
+    has_systemd: bool,
 }
 
 impl Machine {
@@ -46,9 +48,14 @@ impl Machine {
                 .program(programs.path("livepatch"), "/usr/bin/livepatch"),
             Client::Package(directory) => builder.tree(directory)?,
         };
-        let machine = Self { guest: builder.boot()? };
+        let machine = Self { guest: builder.boot()?, has_systemd: false };
         machine.start_daemon()?;
         Ok(machine)
+    }
+
+    /// A booted Debian system that has, or will get, the client's package.
+    pub(crate) fn with_package(guest: Guest) -> Self {
+        Self { guest, has_systemd: true }
     }
 
     /// Starts the daemon as its unit would: as root, with its state and runtime directories there.
@@ -112,11 +119,22 @@ impl Machine {
 
     /// What the daemon logged.
     pub fn daemon_log(&self) -> String {
+        if self.has_systemd {
+            return self.guest.check(JOURNAL, SHORT).unwrap_or_default();
+        }
         self.guest.read_file(DAEMON_LOG).unwrap_or_default()
     }
 
     /// The guest itself.
     pub fn guest(&self) -> &Guest {
         &self.guest
+    }
+    pub(crate) fn into_guest(self) -> Guest {
+        self.guest
+    }
+
+    /// Cuts the power: what is not on a disk is lost.
+    pub fn cut_power(self) {
+        self.guest.cut_power();
     }
 }

@@ -13,6 +13,7 @@ use std::{
 /// Names the kernel to test on; `cargo xtask test` sets it. Without it the newest prepared kernel is taken.
 pub const KERNEL_VARIABLE: &str = "LIVEPATCH_E2E_KERNEL";
 const PATCH: &str = "examples/patches/proc-cmdline.patch";
+const FIX: &str = "example-proc-cmdline=/proc/cmdline says that it is livepatched";
 const KEYS: &str = "keys";
 const BUILD: &str = "build";
 
@@ -40,9 +41,21 @@ impl Prepared {
     /// # Errors
     /// When no kernel is prepared, or the build fails.
     pub fn for_kernel(programs: &Programs, release: Option<&str>) -> Result<Self> {
-        let kernel = CachedKernel::find(release)?;
-        let patch = workspace_root().join(PATCH);
-        let key = cache_key(&kernel, &patch, &programs.path("livepatch-build"))?;
+        Self::of_patch(programs, CachedKernel::find(release)?, &workspace_root().join(PATCH), FIX, 1)
+    }
+
+    /// The same for another patch, fix and version; it is signed with a key of its own.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub fn of_patch(
+        programs: &Programs,
+        kernel: CachedKernel,
+        patch: &Path,
+        fix: &str,
+        version: u32,
+    ) -> Result<Self> {
+        let key = cache_key(&kernel, patch, &programs.path("livepatch-build"), version)?;
         let parent = cache_directory().join("e2e");
         fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
         let directory = parent.join(format!("{}-{key}", kernel.release));
@@ -51,7 +64,8 @@ impl Prepared {
         lock.lock()?;
         if !directory.exists() {
             let scratch = tempfile::tempdir_in(&parent)?;
-            make(programs, &kernel.release, &patch, scratch.path())?;
+            let request = BuildRequest { release: &kernel.release, patch, fix, source: None, version };
+            make(programs, &request, scratch.path())?;
             fs::rename(scratch.keep(), &directory)?;
         }
         Ok(Self { kernel, directory })
@@ -90,22 +104,23 @@ impl Prepared {
     }
 }
 
-fn make(programs: &Programs, release: &str, patch: &Path, directory: &Path) -> Result<()> {
+fn make(programs: &Programs, request: &BuildRequest<'_>, directory: &Path) -> Result<()> {
     // Beside the directory, so that it stays when the build fails and the directory goes.
     let log = directory.with_extension("log");
     let builder = Builder::new(programs, &log, &|_| {});
     let (keys, build) = (directory.join(KEYS), directory.join(BUILD));
     builder.generate_key("Livepatch tests", &keys)?;
-    let fix = "example-proc-cmdline=/proc/cmdline says that it is livepatched";
-    let request = BuildRequest { release, patch, fix, source: None, version: 1 };
-    builder.build(&request, &build)?;
+    builder.build(request, &build)?;
     builder.sign(&build, &keys)
 }
 
-/// Changes with the kernel, the patch and the builder, so that nothing stale is tested.
-fn cache_key(kernel: &CachedKernel, patch: &Path, builder: &Path) -> Result<String> {
+/// Changes with the kernel, the patch, the version and the builder, so that nothing stale is tested.
+fn cache_key(kernel: &CachedKernel, patch: &Path, builder: &Path, version: u32) -> Result<String> {
     let mut all = fs::read(kernel.directory.join("kernel.json"))?;
     all.extend(fs::read(patch).with_context(|| patch.display().to_string())?);
     all.extend(Digest::of(&fs::read(builder)?).as_str().as_bytes());
+    if version != 1 {
+        all.extend(version.to_le_bytes());
+    }
     Ok(Digest::of(&all).short().to_owned())
 }

@@ -1,38 +1,41 @@
 //! What a guest is made of, and its boot.
 
 use crate::{
-    CachedKernel, Guest, VmError, channel::Channel, guest::State, initramfs::Initramfs, libraries, modules,
+    CachedKernel, Disk, Firmware, Guest, LoggedDisk, VmError,
+    channel::Channel,
+    firmware,
+    guest::State,
+    initramfs::Initramfs,
+    libraries, modules,
+    qemu::{Drive, Files, Hardware},
 };
 use std::{
-    fs::{self, File},
+    fs,
     io::ErrorKind,
     os::unix::{fs::PermissionsExt, net::UnixListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Child,
     thread,
     time::{Duration, Instant},
 };
 
 const BUSYBOX: &str = "/bin/busybox";
-const QEMU: &str = "qemu-system-x86_64";
-/// Software emulation on a busy machine is slow; a boot normally takes two to five seconds.
-const BOOT_LIMIT: Duration = Duration::from_secs(180);
+/// Software emulation on a busy machine is slow; a boot normally takes two to five seconds, with systemd and firmware
+/// twenty.
+const BOOT_LIMIT: Duration = Duration::from_secs(240);
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 /// Describes a guest; [`GuestBuilder::boot`] makes it.
 #[derive(Clone, Debug)]
 pub struct GuestBuilder {
-    vmlinuz: PathBuf,
+    hardware: Hardware,
     modules: PathBuf,
-    memory: u32,
-    processors: u32,
-    processor: String,
+    root_disk: bool,
+    password: Option<String>,
     module_names: Vec<String>,
     later_modules: Vec<String>,
     files: Vec<(PathBuf, String, u32)>,
     contents: Vec<(String, u32, Vec<u8>)>,
-    append: String,
-    network: bool,
     artefacts: Option<PathBuf>,
 }
 
@@ -40,17 +43,14 @@ impl GuestBuilder {
     /// A guest with this kernel image and its module tree (`…/lib/modules/RELEASE`, described by depmod).
     pub fn new(vmlinuz: impl Into<PathBuf>, modules: impl Into<PathBuf>) -> Self {
         Self {
-            vmlinuz: vmlinuz.into(),
+            hardware: Hardware::new(vmlinuz.into()),
             modules: modules.into(),
-            memory: 512,
-            processors: 1,
-            processor: "max".to_owned(),
+            root_disk: false,
+            password: None,
             module_names: Vec::new(),
             later_modules: Vec::new(),
             files: Vec::new(),
             contents: Vec::new(),
-            append: String::new(),
-            network: false,
             artefacts: None,
         }
     }
@@ -60,21 +60,55 @@ impl GuestBuilder {
         Self::new(kernel.vmlinuz(), kernel.modules())
     }
 
-    /// Memory in MiB; 512 unless told.
+    /// Boots the Debian system on this disk, with systemd as its first program. The guest takes commands once
+    /// `multi-user.target` is reached; its shell has Debian's programs, and the caller's files are copied to the disk.
+    pub fn root_disk(mut self, disk: &Disk) -> Self {
+        self.root_disk = true;
+        self.hardware.memory = self.hardware.memory.max(768);
+        self.disk("root", disk)
+    }
+
+    /// Adds a disk; the guest finds it as the `/sys/block/vd*` whose `serial` is this name.
+    pub fn disk(mut self, serial: &str, disk: &Disk) -> Self {
+        self.hardware.drives.push(Drive::qcow2(serial, disk.path()));
+        self
+    }
+
+    /// Adds a disk whose writes are logged.
+    pub fn logged_disk(mut self, serial: &str, disk: &LoggedDisk) -> Self {
+        self.hardware.drives.push(Drive::logged(serial, disk.image(), disk.log()));
+        self
+    }
+
+    /// Boots by this firmware, with Secure Boot: shim, GRUB, and the kernel if it is signed; the kernel then is locked down.
+    pub fn firmware(mut self, firmware: &Firmware) -> Self {
+        self.hardware.firmware = Some(firmware.clone());
+        self.module("efivarfs")
+    }
+
+    /// Expects that MokManager asks about a key at this boot, and lets it be enrolled with the password of the request.
+    pub fn enrol_key(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        // MokManager ends with a reboot.
+        self.hardware.reboots = true;
+        self
+    }
+
+    /// Memory in MiB; 512 unless told, 768 with a root disk.
     pub fn memory(mut self, mebibytes: u32) -> Self {
-        self.memory = mebibytes;
+        self.hardware.memory = mebibytes;
         self
     }
 
     /// Processors; 1 unless told.
     pub fn processors(mut self, count: u32) -> Self {
-        self.processors = count;
+        self.hardware.processors = count;
         self
     }
 
     /// The model of processor (`qemu-system-x86_64 -cpu help`); `max` unless told. The kernel works around a model's faults.
     pub fn processor(mut self, model: &str) -> Self {
-        model.clone_into(&mut self.processor);
+        model.clone_into(&mut self.hardware.processor);
         self
     }
 
@@ -103,7 +137,7 @@ impl GuestBuilder {
         self
     }
 
-    /// Copies a program of the host; at boot time its shared libraries come along.
+    /// Copies a program of the host; at boot time its shared libraries come along, unless the guest has a Debian system.
     pub fn program(self, host: impl Into<PathBuf>, guest: &str) -> Self {
         self.file(host, guest, 0o755)
     }
@@ -131,14 +165,14 @@ impl GuestBuilder {
 
     /// Adds to the kernel's command line.
     pub fn append(mut self, text: &str) -> Self {
-        self.append.push(' ');
-        self.append.push_str(text);
+        self.hardware.append.push(' ');
+        self.hardware.append.push_str(text);
         self
     }
 
     /// Gives the guest a network card: 10.0.2.15, with the host's loopback at 10.0.2.2.
     pub fn network(mut self, wanted: bool) -> Self {
-        self.network = wanted;
+        self.hardware.network = wanted;
         self
     }
 
@@ -162,11 +196,23 @@ impl GuestBuilder {
         let initramfs = artefacts.join("initramfs.cpio");
         fs::write(&initramfs, self.initramfs()?).map_err(VmError::file(&initramfs))?;
 
-        // The socket's path must be short (108 bytes), hence always in the temporary directory.
-        let socket = scratch.path().join("control");
-        let listener = UnixListener::bind(&socket).map_err(VmError::file(&socket))?;
+        // Sockets' paths must be short (108 bytes), hence always in the temporary directory.
+        let (control, keyboard) = (scratch.path().join("control"), scratch.path().join("keyboard"));
+        let listener = UnixListener::bind(&control).map_err(VmError::file(&control))?;
         let console = artefacts.join("console.log");
-        let mut child = self.start(&initramfs, &socket, &console, &artefacts.join("qemu.log"))?;
+        let partition = scratch.path().join("partition.img");
+        if self.hardware.firmware.is_some() {
+            let command_line = self.hardware.command_line();
+            firmware::partition(&partition, &self.hardware.vmlinuz, &initramfs, &command_line)?;
+        }
+        let mut child = self.hardware.start(Files {
+            initramfs: &initramfs,
+            partition: &partition,
+            control: &control,
+            console: &console,
+            keyboard: &keyboard,
+            log: &artefacts.join("qemu.log"),
+        })?;
         let channel = match accept(&listener, &mut child) {
             Ok(channel) => channel,
             Err(error) => {
@@ -176,7 +222,10 @@ impl GuestBuilder {
                 return Err(error);
             }
         };
-        let guest = Guest::new(State { child, channel, next_id: 0 }, console, artefacts, scratch);
+        let guest = Guest::new(State { child, channel, next_id: 0 }, console.clone(), artefacts, scratch);
+        if let Some(password) = &self.password {
+            firmware::enrol_key(&console, &keyboard, password)?;
+        }
         guest.wait_until_ready(BOOT_LIMIT)?;
         // QEMU has read it, and it is large.
         fs::remove_file(&initramfs).map_err(VmError::file(&initramfs))?;
@@ -186,7 +235,7 @@ impl GuestBuilder {
     fn initramfs(&self) -> Result<Vec<u8>, VmError> {
         let busybox = fs::read(BUSYBOX)
             .map_err(|_| VmError::MissingProgram { program: BUSYBOX, package: "busybox-static" })?;
-        let mut tree = Initramfs::new(busybox);
+        let mut tree = if self.root_disk { Initramfs::pivot(busybox) } else { Initramfs::new(busybox) };
         for module in modules::closure(&self.modules, &self.all_modules())? {
             tree.module(module);
         }
@@ -196,13 +245,21 @@ impl GuestBuilder {
         }
         for (host, guest, mode) in &self.files {
             let bytes = fs::read(host).map_err(VmError::file(host))?;
+            if self.root_disk {
+                tree.payload(guest, *mode, bytes);
+                continue;
+            }
             if *mode & 0o111 != 0 && bytes.starts_with(b"\x7fELF") {
                 add_libraries(&mut tree, host)?;
             }
             tree.file(guest, *mode, bytes);
         }
         for (guest, mode, bytes) in &self.contents {
-            tree.file(guest, *mode, bytes.clone());
+            if self.root_disk {
+                tree.payload(guest, *mode, bytes.clone());
+            } else {
+                tree.file(guest, *mode, bytes.clone());
+            }
         }
         Ok(tree.pack())
     }
@@ -213,50 +270,14 @@ impl GuestBuilder {
         if modules::has(&self.modules, "pvpanic-pci") {
             names.push("pvpanic-pci".to_owned());
         }
-        if self.network {
+        if self.hardware.network {
             names.extend(["virtio_pci".to_owned(), "virtio_net".to_owned()]);
+        }
+        if !self.hardware.drives.is_empty() {
+            names.extend(["virtio_pci".to_owned(), "virtio_blk".to_owned(), "ext4".to_owned()]);
         }
         names.extend(self.module_names.iter().cloned());
         names
-    }
-
-    fn start(&self, initramfs: &Path, socket: &Path, console: &Path, log: &Path) -> Result<Child, VmError> {
-        let messages = || File::options().create(true).append(true).open(log).map_err(VmError::file(log));
-        // setpriv: QEMU goes when this thread does, even when it is killed.
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--pdeathsig",
-            "KILL",
-            "--",
-            QEMU,
-            "-accel",
-            "tcg",
-            "-cpu",
-            &self.processor,
-            "-nodefaults",
-            "-no-user-config",
-        ]);
-        command.args([
-            "-display",
-            "none",
-            "-no-reboot",
-            "-m",
-            &self.memory.to_string(),
-            "-smp",
-            &self.processors.to_string(),
-        ]);
-        command.args(["-device", "pvpanic-pci", "-action", "panic=exit-failure"]);
-        command.arg("-serial").arg(format!("file:{}", console.display()));
-        command.arg("-chardev").arg(format!("socket,id=control,path={}", socket.display()));
-        command.args(["-device", "isa-serial,chardev=control"]);
-        if self.network {
-            command.args(["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]);
-        }
-        command.arg("-kernel").arg(&self.vmlinuz).arg("-initrd").arg(initramfs);
-        command.arg("-append").arg(format!("console=ttyS0 panic=-1 loglevel=6{}", self.append));
-        command.stdin(Stdio::null()).stdout(messages()?).stderr(messages()?);
-        which(QEMU)?;
-        command.spawn().map_err(|source| VmError::Spawn { program: "setpriv", source })
     }
 }
 
@@ -269,15 +290,6 @@ fn add_libraries(tree: &mut Initramfs, program: &Path) -> Result<(), VmError> {
         }
     }
     Ok(())
-}
-
-/// setpriv would report a missing QEMU only in the log.
-fn which(program: &'static str) -> Result<(), VmError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if std::env::split_paths(&path).any(|directory| directory.join(program).is_file()) {
-        return Ok(());
-    }
-    Err(VmError::MissingProgram { program, package: "qemu-system-x86" })
 }
 
 /// QEMU connects as it starts; when it does not, it has ended with a message in its log.

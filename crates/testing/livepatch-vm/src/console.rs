@@ -41,6 +41,21 @@ pub(crate) fn tail(log: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
+/// Without the escape sequences (ECMA-48) with which firmware and MokManager draw their screens.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        if character != '\x1b' {
+            plain.push(character);
+        } else if rest.next() == Some('[') {
+            // Parameters, then a final byte.
+            let _ = rest.by_ref().find(|character| ('@'..='~').contains(character));
+        }
+    }
+    plain
+}
+
 /// `[    3.141592] text` or `<6>[    3.1] text` to `text`.
 fn without_stamp(line: &str) -> &str {
     match line.split_once("] ") {
@@ -62,6 +77,11 @@ mod tests {
         let oops = oops(log).unwrap();
         assert_eq!(oops.message, "BUG: kernel NULL pointer dereference, address: 0000000000000008");
         assert_eq!(oops.location.as_deref(), Some("ext4_mb_load_buddy_gfp+0x2a/0x470"));
+    }
+
+    #[test]
+    fn drawings_are_read_as_text() {
+        assert_eq!(plain("\x1b[2J\x1b[01;01HPress any \x1b[1;37mkey\x1b["), "Press any key");
     }
 
     #[test]

@@ -56,6 +56,14 @@ pub enum VmError {
         #[source]
         source: std::io::Error,
     },
+    /// A host command failed.
+    #[error("{command} failed: {said}")]
+    Host {
+        /// The command.
+        command: String,
+        /// Its standard error and status.
+        said: String,
+    },
     /// The guest ended while it was needed.
     #[error("the guest ended ({exit}); its last words:\n{tail}\nconsole: {console}", console = .console.display())]
     Gone {

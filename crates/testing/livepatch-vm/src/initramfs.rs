@@ -4,12 +4,19 @@ use crate::{cpio::Archive, modules::ModuleFile};
 use std::collections::BTreeMap;
 
 const INIT: &str = include_str!("init.sh");
+/// The first program when there is a root file system on a disk.
+const PIVOT: &str = include_str!("pivot.sh");
+/// Takes commands; the same in both.
+const AGENT: &str = include_str!("agent.sh");
+/// Where the caller's files wait for the disk.
+const PAYLOAD: &str = "/payload";
 /// Debian's merged layout: these are links into /usr.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
-const DIRECTORIES: [&str; 14] = [
+const DIRECTORIES: [&str; 15] = [
     "dev",
     "etc",
     "mnt",
+    "payload",
     "proc",
     "root",
     "run",
@@ -35,6 +42,7 @@ impl Initramfs {
         let mut this = Self { files: BTreeMap::new(), load_order: Vec::new() };
         this.file("/usr/bin/busybox", 0o755, busybox);
         this.file("/init", 0o755, INIT.into());
+        this.file("/agent.sh", 0o644, AGENT.into());
         this.file(
             "/etc/passwd",
             0o644,
@@ -44,6 +52,18 @@ impl Initramfs {
         this.file("/etc/hosts", 0o644, "127.0.0.1 localhost guest\n10.0.2.2 host\n".into());
         this.file("/etc/hostname", 0o644, "guest\n".into());
         this
+    }
+
+    /// One that goes on with the system on a disk.
+    pub(crate) fn pivot(busybox: Vec<u8>) -> Self {
+        let mut this = Self::new(busybox);
+        this.file("/init", 0o755, PIVOT.into());
+        this
+    }
+
+    /// Adds a file that is to be copied to the disk before its system starts.
+    pub(crate) fn payload(&mut self, path: &str, mode: u32, bytes: Vec<u8>) {
+        self.file(&format!("{PAYLOAD}/{}", path.trim_start_matches('/')), mode, bytes);
     }
 
     /// Adds a file; `path` is absolute in the guest.

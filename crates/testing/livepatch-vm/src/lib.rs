@@ -16,22 +16,35 @@
 //! # Ok(()) }
 //! ```
 //!
+//! With [`GuestBuilder::root_disk`] the guest is a Debian system with systemd, from a [`RootFileSystem`] that is made once; what
+//! it writes stays on its [`Disk`], so that another boot finds it.
+//!
+//! With [`GuestBuilder::firmware`] it boots by the distribution's signed boot loaders under Secure Boot.
+//!
 //! Host programs: `qemu-system-x86_64`, `/bin/busybox` (static), `setpriv`, and `ldd` for dynamic programs; Debian has
-//! them in qemu-system-x86, busybox-static, util-linux and libc-bin.
+//! them in qemu-system-x86, busybox-static, util-linux and libc-bin; a root file system wants mmdebstrap, e2fsprogs and
+//! qemu-utils too.
 
 mod builder;
 mod channel;
 mod console;
 mod cpio;
 mod error;
+mod firmware;
 mod guest;
 mod initramfs;
 mod kernel_cache;
 mod libraries;
 mod modules;
+mod power_cut;
+mod qemu;
+mod root;
 
 pub use builder::GuestBuilder;
 pub use console::Oops;
 pub use error::VmError;
+pub use firmware::Firmware;
 pub use guest::{Exit, Guest, Output};
 pub use kernel_cache::{CachedKernel, cache_directory};
+pub use power_cut::{LoggedDisk, WriteLog};
+pub use root::{Disk, RootFileSystem};

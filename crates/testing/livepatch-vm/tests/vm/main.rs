@@ -1,7 +1,7 @@
 //! The harness on a real kernel: the newest one that is prepared in the cache.
 #![allow(clippy::unwrap_used, missing_docs)] // a failed expectation is the test's answer
 
-use livepatch_vm::{CachedKernel, Exit, GuestBuilder, VmError};
+use livepatch_vm::{CachedKernel, Exit, GuestBuilder, RootFileSystem, VmError};
 use std::{
     io::{Read, Write},
     net::TcpListener,
@@ -85,4 +85,24 @@ fn a_panic_is_no_power_off() {
 fn a_module_that_the_kernel_lacks_is_named() {
     let error = builder().module("no_such_module").boot().unwrap_err();
     assert!(matches!(&error, VmError::NoModule { name, .. } if name == "no_such_module"), "{error}");
+}
+
+#[test]
+fn a_debian_system_keeps_what_was_written_to_its_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = RootFileSystem::get().unwrap().disk(directory.path().join("root.qcow2")).unwrap();
+    let guest = builder().root_disk(&disk).contents("/srv/from-host", 0o640, "hello\n").boot().unwrap();
+    assert_eq!(guest.check("systemctl is-system-running --wait", SHORT).unwrap().trim(), "running");
+    assert_eq!(guest.check("stat -c %a /srv/from-host; cat /srv/from-host", SHORT).unwrap(), "640\nhello\n");
+    guest.check("dpkg --audit; echo kept > /srv/kept; sync; echo lost > /srv/lost", SHORT).unwrap();
+    guest.cut_power();
+
+    let guest = builder().root_disk(&disk).boot().unwrap();
+    assert_eq!(guest.check("cat /srv/kept; [ ! -s /srv/lost ] && echo gone", SHORT).unwrap(), "kept\ngone\n");
+    guest.check("echo orderly > /srv/orderly", SHORT).unwrap();
+    assert_eq!(guest.shutdown_in_order(Duration::from_secs(120)).unwrap(), Exit::PoweredOff);
+
+    let other = disk.fork(directory.path().join("fork.qcow2")).unwrap();
+    let guest = builder().root_disk(&other).boot().unwrap();
+    assert_eq!(guest.check("cat /srv/orderly", SHORT).unwrap(), "orderly\n");
 }

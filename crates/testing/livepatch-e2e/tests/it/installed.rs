@@ -1,0 +1,107 @@
+//! What the scenarios on a Debian system start from: a server, the client's package, and a machine that has neither.
+
+use crate::scene::{Scene, TIER};
+use livepatch_e2e::{Machine, Prepared, Programs, Site, System, client_package};
+use livepatch_vm::{CachedKernel, GuestBuilder};
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Software emulation on a busy host.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A stage with a Debian system.
+pub(crate) struct Stage {
+    pub(crate) scene: Scene,
+    pub(crate) system: System,
+    pub(crate) package: PathBuf,
+}
+
+impl Stage {
+    /// On the kernel of the scenarios.
+    pub(crate) fn new() -> Self {
+        Self::of(Scene::new())
+    }
+
+    /// On the newest prepared kernel of a series; none when there is none.
+    pub(crate) fn of_series(series: &str) -> Option<Self> {
+        let kernel = CachedKernel::all(&livepatch_vm::cache_directory())
+            .into_iter()
+            .rfind(|kernel| kernel.release.starts_with(&format!("{series}.")))?;
+        let programs = Programs::find().unwrap();
+        let prepared = Prepared::for_kernel(&programs, Some(&kernel.release)).unwrap();
+        Some(Self::of(Scene { programs, prepared, directory: tempfile::tempdir().unwrap() }))
+    }
+
+    fn of(scene: Scene) -> Self {
+        let directory = scene.directory.path();
+        let package =
+            client_package(&scene.programs.path(""), directory, &directory.join("package.log")).unwrap();
+        let system = System::new(&scene.prepared.kernel, &directory.join("system")).unwrap();
+        Self { scene, system, package }
+    }
+
+    /// The machine with the package, whose new livepatches are watched for this many seconds.
+    pub(crate) fn install(&self, soak: u32) -> Machine {
+        self.install_with(soak, |builder| builder, "true")
+    }
+
+    /// The same with other hardware, and a command to be run before the package comes.
+    pub(crate) fn install_with(
+        &self,
+        soak: u32,
+        more: impl FnOnce(GuestBuilder) -> GuestBuilder,
+        prepare: &str,
+    ) -> Machine {
+        let configuration = format!("soak_seconds = {soak}\n");
+        let more = |builder: GuestBuilder| {
+            more(builder).contents("/etc/livepatch/livepatchd.toml", 0o644, configuration)
+        };
+        self.system.install_with(&self.package, more, prepare).unwrap()
+    }
+
+    /// Another livepatch for the same kernel, trusted by machines that enrol from now on.
+    pub(crate) fn livepatch(&self, site: &Site, patch: &str, version: u32) -> Prepared {
+        let patch =
+            livepatch_e2e::workspace_root().join("crates/testing/livepatch-e2e/tests/patches").join(patch);
+        let kernel = self.scene.prepared.kernel.clone();
+        let fix = "example-test=what the test needs";
+        let prepared = Prepared::of_patch(&self.scene.programs, kernel, &patch, fix, version).unwrap();
+        site.add_certificate(&prepared.certificate()).unwrap();
+        prepared
+    }
+}
+
+/// Enrols the machine, and its livepatch is applied.
+#[track_caller]
+pub(crate) fn enable(machine: &Machine, site: &Site) {
+    let output = machine.enable(&site.create_token(TIER).unwrap(), &site.guest_url()).unwrap();
+    assert_eq!(output.status, 0, "{output:?}\n{}", machine.daemon_log());
+}
+
+/// Waits until the status says so.
+#[track_caller]
+pub(crate) fn wait_for_state(machine: &Machine, state: &str) {
+    let start = Instant::now();
+    loop {
+        let status = machine.status().unwrap();
+        if status["state"] == state {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{state} expected: {status:#}\n{}", machine.daemon_log());
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// The names of the livepatches that are in the kernel and enabled.
+pub(crate) fn in_kernel(machine: &Machine) -> Vec<String> {
+    let state = machine.kernel_state().unwrap();
+    assert!(
+        state.livepatches.iter().all(|livepatch| livepatch.enabled && !livepatch.transition),
+        "{state:?}"
+    );
+    state.livepatches.into_iter().map(|livepatch| livepatch.name).collect()
+}
