@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures against the budgets of the design, as ratios within one run.
 
+mod client;
 mod cve;
 
 use crate::{narrator::Narrator, workspace};
@@ -26,6 +27,8 @@ pub(crate) struct Options {
 enum Subject {
     /// Building a livepatch from a one-file patch
     Build,
+    /// The client on an idle machine
+    Client,
     /// Importing CVE data, and verdicts
     Cve,
 }
@@ -56,6 +59,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut results = Vec::new();
     if all || options.what.contains(&Subject::Build) {
         results.extend(build()?);
+    }
+    if all || options.what.contains(&Subject::Client) {
+        results.extend(client::measure()?);
     }
     if all || options.what.contains(&Subject::Cve) {
         results.extend(cve::measure()?);

@@ -3,7 +3,8 @@
 use crate::{apt, kernels, narrator::Narrator, tidy, workspace};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use livepatch_e2e::{Builder, KERNEL_VARIABLE, Prepared};
+use livepatch_e2e::{Builder, KERNEL_VARIABLE, Prepared, client_package};
+use livepatch_vm::RootFileSystem;
 use std::{
     env,
     path::Path,
@@ -78,6 +79,11 @@ fn prepare(narrator: &mut Narrator, log: &Path) -> Result<String> {
         Builder::new(&programs, log, &hear).add_kernel(&release)
     })?;
     narrator.step("build the example livepatch", |_| Prepared::for_kernel(&programs, Some(&release)))?;
+    narrator.step("pack the client", |_| {
+        let scratch = tempfile::tempdir()?;
+        client_package(&programs.path(""), scratch.path(), log)
+    })?;
+    narrator.step("install Debian for the guests", |_| Ok(RootFileSystem::get()?))?;
     Ok(release)
 }
 

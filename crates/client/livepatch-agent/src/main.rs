@@ -1,7 +1,10 @@
 //! The daemon's program: arguments, log, configuration; the rest is the library's.
 
+mod journal;
+
 use anyhow::Context as _;
 use clap::Parser;
+use journal::Journal;
 use livepatch_agent::{Config, DEFAULT_SOCKET, DEFAULT_STATE_DIR, DaemonOptions, run};
 use std::{io::IsTerminal as _, path::PathBuf};
 use tracing_subscriber::{
@@ -32,11 +35,15 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let filter: Targets = arguments.log.parse().context("--log is no filter")?;
-    // The journal has its own time stamps and colours nothing.
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let colours = !journal && std::io::stderr().is_terminal();
-    let log = fmt::layer().with_target(false).with_ansi(colours).with_writer(std::io::stderr);
-    let log = if journal { log.without_time().boxed() } else { log.boxed() };
+    // What systemd started logs to the journal.
+    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| Journal::connect().ok());
+    let log = match journal {
+        Some(journal) => journal.boxed(),
+        None => {
+            let log = fmt::layer().with_target(false).with_writer(std::io::stderr);
+            log.with_ansi(std::io::stderr().is_terminal()).boxed()
+        }
+    };
     tracing_subscriber::registry().with(log).with(filter).init();
     let path = arguments.config;
     let config = Config::load(&path).with_context(|| format!("{} cannot be used", path.display()))?;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs,
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
+    path::Path,
     time::Duration,
 };
 
@@ -50,7 +51,12 @@ pub struct LogPart {
 }
 
 impl KernelLog {
+    /// The descriptor that whoever started us opened for us on standard input, else the device by its name, which wants
+    /// CAP_SYSLOG on most kernels. Only one log at a time: those of standard input share their position.
     pub(crate) fn open(host: &Host) -> Result<Self, HostError> {
+        if let Some(file) = (host.root() == Path::new("/")).then(inherited).flatten() {
+            return Ok(Self { file, partial: Vec::new(), next: 0 });
+        }
         let path = host.path(DEVICE);
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
         let open = fs::OpenOptions::new().read(true).custom_flags(flags).open(&path);
@@ -98,6 +104,21 @@ impl KernelLog {
         }
         part.records.extend(records);
     }
+}
+
+/// Standard input, when it is the kernel's log (character device 1:11, Documentation/admin-guide/devices.txt), from the
+/// oldest record on. The kernel asks for powers when the log is opened, not when it is read.
+fn inherited() -> Option<fs::File> {
+    let input = io::stdin();
+    let status = rustix::fs::fstat(&input).ok()?;
+    let is_device = rustix::fs::FileType::from_raw_mode(status.st_mode).is_char_device();
+    if !is_device || status.st_rdev != rustix::fs::makedev(1, 11) {
+        return None;
+    }
+    let own = input.as_fd().try_clone_to_owned().ok()?;
+    rustix::fs::fcntl_setfl(&own, OFlags::NONBLOCK).ok()?;
+    rustix::fs::seek(&own, rustix::fs::SeekFrom::Start(0)).ok()?;
+    Some(own.into())
 }
 
 /// Reads records; what does not have the shape is left out, and so is what a program wrote into the log: the kernel gives

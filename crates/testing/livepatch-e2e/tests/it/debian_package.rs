@@ -82,10 +82,7 @@ fn the_package_lives_in_its_sandbox_and_a_livepatch_that_kills_is_not_applied_tw
 /// The same package on the other series.
 #[test]
 fn kernels_of_6_12_are_livepatched_across_reboots() {
-    let Some(stage) = Stage::of_series("6.12") else {
-        eprintln!("passed over: no kernel of 6.12 is prepared");
-        return;
-    };
+    let stage = Stage::of_series("6.12");
     let site = stage.scene.site();
     let good = stage.scene.prepared.manifest().unwrap();
     site.publish(&stage.scene.prepared.build(), TIER).unwrap();

@@ -1,7 +1,10 @@
 //! What the scenarios on a Debian system start from: a server, the client's package, and a machine that has neither.
 
-use crate::scene::{Scene, TIER};
-use livepatch_e2e::{Machine, Prepared, Programs, Site, System, client_package};
+use crate::{
+    scene::{Scene, TIER},
+    series_6_12::newest_offered,
+};
+use livepatch_e2e::{Builder, Machine, Prepared, Programs, Site, System, client_package};
 use livepatch_vm::{CachedKernel, GuestBuilder};
 use std::{
     path::PathBuf,
@@ -26,14 +29,22 @@ impl Stage {
         Self::of(Scene::new())
     }
 
-    /// On the newest prepared kernel of a series; none when there is none.
-    pub(crate) fn of_series(series: &str) -> Option<Self> {
-        let kernel = CachedKernel::all(&livepatch_vm::cache_directory())
-            .into_iter()
-            .rfind(|kernel| kernel.release.starts_with(&format!("{series}.")))?;
+    /// On the newest prepared kernel of a series, else on the newest that is offered.
+    pub(crate) fn of_series(series: &str) -> Self {
         let programs = Programs::find().unwrap();
-        let prepared = Prepared::for_kernel(&programs, Some(&kernel.release)).unwrap();
-        Some(Self::of(Scene { programs, prepared, directory: tempfile::tempdir().unwrap() }))
+        let directory = tempfile::tempdir().unwrap();
+        let prepared = CachedKernel::all(&livepatch_vm::cache_directory())
+            .into_iter()
+            .map(|kernel| kernel.release)
+            .rfind(|release| release.starts_with(&format!("{series}.")));
+        let release = prepared.unwrap_or_else(|| {
+            let release = newest_offered(series).unwrap();
+            let log = directory.path().join("builder.log");
+            Builder::new(&programs, log, &|_| {}).add_kernel(&release).unwrap();
+            release
+        });
+        let prepared = Prepared::for_kernel(&programs, Some(&release)).unwrap();
+        Self::of(Scene { programs, prepared, directory })
     }
 
     fn of(scene: Scene) -> Self {

@@ -237,7 +237,7 @@ fn quiet(guest: &Guest) {
 }
 
 /// The newest cloud kernel of a series of which the index has all packages in one version.
-fn newest_offered(series: &str) -> Option<String> {
+pub(crate) fn newest_offered(series: &str) -> Option<String> {
     let output =
         Command::new("apt-cache").args(["pkgnames", &format!("linux-image-{series}.")]).output().unwrap();
     let names = String::from_utf8(output.stdout).unwrap();
