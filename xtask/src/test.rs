@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// Leave out the tests that boot kernels, and all that only they need
     #[arg(long)]
     no_vm: bool,
+    /// Run the long tests too, which boot a whole system again and again
+    #[arg(long, conflicts_with = "no_vm")]
+    long: bool,
 }
 
 /// `cargo xtask test`.
@@ -33,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.no_vm {
         let release = prepare(&mut narrator, &log)?;
         narrator.open_step(&format!("tests in virtual machines, kernel {release}"), || {
-            runner.in_machines(&release)
+            runner.in_machines(&release, options.long)
         })?;
     }
     narrator.heading("cargo xtask test: all passed");
@@ -124,7 +127,7 @@ impl Runner {
     }
 
     /// The tests that boot kernels, one at a time.
-    fn in_machines(&self, release: &str) -> Result<()> {
+    fn in_machines(&self, release: &str, long: bool) -> Result<()> {
         let mut command = workspace::cargo();
         match self {
             Self::Nextest => command.args([
@@ -152,6 +155,12 @@ impl Runner {
                 "1",
             ]),
         };
+        if long {
+            command.args(match self {
+                Self::Nextest => ["--run-ignored", "all"].as_slice(),
+                Self::Cargo => ["--include-ignored"].as_slice(),
+            });
+        }
         visible(command.env(KERNEL_VARIABLE, release))
     }
 }

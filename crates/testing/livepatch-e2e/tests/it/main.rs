@@ -13,15 +13,17 @@ mod cve_dev_set;
 mod debian_package;
 mod expired_metadata;
 mod features_of_sources;
-#[allow(dead_code)] // the scenarios that follow use all of it
 mod installed;
 mod interrupted_builds;
+mod killer_livepatch;
 mod livepatching;
 mod many_kernels;
 mod namesakes;
+mod power_cuts;
 mod proxy;
 mod rolled_back_metadata;
 mod scene;
+mod secure_boot;
 mod series_6_12;
 mod stranger_s_signature;
 mod unknown_token;
