@@ -178,9 +178,11 @@ fn server_code(code: ErrorCode) -> &'static str {
         ErrorCode::TokenExhausted => "token-exhausted",
         ErrorCode::NotFound => "server-not-found",
         ErrorCode::Internal | ErrorCode::Unavailable => "server-error",
-        ErrorCode::Conflict | ErrorCode::TooLarge | ErrorCode::Invalid | ErrorCode::ModuleRefused => {
-            "server-refused"
-        }
+        ErrorCode::Forbidden
+        | ErrorCode::Conflict
+        | ErrorCode::TooLarge
+        | ErrorCode::Invalid
+        | ErrorCode::ModuleRefused => "server-refused",
     }
 }
 

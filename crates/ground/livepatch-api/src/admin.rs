@@ -1,6 +1,6 @@
 //! What the operator's command and the server say to each other.
 
-use crate::{AppliedLivepatch, PatchState};
+use crate::{AppliedLivepatch, Event, PatchState};
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::{Digest, Manifest};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct TokenSummary {
     pub expires: Option<String>,
     /// The operator's note.
     pub note: String,
+    /// When it was revoked, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
 }
 
 /// Trust a module-signing certificate: machines that enrol from now on accept modules signed by its key.
@@ -130,4 +133,16 @@ pub struct MachineSummary {
     pub last_seen: String,
     /// The last event that it reported.
     pub last_event: Option<String>,
+    /// When an operator revoked it, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
+}
+
+/// A machine with its history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineDetail {
+    /// What it is now.
+    pub machine: MachineSummary,
+    /// What it reported, oldest first; the newest thousand.
+    pub events: Vec<Event>,
 }

@@ -24,6 +24,8 @@ pub enum ErrorCode {
     TokenExpired,
     /// 403: the enrolment token was used as often as it may be.
     TokenExhausted,
+    /// 403: the key is known, and its role may not do this.
+    Forbidden,
     /// 404: no such thing.
     NotFound,
     /// 409: it exists already, or contradicts what exists.
@@ -45,7 +47,7 @@ impl ErrorCode {
     pub fn status(self) -> u16 {
         match self {
             Self::Unauthorized | Self::UnknownToken => 401,
-            Self::TokenExpired | Self::TokenExhausted => 403,
+            Self::TokenExpired | Self::TokenExhausted | Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::Conflict => 409,
             Self::TooLarge => 413,

@@ -3,6 +3,7 @@
 //! JSON both ways; secrets travel in the `Authorization: Bearer` header only, never in a URL or body. Errors come as
 //! [`ApiError`] with a stable `code`. Paths stand in [`paths`].
 
+mod access;
 mod admin;
 mod client;
 mod error;
@@ -10,9 +11,10 @@ pub mod paths;
 mod rollout;
 mod trust_anchor;
 
+pub use access::{ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, BrokenChain, Role, UnknownRole};
 pub use admin::{
-    CertificateAdded, CertificateRequest, LivepatchSummary, MachineSummary, PromoteRequest, PublishAnswer,
-    PublishHeader, TokenCreated, TokenRequest, TokenSummary,
+    CertificateAdded, CertificateRequest, LivepatchSummary, MachineDetail, MachineSummary, PromoteRequest,
+    PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary,
 };
 pub use client::{
     AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, PatchState,

@@ -14,6 +14,7 @@ pub const TARGETS: &str = "/repository/targets";
 pub const HEALTH: &str = "/healthz";
 
 /// POST [`crate::TokenRequest`] → [`crate::TokenCreated`]; GET → list of [`crate::TokenSummary`].
+/// `…/ID/revoke`: POST `{}` → list of [`crate::TokenSummary`].
 pub const ADMIN_TOKENS: &str = "/v1/admin/tokens";
 /// POST [`crate::CertificateRequest`] → [`crate::CertificateAdded`].
 pub const ADMIN_CERTIFICATES: &str = "/v1/admin/certificates";
@@ -22,8 +23,16 @@ pub const ADMIN_CERTIFICATES: &str = "/v1/admin/certificates";
 pub const ADMIN_LIVEPATCHES: &str = "/v1/admin/livepatches";
 /// POST [`crate::PromoteRequest`] → [`crate::PublishAnswer`].
 pub const ADMIN_PROMOTE: &str = "/v1/admin/promote";
-/// GET → list of [`crate::MachineSummary`].
+/// GET → list of [`crate::MachineSummary`]. `…/ID`: GET → [`crate::MachineDetail`].
+/// `…/ID/revoke`: POST `{}` → [`crate::MachineDetail`]: its credential is worth nothing from then on.
 pub const ADMIN_MACHINES: &str = "/v1/admin/machines";
 /// POST [`crate::RolloutRequest`] → [`crate::RolloutView`]; GET → list of [`crate::RolloutView`], newest first.
 /// `…/RELEASE`: GET → [`crate::RolloutView`]; POST [`crate::RolloutOrder`] → [`crate::RolloutView`].
 pub const ADMIN_ROLLOUTS: &str = "/v1/admin/rollouts";
+/// POST [`crate::ApiKeyRequest`] → [`crate::ApiKeyCreated`]; GET → list of [`crate::ApiKeySummary`].
+/// `…/ID/revoke`: POST `{}` → list of [`crate::ApiKeySummary`].
+pub const ADMIN_KEYS: &str = "/v1/admin/keys";
+/// GET `?after=ID` → the next [`crate::AuditEntry`]s, oldest first, at most 1000.
+pub const ADMIN_AUDIT: &str = "/v1/admin/audit";
+/// GET: 200 when the database answers and the signed metadata are good; 503 otherwise.
+pub const READY: &str = "/readyz";

@@ -229,6 +229,19 @@ impl Publisher {
         self.committed.values()
     }
 
+    /// When the first of the current documents expires.
+    pub fn expires(&self) -> SystemTime {
+        let documents = &self.documents;
+        let all = [
+            documents.root.signed.expires,
+            documents.targets.signed.expires,
+            documents.snapshot.signed.expires,
+            documents.timestamp.signed.expires,
+        ];
+        let seconds = all.into_iter().map(|moment| moment.as_second()).min().unwrap_or_default();
+        std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    }
+
     /// The versions of the current documents.
     pub fn versions(&self) -> Versions {
         self.documents.versions()

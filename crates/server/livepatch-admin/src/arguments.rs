@@ -3,6 +3,7 @@
 use crate::period::Period;
 pub(crate) use crate::rollout::arguments::{RolloutCommand, Simulate};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use livepatch_api::Role;
 use std::path::PathBuf;
 use url::Url;
 
@@ -60,6 +61,12 @@ pub(crate) enum Command {
     /// Published livepatches.
     #[command(subcommand)]
     Livepatch(LivepatchCommand),
+    /// API keys: who may do what.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Rollouts: a release through the fleet, wave by wave.
     #[command(subcommand)]
     Rollout(RolloutCommand),
@@ -95,6 +102,49 @@ pub(crate) enum TokenCommand {
     Create(TokenCreate),
     /// Show the tokens, without their secrets.
     List,
+    /// Take a token back: no machine enrols with it any more; those that did stay.
+    Revoke {
+        /// The token's id.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make an API key; it is shown this once.
+    Create {
+        /// Who or what holds it; stands in the audit log.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// viewer, operator, releaser or admin.
+        #[arg(long, value_name = "ROLE")]
+        role: Role,
+        /// When it expires, such as 30d; never by default.
+        #[arg(long, value_name = "PERIOD")]
+        expires: Option<Period>,
+    },
+    /// Show the API keys, without their secrets.
+    List,
+    /// Take an API key back, at once.
+    Revoke {
+        /// The key's id.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show who did what, oldest first.
+    List,
+    /// Check that nothing was altered or taken out. Prints the newest entry's hash: keep it elsewhere, and later logs
+    /// can be held against it.
+    Verify {
+        /// The hash that an earlier check printed: the log must still hold it.
+        #[arg(long, value_name = "HASH")]
+        since: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -146,6 +196,18 @@ pub(crate) enum LivepatchCommand {
 pub(crate) enum MachineCommand {
     /// Show the machines and their state.
     List,
+    /// Show a machine and what it reported.
+    Show {
+        /// The machine's id.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Take a machine's credential back: it is not heard any more until it enrols again. What it applied stays.
+    Revoke {
+        /// The machine's id.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
 }
 
 #[cfg(test)]

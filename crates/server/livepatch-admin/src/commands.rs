@@ -1,6 +1,7 @@
 //! What each command does.
 
 use crate::{
+    access,
     arguments::{
         Arguments, CertificateCommand, Command, Format, LivepatchCommand, MachineCommand, Promote, Publish,
         RolloutCommand, TokenCommand, TokenCreate,
@@ -35,11 +36,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Certificate(CertificateCommand::Add { file }) => add_certificate(&server, format, file),
         Command::Token(TokenCommand::Create(token)) => create_token(&server, format, token, arguments),
-        Command::Token(TokenCommand::List) => list_tokens(&server, format),
+        Command::Token(TokenCommand::List) => list_tokens(format, server.get(paths::ADMIN_TOKENS)?),
+        Command::Token(TokenCommand::Revoke { id }) => list_tokens(
+            format,
+            server.post(&access::act_on(paths::ADMIN_TOKENS, id, "revoke"), &access::NOTHING)?,
+        ),
+        Command::Key(command) => access::keys(&server, format, command),
+        Command::Audit(command) => access::audit(&server, format, command),
         Command::Publish(request) => publish(&server, format, request),
         Command::Promote(request) => promote(&server, format, request),
         Command::Livepatch(LivepatchCommand::List) => list_livepatches(&server, format),
-        Command::Machine(MachineCommand::List) => list_machines(&server, format),
+        Command::Machine(MachineCommand::List) => list_machines(format, server.get(paths::ADMIN_MACHINES)?),
+        Command::Machine(MachineCommand::Show { id }) => {
+            access::machine(format, &server.get(&access::one_of(paths::ADMIN_MACHINES, id))?)
+        }
+        Command::Machine(MachineCommand::Revoke { id }) => {
+            let path = access::act_on(paths::ADMIN_MACHINES, id, "revoke");
+            access::machine(format, &server.post(&path, &access::NOTHING)?)
+        }
         Command::Rollout(command) => rollout::run(&server, format, command),
         Command::Completions { .. } | Command::ManPages { .. } => Ok(()),
     }
@@ -83,15 +97,18 @@ fn create_token(server: &Server, format: Format, token: &TokenCreate, arguments:
     }
 }
 
-fn list_tokens(server: &Server, format: Format) -> Result<()> {
-    let tokens: Vec<TokenSummary> = server.get(paths::ADMIN_TOKENS)?;
+fn list_tokens(format: Format, tokens: Vec<TokenSummary>) -> Result<()> {
     if format == Format::Json {
         return output::json(&tokens);
     }
     let rows = tokens.into_iter().map(|token| {
         let limit = token.uses.map_or_else(|| "any".to_owned(), |uses| uses.to_string());
         let used = format!("{} of {limit}", token.used);
-        vec![token.id, token.tier, used, token.expires.unwrap_or_else(|| "never".into()), token.note]
+        let expires = match token.revoked {
+            Some(_) => "revoked".to_owned(),
+            None => token.expires.unwrap_or_else(|| "never".into()),
+        };
+        vec![token.id, token.tier, used, expires, token.note]
     });
     output::table(&["id", "tier", "used", "expires", "note"], rows.collect(), "There are no tokens.")
 }
@@ -171,8 +188,7 @@ fn list_livepatches(server: &Server, format: Format) -> Result<()> {
     output::table(&header, rows.collect(), "Nothing is published.")
 }
 
-fn list_machines(server: &Server, format: Format) -> Result<()> {
-    let machines: Vec<MachineSummary> = server.get(paths::ADMIN_MACHINES)?;
+fn list_machines(format: Format, machines: Vec<MachineSummary>) -> Result<()> {
     if format == Format::Json {
         return output::json(&machines);
     }
@@ -183,7 +199,7 @@ fn list_machines(server: &Server, format: Format) -> Result<()> {
             machine.hostname,
             machine.tier,
             machine.kernel.release.to_string(),
-            word(&machine.state),
+            machine.revoked.map_or_else(|| word(&machine.state), |_| "revoked".to_owned()),
             applied,
             machine.taint.0.to_string(),
             machine.last_seen,

@@ -3,6 +3,7 @@
 //! Answers go to standard output, as text or JSON; everything else to standard error. Exit status: 0 done, 1 failed,
 //! 2 usage.
 
+mod access;
 mod arguments;
 mod commands;
 mod generate;

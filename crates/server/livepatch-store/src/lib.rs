@@ -5,6 +5,7 @@
 //! their migrations and in how a transaction begins, not in queries. Time is an argument. Secrets come in
 //! as digests: what is not here cannot leak from here.
 
+mod access;
 mod certificates;
 mod machines;
 mod rollouts;
@@ -12,6 +13,7 @@ mod rows;
 mod store;
 mod tokens;
 
+pub use access::{KnownApiKey, NewApiKey};
 pub use certificates::StoredCertificate;
 pub use machines::{KnownMachine, Reported};
 pub use rollouts::{MachinePlace, RolloutResult, StoredRollout};

@@ -28,6 +28,13 @@ pub enum Reported {
     SeenBefore,
 }
 
+/// What a [`MachineSummary`] is made from.
+const SUMMARY: &str = "SELECT id, hostname, tier, kernel_release, kernel_build_id, kernel_arch, state, applied_name, \
+       applied_version, applied_sha256, taint, last_seen, revoked_at, \
+       (SELECT kind FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS event, \
+       (SELECT detail FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS detail \
+     FROM machines";
+
 impl Store {
     /// The machine whose credential has this digest.
     ///
@@ -38,7 +45,7 @@ impl Store {
         credential: &Digest,
     ) -> Result<Option<KnownMachine>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, tier, credential_sha256, taint FROM machines WHERE credential_sha256 = $1",
+            "SELECT id, tier, credential_sha256, taint FROM machines WHERE credential_sha256 = $1 AND revoked_at IS NULL",
         )
         .bind(credential.as_str())
         .fetch_optional(&self.pool)
@@ -84,20 +91,33 @@ impl Store {
         Ok(reported)
     }
 
+    /// One machine.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn machine(&self, id: &str) -> Result<Option<MachineSummary>, StoreError> {
+        let statement = format!("{SUMMARY} WHERE id = $1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(id).fetch_optional(&self.pool).await?;
+        row.as_ref().map(summary).transpose()
+    }
+
+    /// Revokes a machine's credential: it is known, and not heard any more. False when none with this id holds one.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn revoke_machine(&self, id: &str, now: Seconds) -> Result<bool, StoreError> {
+        let statement = "UPDATE machines SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
+        let done = sqlx::query(statement).bind(now).bind(id).execute(&self.pool).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Every machine, the one that was heard of last first.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn machines(&self) -> Result<Vec<MachineSummary>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, hostname, tier, kernel_release, kernel_build_id, kernel_arch, state, applied_name, \
-               applied_version, applied_sha256, taint, last_seen, \
-               (SELECT kind FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS event, \
-               (SELECT detail FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS detail \
-             FROM machines ORDER BY last_seen DESC, id",
-        )
-        .fetch_all(&self.pool)
-        .await?;
+        let statement = format!("{SUMMARY} ORDER BY last_seen DESC, id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&self.pool).await?;
         rows.iter().map(summary).collect()
     }
 
@@ -191,6 +211,7 @@ fn summary(row: &AnyRow) -> Result<MachineSummary, StoreError> {
     let event: Option<String> = row.try_get("event")?;
     let detail: Option<String> = row.try_get("detail")?;
     let taint: i64 = row.try_get("taint")?;
+    let revoked: Option<Seconds> = row.try_get("revoked_at")?;
     Ok(MachineSummary {
         machine_id: row.try_get("id")?,
         hostname: row.try_get("hostname")?,
@@ -204,6 +225,7 @@ fn summary(row: &AnyRow) -> Result<MachineSummary, StoreError> {
         applied,
         taint: Taint(taint.cast_unsigned()),
         last_seen: rows::moment("machines.last_seen", row.try_get("last_seen")?)?,
+        revoked: revoked.map(|revoked| rows::moment("machines.revoked_at", revoked)).transpose()?,
         last_event: event.map(|kind| format!("{kind}: {}", detail.unwrap_or_default())),
     })
 }

@@ -1,6 +1,5 @@
 //! Opening, and what every query shares.
 
-use crate::Seconds;
 use sqlx::{
     Any, AnyPool, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
@@ -10,15 +9,17 @@ use std::{path::Path, str::FromStr, time::Duration};
 
 /// The schema's steps: version, description, statements. Named one by one, since the macro that would find them compiles
 /// the database library a second time.
-const SQLITE_MIGRATIONS: [(i64, &str, &str); 2] = [
+const SQLITE_MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "first light", include_str!("../../../../migrations/sqlite/0001_first_light.sql")),
     (2, "rollouts", include_str!("../../../../migrations/sqlite/0002_rollouts.sql")),
+    (3, "access", include_str!("../../../../migrations/sqlite/0003_access.sql")),
 ];
 
 /// The same steps for PostgreSQL: other types where the two differ.
-const POSTGRES_MIGRATIONS: [(i64, &str, &str); 2] = [
+const POSTGRES_MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "first light", include_str!("../../../../migrations/postgres/0001_first_light.sql")),
     (2, "rollouts", include_str!("../../../../migrations/postgres/0002_rollouts.sql")),
+    (3, "access", include_str!("../../../../migrations/postgres/0003_access.sql")),
 ];
 
 /// How long a query waits for another process's write before it gives up.
@@ -149,27 +150,6 @@ impl Store {
     /// [`StoreError::Database`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(&self.pool).await?;
-        Ok(())
-    }
-
-    /// Notes what an operator did.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn record_act(
-        &self,
-        action: &str,
-        subject: &str,
-        detail: &str,
-        now: Seconds,
-    ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO acts (at, action, subject, detail) VALUES ($1, $2, $3, $4)")
-            .bind(now)
-            .bind(action)
-            .bind(subject)
-            .bind(detail)
-            .execute(&self.pool)
-            .await?;
         Ok(())
     }
 

@@ -32,6 +32,8 @@ pub enum Enrolment {
     },
     /// No token has that secret.
     UnknownToken,
+    /// The token was revoked.
+    Revoked,
     /// The token has expired.
     Expired,
     /// The token was used as often as it may be.
@@ -42,6 +44,7 @@ struct Token {
     id: String,
     tier: String,
     expires: Option<Seconds>,
+    revoked: Option<Seconds>,
 }
 
 impl Store {
@@ -72,11 +75,21 @@ impl Store {
     /// [`StoreError`].
     pub async fn tokens(&self) -> Result<Vec<TokenSummary>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, tier, used, uses, expires_at, note FROM tokens ORDER BY created_at DESC, id",
+            "SELECT id, tier, used, uses, expires_at, revoked_at, note FROM tokens ORDER BY created_at DESC, id",
         )
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(summary).collect()
+    }
+
+    /// Takes a token back: no machine enrols with it any more, those that did stay. False when none with this id holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn revoke_token(&self, id: &str, now: Seconds) -> Result<bool, StoreError> {
+        let statement = "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
+        let done = sqlx::query(statement).bind(now).bind(id).execute(&self.pool).await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Enrols a machine with the token whose secret has this digest, and gives it the credential with that digest.
@@ -98,6 +111,9 @@ impl Store {
         let Some(token) = find(&mut transaction, secret).await? else {
             return Ok(Enrolment::UnknownToken);
         };
+        if token.revoked.is_some() {
+            return Ok(Enrolment::Revoked);
+        }
         if token.expires.is_some_and(|expires| expires <= now) {
             return Ok(Enrolment::Expired);
         }
@@ -115,7 +131,7 @@ impl Store {
 }
 
 async fn find(transaction: &mut Transaction<'_, Any>, secret: &Digest) -> Result<Option<Token>, StoreError> {
-    let row = sqlx::query("SELECT id, tier, expires_at FROM tokens WHERE secret_sha256 = $1")
+    let row = sqlx::query("SELECT id, tier, expires_at, revoked_at FROM tokens WHERE secret_sha256 = $1")
         .bind(secret.as_str())
         .fetch_optional(&mut **transaction)
         .await?;
@@ -124,6 +140,7 @@ async fn find(transaction: &mut Transaction<'_, Any>, secret: &Digest) -> Result
         id: row.try_get("id")?,
         tier: row.try_get("tier")?,
         expires: row.try_get("expires_at")?,
+        revoked: row.try_get("revoked_at")?,
     }))
 }
 
@@ -156,7 +173,7 @@ async fn keep_machine(
            kernel_release = excluded.kernel_release, kernel_build_id = excluded.kernel_build_id, \
            kernel_arch = excluded.kernel_arch, client_version = excluded.client_version, \
            enrolled_at = excluded.enrolled_at, last_seen = excluded.last_seen, sequence = 0, \
-           state = excluded.state",
+           state = excluded.state, revoked_at = NULL",
     )
     .bind(&machine.machine_id)
     .bind(credential.as_str())
@@ -177,6 +194,7 @@ async fn keep_machine(
 fn summary(row: &AnyRow) -> Result<TokenSummary, StoreError> {
     let uses: Option<i64> = row.try_get("uses")?;
     let expires: Option<Seconds> = row.try_get("expires_at")?;
+    let revoked: Option<Seconds> = row.try_get("revoked_at")?;
     Ok(TokenSummary {
         id: row.try_get("id")?,
         tier: row.try_get("tier")?,
@@ -184,5 +202,6 @@ fn summary(row: &AnyRow) -> Result<TokenSummary, StoreError> {
         uses: uses.map(|uses| rows::count("tokens.uses", uses)).transpose()?,
         expires: expires.map(|expires| rows::moment("tokens.expires_at", expires)).transpose()?,
         note: row.try_get("note")?,
+        revoked: revoked.map(|revoked| rows::moment("tokens.revoked_at", revoked)).transpose()?,
     })
 }

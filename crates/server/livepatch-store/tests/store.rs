@@ -1,11 +1,15 @@
 //! The store through its interface, on a fresh database a test; each test on SQLite and on a real PostgreSQL.
 #![allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 
-use livepatch_api::{AppliedLivepatch, CheckInRequest, EnrolRequest, Event, EventKind, PatchState};
+use livepatch_api::{
+    AppliedLivepatch, AuditEntry, CheckInRequest, EnrolRequest, Event, EventKind, PatchState, Role,
+};
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
 use livepatch_rollout::{Profile, Rollout, Signal};
-use livepatch_store::{Enrolment, NewToken, Reported, RolloutResult, Store, StoreError, StoredCertificate};
+use livepatch_store::{
+    Enrolment, NewApiKey, NewToken, Reported, RolloutResult, Store, StoreError, StoredCertificate,
+};
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
@@ -187,6 +191,59 @@ async fn rollouts_are_kept_and_tallied(store: Store) {
     assert!(store.places("2027-01", &["stable".to_owned()]).await.unwrap().is_empty());
 }
 
+async fn audit_log_is_a_chain_whoever_writes_at_once(store: Store) {
+    let writers: Vec<_> = (0..12)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { store.record_act("ada", "act", &number.to_string(), "", NOW).await })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap().unwrap();
+    }
+    let log = store.acts(0, 100).await.unwrap();
+    assert_eq!(log.len(), 12);
+    assert_eq!(AuditEntry::verify_chain(log.iter()).unwrap(), log[11].hash);
+    assert_eq!(store.acts(log[9].id, 100).await.unwrap(), log[10..]);
+}
+
+async fn api_keys_hold_until_they_expire_or_are_revoked(store: Store) {
+    let key = |name: &str, expires| NewApiKey {
+        id: name.into(),
+        secret: Digest::of(name.as_bytes()),
+        name: name.into(),
+        role: Role::Releaser,
+        expires,
+    };
+    assert!(store.add_api_key(&key("ada", Some(NOW + 10)), NOW).await.unwrap());
+    assert!(!store.add_api_key(&key("ada", None), NOW).await.unwrap(), "the name is taken");
+    let known = store.api_key(&Digest::of(b"ada"), NOW + 9).await.unwrap().unwrap();
+    assert_eq!((known.name.as_str(), known.role), ("ada", Role::Releaser));
+    assert_eq!(store.api_key(&Digest::of(b"ada"), NOW + 10).await.unwrap(), None, "expired");
+    assert_eq!(store.api_key(&Digest::of(b"eve"), NOW).await.unwrap(), None);
+    assert!(store.revoke_api_key("ada", NOW).await.unwrap());
+    assert!(!store.revoke_api_key("ada", NOW).await.unwrap(), "it is revoked already");
+    assert_eq!(store.api_key(&Digest::of(b"ada"), NOW).await.unwrap(), None, "revoked");
+    assert!(store.api_keys().await.unwrap()[0].used.is_some());
+}
+
+async fn revoked_tokens_and_machines_are_worth_nothing(store: Store) {
+    store.add_token(&token("good"), NOW).await.unwrap();
+    enrol(&store, "good", MACHINE, "first").await;
+    assert!(store.revoke_token("good", NOW).await.unwrap());
+    assert!(!store.revoke_token("good", NOW).await.unwrap());
+    assert_eq!(enrol(&store, "good", "other", "c2").await, Enrolment::Revoked);
+    assert!(store.machine_by_credential(&Digest::of(b"first")).await.unwrap().is_some(), "machines stay");
+    assert!(store.revoke_machine(MACHINE, NOW).await.unwrap());
+    assert_eq!(store.machine_by_credential(&Digest::of(b"first")).await.unwrap(), None);
+    assert!(store.machine(MACHINE).await.unwrap().unwrap().revoked.is_some());
+    assert_eq!(store.machine("other").await.unwrap(), None);
+    // A new token lets it come back.
+    store.add_token(&token("next"), NOW).await.unwrap();
+    enrol(&store, "next", MACHINE, "second").await;
+    assert!(store.machine_by_credential(&Digest::of(b"second")).await.unwrap().is_some());
+}
+
 fn rollout() -> Rollout {
     let profile = Profile::named("normal").unwrap();
     let module = (kernel().build_id, "livepatch_1".to_owned(), Digest::of(b"ko"));
@@ -237,13 +294,16 @@ on_both! {
     a_report_counts_once,
     certificates_keep_their_order,
     rollouts_are_kept_and_tallied,
+    audit_log_is_a_chain_whoever_writes_at_once,
+    api_keys_hold_until_they_expire_or_are_revoked,
+    revoked_tokens_and_machines_are_worth_nothing,
 }
 
 #[tokio::test]
 async fn what_is_stored_is_there_after_reopening() {
     let (directory, store) = store().await;
     store.add_token(&token("good"), NOW).await.unwrap();
-    store.record_act("promote", "livepatch_1", "to stable", NOW).await.unwrap();
+    store.record_act("ada", "promote", "livepatch_1", "to stable", NOW).await.unwrap();
     store.close().await;
     let store = Store::open_sqlite(&directory.path().join("livepatch.db")).await.unwrap();
     store.ping().await.unwrap();

@@ -1,7 +1,7 @@
 //! `livepatch-admin rollout begin`, `list`, `show`, `halt`, `resume`, `withdraw`.
 
 use super::arguments::{Begin, RolloutCommand};
-use crate::{arguments::Format, output, server::Server};
+use crate::{access::one_of, arguments::Format, output, server::Server};
 use anyhow::{Context as _, Result};
 use livepatch_api::{RolloutOrder, RolloutRequest, RolloutVerb, RolloutView, paths};
 use std::fmt::Write as _;
@@ -107,12 +107,6 @@ fn show(format: Format, rollout: &RolloutView) -> Result<()> {
     Ok(())
 }
 
-/// A release's name may come from a typing error: nothing of it may leave its place in the path.
 fn at(release: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let escaped: String = release
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect();
-    format!("{}/{escaped}", paths::ADMIN_ROLLOUTS)
+    one_of(paths::ADMIN_ROLLOUTS, release)
 }

@@ -19,6 +19,9 @@ pub(crate) struct Looks {
     modules: RwLock<Option<Arc<[RunningModule]>>>,
 }
 
+/// The engine's name in the audit log.
+const ENGINE: &str = "livepatch-server";
+
 /// Looks again and again, until the task is dropped. A look that fails is logged and repeated.
 pub(crate) async fn keep_looking(site: Arc<Site>) {
     let mut turns = tokio::time::interval(site.settings.look_every);
@@ -79,7 +82,7 @@ async fn tell(store: &Store, release: &str, act: &Act, now: Seconds) -> Result<(
         Act::Complete => ("rollout-complete", String::new()),
     };
     tracing::warn!(release, detail, "{action}");
-    Ok(store.record_act(action, release, &detail, now).await?)
+    Ok(store.record_act(ENGINE, action, release, &detail, now).await?)
 }
 
 /// The modules that a report may be about.

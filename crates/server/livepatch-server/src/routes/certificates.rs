@@ -1,6 +1,6 @@
 //! Module-signing certificates, and the trust anchor that they are part of.
 
-use super::extract::{Document, Operator};
+use super::extract::{Admin, Document};
 use crate::{clock, refusal::Refusal, site::Site};
 use axum::{Json, extract::State};
 use livepatch_api::{CertificateAdded, CertificateRequest};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Registers a certificate. Again is allowed, and changes nothing.
 pub(crate) async fn add(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    Admin(actor): Admin,
     Document(request): Document<CertificateRequest>,
 ) -> Result<Json<CertificateAdded>, Refusal> {
     let certificate = Certificate::from_pem(&request.pem).map_err(|error| {
@@ -23,7 +23,9 @@ pub(crate) async fn add(
     let stored = StoredCertificate { fingerprint: fingerprint.clone(), pem: certificate.to_pem().to_owned() };
     let now = clock::seconds();
     if store.add_certificate(&stored, now).await? {
-        store.record_act("certificate-add", fingerprint.as_str(), &certificate.subject(), now).await?;
+        store
+            .record_act(&actor.name, "certificate-add", fingerprint.as_str(), &certificate.subject(), now)
+            .await?;
         tracing::info!(%fingerprint, subject = certificate.subject(), "registered a module-signing certificate");
     }
     let trust_anchor = current_anchor(&site, store.certificates().await?).await?;

@@ -23,6 +23,7 @@ pub(crate) async fn enrol(
             Ok(Json(EnrolAnswer { credential: credential.reveal().to_owned(), tier }))
         }
         Enrolment::UnknownToken => refuse(ErrorCode::UnknownToken, "this enrolment token is unknown here"),
+        Enrolment::Revoked => refuse(ErrorCode::TokenExpired, "this enrolment token was revoked"),
         Enrolment::Expired => refuse(ErrorCode::TokenExpired, "this enrolment token has expired"),
         Enrolment::Exhausted => {
             refuse(ErrorCode::TokenExhausted, "this enrolment token was used as often as it may be")

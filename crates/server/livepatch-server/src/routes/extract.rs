@@ -1,21 +1,77 @@
 //! What requests carry: a bearer secret, and a JSON document.
 
-use crate::{refusal::Refusal, secret::Secret, site::Site};
+use crate::{clock, refusal::Refusal, secret::Secret, site::Site};
 use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Request},
     http::{header, request::Parts},
 };
-use livepatch_api::ErrorCode;
+use livepatch_api::{ErrorCode, Role};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The secret of `Authorization: Bearer SECRET` (RFC 6750, 2.1).
 pub(crate) struct Bearer(pub(crate) Secret);
 
-/// The operator: showed the key of `admin.key`. Stands before the body among a handler's arguments, so that nothing
-/// of a stranger's body is read.
-pub(crate) struct Operator;
+/// Who asks: the holder of an API key, or of `admin.key`, which may do everything and needs no database.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor {
+    /// As the audit log names it.
+    pub(crate) name: String,
+    role: Role,
+}
+
+/// The name of whoever holds `admin.key`.
+pub(crate) const MASTER: &str = "admin.key";
+
+/// Somebody whose role is at least that of the type's name. Stands before the body among a handler's arguments, so that
+/// nothing of a stranger's body is read.
+macro_rules! role {
+    ($name:ident, $role:expr) => {
+        pub(crate) struct $name(#[allow(dead_code)] pub(crate) Actor); // some handlers only ask for the role
+
+        impl FromRequestParts<Arc<Site>> for $name {
+            type Rejection = Refusal;
+
+            async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Refusal> {
+                Ok(Self(actor(parts, site, $role).await?))
+            }
+        }
+    };
+}
+
+role!(Viewer, Role::Viewer);
+role!(Operator, Role::Operator);
+role!(Releaser, Role::Releaser);
+role!(Admin, Role::Admin);
+
+/// Whoever shows the bearer secret, if that is enough for the role.
+async fn actor(parts: &mut Parts, site: &Arc<Site>, needed: Role) -> Result<Actor, Refusal> {
+    let Bearer(key) = Bearer::from_request_parts(parts, site).await?;
+    if key.matches(&site.admin) {
+        return Ok(Actor { name: MASTER.to_owned(), role: Role::Admin });
+    }
+    let known = site.database.store().await?.api_key(&key.digest(), clock::seconds()).await?;
+    let known = known.filter(|known| key.matches(&known.secret)).ok_or_else(|| {
+        let message = "this is no key that the server knows: give an API key that holds, or admin.key of its data directory";
+        Refusal::new(ErrorCode::Unauthorized, message)
+    })?;
+    let actor = Actor { name: known.name, role: known.role };
+    actor.must_be(needed)?;
+    Ok(actor)
+}
+
+impl Actor {
+    /// Whether the role is enough.
+    pub(crate) fn must_be(&self, needed: Role) -> Result<(), Refusal> {
+        if self.role >= needed {
+            return Ok(());
+        }
+        let Self { name, role } = self;
+        let message = format!("{name} is a {role}, and this needs a {needed}; an admin can make another key");
+        Err(Refusal::new(ErrorCode::Forbidden, message))
+    }
+}
 
 /// A JSON body; what is wrong with it is told as every other refusal is.
 pub(crate) struct Document<T>(pub(crate) T);
@@ -36,20 +92,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Bearer {
                 "this address needs 'Authorization: Bearer SECRET'",
             )),
         }
-    }
-}
-
-impl FromRequestParts<Arc<Site>> for Operator {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Refusal> {
-        let Bearer(key) = Bearer::from_request_parts(parts, site).await?;
-        if key.matches(&site.admin) {
-            return Ok(Self);
-        }
-        let message =
-            "this is not the operator's key; the server keeps it in admin.key in its data directory";
-        Err(Refusal::new(ErrorCode::Unauthorized, message))
     }
 }
 

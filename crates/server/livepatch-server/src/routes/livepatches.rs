@@ -2,7 +2,7 @@
 
 use super::{
     certificates,
-    extract::{Document, Operator},
+    extract::{Actor, Document, Releaser, Viewer},
 };
 use crate::{
     clock,
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Publishes a module to a tier and those before it.
 pub(crate) async fn publish(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    Releaser(actor): Releaser,
     request: Request,
 ) -> Result<(StatusCode, Json<PublishAnswer>), Refusal> {
     let body = Bytes::from_request(request, &()).await?;
@@ -50,14 +50,14 @@ pub(crate) async fn publish(
     if !is_new {
         return Ok((StatusCode::OK, Json(answer)));
     }
-    note(&site, "publish", &answer).await;
+    note(&site, &actor, "publish", &answer).await;
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
 /// Makes a published livepatch available to a tier and those before it. Again is allowed, and changes nothing.
 pub(crate) async fn promote(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    Releaser(actor): Releaser,
     Document(request): Document<PromoteRequest>,
 ) -> Result<Json<PublishAnswer>, Refusal> {
     let PromoteRequest { name, tier } = request;
@@ -76,7 +76,7 @@ pub(crate) async fn promote(
         })
         .await?;
     if is_new {
-        note(&site, "promote", &answer).await;
+        note(&site, &actor, "promote", &answer).await;
     }
     Ok(Json(answer))
 }
@@ -84,7 +84,7 @@ pub(crate) async fn promote(
 /// What is published, by kernel and version.
 pub(crate) async fn list(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    _: Viewer,
 ) -> Result<Json<Vec<LivepatchSummary>>, Refusal> {
     let published =
         site.with_publisher(|publisher| Ok(publisher.published().cloned().collect::<Vec<_>>())).await?;
@@ -139,11 +139,11 @@ fn answer(publisher: &Publisher, name: &str) -> Result<PublishAnswer, PublishErr
 }
 
 /// The act is done and signed; a database that fails now must not make it look undone.
-async fn note(site: &Site, action: &str, answer: &PublishAnswer) {
+async fn note(site: &Site, actor: &Actor, action: &str, answer: &PublishAnswer) {
     let tiers = answer.tiers.join(", ");
     tracing::info!(name = %answer.name, %tiers, targets_version = answer.targets_version, "{action}");
     if let Ok(store) = site.database.store().await {
-        let noted = store.record_act(action, &answer.name, &tiers, clock::seconds()).await;
+        let noted = store.record_act(&actor.name, action, &answer.name, &tiers, clock::seconds()).await;
         if let Err(error) = noted {
             let _ = Refusal::from(error); // logs it
         }

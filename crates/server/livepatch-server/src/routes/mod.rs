@@ -1,5 +1,6 @@
 //! The addresses, and what every request passes through.
 
+mod access;
 mod certificates;
 mod check_in;
 mod enrol;
@@ -38,7 +39,13 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(paths::ADMIN_TOKENS, post(tokens::create).get(tokens::list))
         .route(paths::ADMIN_CERTIFICATES, post(certificates::add))
         .route(paths::ADMIN_PROMOTE, post(livepatches::promote))
+        .route(&format!("{}/{{id}}/revoke", paths::ADMIN_TOKENS), post(tokens::revoke))
         .route(paths::ADMIN_MACHINES, get(machines::list))
+        .route(&format!("{}/{{id}}", paths::ADMIN_MACHINES), get(machines::show))
+        .route(&format!("{}/{{id}}/revoke", paths::ADMIN_MACHINES), post(machines::revoke))
+        .route(paths::ADMIN_KEYS, post(access::create_key).get(access::list_keys))
+        .route(&format!("{}/{{id}}/revoke", paths::ADMIN_KEYS), post(access::revoke_key))
+        .route(paths::ADMIN_AUDIT, get(access::audit))
         .route(paths::ADMIN_ROLLOUTS, post(rollouts::begin).get(rollouts::list))
         .route(&format!("{}/{{release}}", paths::ADMIN_ROLLOUTS), get(rollouts::show).post(rollouts::order))
         .layer(DefaultBodyLimit::max(LARGEST_DOCUMENT));
@@ -48,6 +55,7 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
     documents
         .merge(modules)
         .route(paths::HEALTH, get(health::health))
+        .route(paths::READY, get(health::ready))
         .merge(statics::router(site))
         .fallback(no_such_address)
         .method_not_allowed_fallback(wrong_method)

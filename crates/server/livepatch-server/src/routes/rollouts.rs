@@ -1,13 +1,13 @@
 //! Rollouts: begin, show, halt, resume, withdraw.
 
-use super::extract::{Document, Operator, text};
+use super::extract::{Document, Operator, Releaser, Viewer, text};
 use crate::{clock, publish::known_tier, refusal::Refusal, rollouts, site::Site};
 use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use livepatch_api::{ErrorCode, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
+use livepatch_api::{ErrorCode, Role, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
 use livepatch_kernel::BuildId;
 use livepatch_manifest::Digest;
 use livepatch_rollout::{Profile, Rollout, RolloutError, State as RolloutState};
@@ -21,7 +21,7 @@ const MOST_LIVEPATCHES: usize = 512;
 /// Begins a rollout. The targets get their schedule first: until the steering says more, nobody may have them.
 pub(crate) async fn begin(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    Releaser(actor): Releaser,
     Document(request): Document<RolloutRequest>,
 ) -> Result<(StatusCode, Json<RolloutView>), Refusal> {
     let profile = profile(&request.profile)?;
@@ -44,7 +44,7 @@ pub(crate) async fn begin(
         rollout
     };
     let detail = format!("{} to {}, {}", request.livepatches.join(", "), request.tier, rollout.profile.name);
-    store.record_act("rollout-begin", &rollout.release, &detail, clock::seconds()).await?;
+    store.record_act(&actor.name, "rollout-begin", &rollout.release, &detail, clock::seconds()).await?;
     rollouts::look(&site).await?;
     if let Some(stored) = store.rollout(&rollout.release).await? {
         rollout = stored.rollout;
@@ -55,7 +55,7 @@ pub(crate) async fn begin(
 /// Every rollout, newest first.
 pub(crate) async fn list(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    _: Viewer,
 ) -> Result<Json<Vec<RolloutView>>, Refusal> {
     let store = site.database.store().await?;
     let mut views = Vec::new();
@@ -68,7 +68,7 @@ pub(crate) async fn list(
 /// One rollout.
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    _: Viewer,
     Path(release): Path<String>,
 ) -> Result<Json<RolloutView>, Refusal> {
     let store = site.database.store().await?;
@@ -79,7 +79,7 @@ pub(crate) async fn show(
 /// A person halts, resumes or withdraws.
 pub(crate) async fn order(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    Operator(actor): Operator,
     Path(release): Path<String>,
     Document(order): Document<RolloutOrder>,
 ) -> Result<Json<RolloutView>, Refusal> {
@@ -99,17 +99,19 @@ pub(crate) async fn order(
                 "rollout-halt"
             }
             RolloutVerb::Resume => {
+                actor.must_be(Role::Releaser)?;
                 let fleet = rollouts::fleet(store, &rollout, now).await?;
                 rollout.resume(&fleet, now)?;
                 "rollout-resume"
             }
             RolloutVerb::Withdraw => {
+                actor.must_be(Role::Releaser)?;
                 rollout.withdraw()?;
                 "rollout-withdraw"
             }
         };
         store.save_rollout(&rollout, now).await?;
-        store.record_act(action, &release, &order.reason, now).await?;
+        store.record_act(&actor.name, action, &release, &order.reason, now).await?;
         tracing::warn!(release, reason = order.reason, "{action}");
     }
     rollouts::look(&site).await?;

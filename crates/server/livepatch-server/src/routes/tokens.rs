@@ -1,9 +1,13 @@
 //! Enrolment tokens.
 
-use super::extract::{Document, Operator, text};
+use super::extract::{Document, Operator, Viewer, text};
 use crate::{clock, publish::known_tier, refusal::Refusal, secret::Secret, site::Site};
-use axum::{Json, extract::State, http::StatusCode};
-use livepatch_api::{EnrolmentToken, TokenCreated, TokenRequest, TokenSummary};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use livepatch_api::{EnrolmentToken, ErrorCode, TokenCreated, TokenRequest, TokenSummary};
 use livepatch_store::{NewToken, Seconds};
 use std::sync::Arc;
 
@@ -13,7 +17,7 @@ const LONGEST_LIFE: u64 = 10 * 366 * 86_400;
 /// Makes a token. It pins the trust anchor as it is now: TUF root and module certificates.
 pub(crate) async fn create(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    Operator(actor): Operator,
     Document(request): Document<TokenRequest>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
     known_tier(&site.settings.tiers, &request.tier)?;
@@ -37,7 +41,7 @@ pub(crate) async fn create(
     let TokenRequest { tier, uses, note, .. } = request;
     let token = NewToken { id: id.clone(), secret: secret.digest(), tier: tier.clone(), uses, expires, note };
     store.add_token(&token, now).await?;
-    store.record_act("token-create", &id, &format!("tier {tier}"), now).await?;
+    store.record_act(&actor.name, "token-create", &id, &format!("tier {tier}"), now).await?;
     tracing::info!(%id, %tier, "made an enrolment token");
     let token = EnrolmentToken { secret: secret.reveal().to_owned(), trust_anchor }.to_string();
     Ok((StatusCode::CREATED, Json(TokenCreated { id, token, tier })))
@@ -45,12 +49,29 @@ pub(crate) async fn create(
 
 pub(crate) async fn list(
     State(site): State<Arc<Site>>,
-    _: Operator,
+    _: Viewer,
 ) -> Result<Json<Vec<TokenSummary>>, Refusal> {
     Ok(Json(site.database.store().await?.tokens().await?))
 }
 
-fn expiry(now: Seconds, life: u64) -> Result<Seconds, Refusal> {
+/// Takes a token back, at once. Machines that enrolled with it stay.
+pub(crate) async fn revoke(
+    State(site): State<Arc<Site>>,
+    Operator(actor): Operator,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<TokenSummary>>, Refusal> {
+    let store = site.database.store().await?;
+    let now = clock::seconds();
+    if !store.revoke_token(&id, now).await? {
+        let message = "no token with this id holds; livepatch-admin token list shows what there is";
+        return Err(Refusal::new(ErrorCode::NotFound, message));
+    }
+    store.record_act(&actor.name, "token-revoke", &id, "", now).await?;
+    Ok(Json(store.tokens().await?))
+}
+
+/// The moment after so many seconds.
+pub(super) fn expiry(now: Seconds, life: u64) -> Result<Seconds, Refusal> {
     match Seconds::try_from(life) {
         Ok(seconds) if (1..=LONGEST_LIFE).contains(&life) => Ok(now.saturating_add(seconds)),
         _ => Err(Refusal::invalid("expires_after must be from one second to ten years")),

@@ -1,0 +1,105 @@
+//! Roles, revocation, the audit log, and readiness, through the API.
+#![allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+
+mod support;
+
+use livepatch_api::{
+    ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, EnrolAnswer, ErrorCode, MachineDetail,
+    PublishAnswer, Role, TokenCreated, TokenRequest, TokenSummary, paths,
+};
+use serde_json::{Value, json};
+use support::{MACHINE, Server, livepatch, machine, name, refused};
+
+fn key(server: &Server, name: &str, role: Role) -> ApiKeyCreated {
+    let request = ApiKeyRequest { name: name.into(), role, expires_after: None };
+    server.admin_post(paths::ADMIN_KEYS, &request).unwrap()
+}
+
+#[test]
+fn each_role_may_do_its_part_and_no_more() {
+    let server = Server::with_certificate();
+    let (module, manifest) = livepatch(1);
+    server.publish::<PublishAnswer>(&module, &manifest, "edge").unwrap();
+    let token = json!({"tier": "edge"});
+    let promote = json!({"name": name(1), "tier": "beta"});
+    let another = json!({"name": "another", "role": "viewer"});
+    let rollout = json!({"order": "resume", "reason": "x"});
+    let rollout_path = format!("{}/none", paths::ADMIN_ROLLOUTS);
+    for role in [Role::Viewer, Role::Operator, Role::Releaser, Role::Admin] {
+        let secret = key(&server, role.as_str(), role).key;
+        for path in
+            [paths::ADMIN_MACHINES, paths::ADMIN_LIVEPATCHES, paths::ADMIN_AUDIT, paths::ADMIN_ROLLOUTS]
+        {
+            server.get::<Value>(path, &secret).unwrap();
+        }
+        let acts = [
+            (Role::Operator, paths::ADMIN_TOKENS, &token),
+            (Role::Operator, rollout_path.as_str(), &rollout),
+            (Role::Releaser, paths::ADMIN_PROMOTE, &promote),
+            (Role::Admin, paths::ADMIN_KEYS, &another),
+        ];
+        for (needed, path, body) in acts {
+            let forbidden = matches!(
+                server.post::<Value>(path, &secret, body),
+                Err((403, error)) if error.code == ErrorCode::Forbidden
+            );
+            assert_eq!(forbidden, role < needed, "{role} {path}");
+        }
+    }
+    let log: Vec<AuditEntry> = server.admin_get(paths::ADMIN_AUDIT).unwrap();
+    AuditEntry::verify_chain(log.iter()).unwrap();
+    let promoted = log.iter().find(|entry| entry.action == "promote").unwrap();
+    assert_eq!(promoted.actor, "releaser");
+}
+
+#[test]
+fn what_is_revoked_is_worth_nothing_at_once() {
+    let server = Server::with_certificate();
+    let created = key(&server, "ada", Role::Viewer);
+    server.get::<Value>(paths::ADMIN_MACHINES, &created.key).unwrap();
+    let path = format!("{}/{}/revoke", paths::ADMIN_KEYS, created.id);
+    let keys: Vec<ApiKeySummary> = server.admin_post(&path, &json!({})).unwrap();
+    assert!(keys[0].revoked.is_some());
+    assert_eq!(
+        refused(server.get::<Value>(paths::ADMIN_MACHINES, &created.key)),
+        (401, ErrorCode::Unauthorized)
+    );
+    assert_eq!(refused(server.admin_post::<Value>(&path, &json!({}))), (404, ErrorCode::NotFound));
+
+    let request = TokenRequest { tier: "edge".into(), uses: None, expires_after: None, note: String::new() };
+    let token: TokenCreated = server.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
+    let secret = token.token.parse::<livepatch_api::EnrolmentToken>().unwrap().secret;
+    let credential = server.post::<EnrolAnswer>(paths::ENROL, &secret, &machine(MACHINE)).unwrap().credential;
+    let tokens: Vec<TokenSummary> =
+        server.admin_post(&format!("{}/{}/revoke", paths::ADMIN_TOKENS, token.id), &json!({})).unwrap();
+    assert!(tokens[0].revoked.is_some());
+    let answer = server.post::<EnrolAnswer>(paths::ENROL, &secret, &machine(MACHINE));
+    assert_eq!(refused(answer), (403, ErrorCode::TokenExpired));
+
+    // Known: an empty report is refused for the report. Revoked: for the credential.
+    assert_eq!(refused(server.send::<Value>(paths::CHECK_IN, &credential, b"{}")), (422, ErrorCode::Invalid));
+    let detail: MachineDetail =
+        server.admin_post(&format!("{}/{MACHINE}/revoke", paths::ADMIN_MACHINES), &json!({})).unwrap();
+    assert!(detail.machine.revoked.is_some());
+    let report = json!({"sequence": 1, "boot_id": "b", "kernel": support::kernel(), "state": "applied",
+        "applied": null, "taint": 0, "events": [], "client_version": "0"});
+    assert_eq!(
+        refused(server.post::<Value>(paths::CHECK_IN, &credential, &report)),
+        (401, ErrorCode::Unauthorized)
+    );
+    let none = server.admin_get::<MachineDetail>(&format!("{}/none", paths::ADMIN_MACHINES));
+    assert_eq!(refused(none), (404, ErrorCode::NotFound));
+}
+
+#[test]
+fn readiness_tells_a_lost_database_from_a_dead_server() {
+    let server = Server::start();
+    assert_eq!(server.get_bytes(paths::READY).0, 200);
+    let (directory, _) = server.stop();
+    for file in ["livepatch.db", "livepatch.db-wal", "livepatch.db-shm"] {
+        let _ = std::fs::remove_file(directory.path().join("data").join(file));
+    }
+    std::fs::create_dir(directory.path().join("data/livepatch.db")).unwrap();
+    let server = Server::start_in(directory);
+    assert_eq!((server.get_bytes(paths::HEALTH).0, server.get_bytes(paths::READY).0), (200, 503));
+}
