@@ -25,6 +25,9 @@ use std::{
 const POLL_FIRST: Duration = Duration::from_millis(100);
 const POLL_LAST: Duration = Duration::from_secs(2);
 
+/// How often a machine without a network looks for a route.
+const NETWORK_WATCH: Duration = Duration::from_secs(10);
+
 /// More steps than any sequence of decisions needs; a defect must not spin.
 const MOST_STEPS: usize = 64;
 
@@ -38,6 +41,8 @@ pub struct Agent {
     pub(crate) watch: KernelWatch,
     /// Whether the owner asked for what is done now.
     pub(crate) owner_asks: bool,
+    /// Whether the owner waits for what is done now: then what failed is tried again without a pause.
+    pub(crate) owner_waits: bool,
     /// What the kernel of the boot before this one said last about the livepatch at hand.
     pub(crate) crash_evidence: Option<String>,
     pub(crate) reported: Option<PatchState>,
@@ -66,6 +71,7 @@ impl Agent {
             stuck_modules: Vec::new(),
             watch,
             owner_asks: false,
+            owner_waits: false,
             crash_evidence: None,
             reported: None,
             report_not_before: Duration::ZERO,
@@ -151,8 +157,9 @@ impl Agent {
             stuck_modules: &self.stuck_modules,
             words: self.watch.words(),
             crash_names_it: self.crash_evidence.is_some(),
-            refresh_due: snapshot.schedule.as_ref().is_none_or(|schedule| schedule.is_due(now, interval)),
-            report_due: news && snapshot.uptime >= self.report_not_before,
+            refresh_due: snapshot.schedule.as_ref().is_none_or(|schedule| schedule.is_due(now, interval))
+                && self.has_way_to(snapshot),
+            report_due: news && snapshot.uptime >= self.report_not_before && self.has_way_to(snapshot),
             ..facts
         }
     }
@@ -166,7 +173,19 @@ impl Agent {
             .then(|| self.report_not_before.saturating_sub(snapshot.uptime));
         let waits = [limit, until_refresh, until_report];
         let shortest = waits.into_iter().flatten().min().unwrap_or(Duration::MAX);
-        shortest.max(POLL_FIRST)
+        // Without a network what is due stays due; the kernel is asked for a route now and then.
+        let least = if self.has_way_to(snapshot) { POLL_FIRST } else { NETWORK_WATCH };
+        shortest.max(limit.map_or(least, |limit| least.min(limit.max(POLL_FIRST))))
+    }
+
+    /// Whether the server can be reached at all, as far as the routes tell; a look without any would only be a failure in the log.
+    fn has_way_to(&self, snapshot: &Snapshot) -> bool {
+        let near = |server: &url::Url| {
+            server.scheme() == "file"
+                || server.host_str().is_some_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host))
+        };
+        snapshot.identity.as_ref().is_some_and(|identity| near(&identity.server))
+            || self.environment.host.has_network()
     }
 
     fn start_schedule(&self, phase: u32) -> Result<(), Refusal> {
@@ -200,7 +219,9 @@ impl Agent {
     pub(crate) fn event(&self, kind: EventKind, detail: String) -> Result<(), Refusal> {
         tracing::info!(?kind, detail, "event");
         let at = self.timestamp().to_string();
-        self.update(|spool: &mut Spool| spool.push(Event { at, kind, detail }))
+        let event = Event { at, kind, detail };
+        self.environment.hooks.tell(&event);
+        self.update(|spool: &mut Spool| spool.push(event))
     }
 
     /// Now, to the second.

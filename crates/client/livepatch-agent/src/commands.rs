@@ -3,7 +3,7 @@
 use crate::{
     agent::{Agent, tell},
     config::is_server_url,
-    decide::postponed,
+    decide::{postponed, previous_version},
     environment::Progress,
     http::{is_exposed, origin},
     look::CLIENT_VERSION,
@@ -29,6 +29,9 @@ impl Agent {
         server: Option<Url>,
         progress: &mut dyn Progress,
     ) -> Result<Option<Failure>, Refusal> {
+        if let Some(container) = self.environment.host.surroundings().container {
+            return Err(Refusal::Container(container));
+        }
         if let Some(identity) = self.state.load::<Identity>()? {
             return Err(Refusal::AlreadyEnabled(origin(&identity.server)));
         }
@@ -126,16 +129,30 @@ impl Agent {
         outcome
     }
 
-    /// Takes the applied livepatch back; it stays out until a newer one comes or `refresh` is told to apply.
+    /// Takes the applied livepatch back; it stays out until a newer one comes or `refresh` is told to apply. `previous`: to the
+    /// version before it, which takes its place without a gap, instead of to none.
     ///
     /// # Errors
-    /// [`Refusal::NothingToUndo`]; [`Refusal::TransitionStalled`] when tasks keep the transition back from ending.
-    pub fn undo(&mut self, progress: &mut dyn Progress) -> Result<(), Refusal> {
+    /// [`Refusal::NothingToUndo`]; [`Refusal::NoPrevious`]; [`Refusal::TransitionStalled`] when tasks keep the transition back from ending.
+    pub fn undo(&mut self, previous: bool, progress: &mut dyn Progress) -> Result<(), Refusal> {
         let snapshot = self.snapshot()?;
         let here = snapshot.intent.filter(|intent| intent.boot_id == snapshot.boot_id);
         let intent = here.ok_or(Refusal::NothingToUndo)?;
-        self.state.save(&self.undone(&intent.manifest))?;
-        self.settle(progress)?;
+        let mut undone = self.undone(&intent.manifest);
+        if previous {
+            // What is offered must be known to be offered now, or to be good here.
+            if snapshot.mode.mode.may_ask() {
+                self.look(progress)?;
+            }
+            let now = self.snapshot()?;
+            let back_to = previous_version(&now.facts(&self.config), &intent.manifest);
+            undone.back_to = Some(back_to.ok_or_else(|| Refusal::NoPrevious(intent.manifest.name.clone()))?);
+        }
+        self.state.save(&undone)?;
+        self.owner_asks = true;
+        let settled = self.settle(progress);
+        self.owner_asks = false;
+        settled?;
         match self.state.load::<Intent>()? {
             Some(left) if matches!(left.phase, Phase::Undoing { .. }) => {
                 Err(Refusal::TransitionStalled(self.environment.host.blocking_tasks(false, 8)))
@@ -171,6 +188,13 @@ impl Agent {
 
     /// Looks, applies, waits until the kernel rests, and reports. Gives the first thing that went wrong.
     fn full_cycle(&mut self, progress: &mut dyn Progress) -> Result<Option<Failure>, Refusal> {
+        self.owner_waits = true;
+        let outcome = self.cycle(progress);
+        self.owner_waits = false;
+        outcome
+    }
+
+    fn cycle(&mut self, progress: &mut dyn Progress) -> Result<Option<Failure>, Refusal> {
         let mode = self.environment.host.mode();
         if mode.mode.may_ask() {
             self.look(progress)?;

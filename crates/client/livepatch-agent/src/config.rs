@@ -1,12 +1,17 @@
 //! `/etc/livepatch/livepatchd.toml`.
 
 use crate::{
+    connection::Connection,
     policy::{Policy, parse_delay},
     window::Window,
 };
 use jiff::Timestamp;
-use serde::Deserialize;
-use std::{fs, io, path::Path, time::Duration};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use url::Url;
 
 /// The daemon's configuration; every key may be left out.
@@ -30,6 +35,29 @@ pub struct Config {
     pub patch_delay: String,
     /// When livepatches that are new to this machine are applied, such as `Sat 01:00-05:00`; none: at any time.
     pub maintenance_windows: Vec<Window>,
+    /// What to do when kprobes, BPF programs or other users of ftrace are on a function that is to be replaced.
+    pub tracing_users: TracingPolicy,
+    /// URL of a proxy for all requests, `http://[USER:PASSWORD@]HOST:PORT`; absent: what the environment says.
+    pub proxy: Option<String>,
+    /// A file with certificates in PEM that are trusted beside the system's, for servers of a private authority.
+    pub ca_file: Option<PathBuf>,
+    /// Where the repository is read instead of at the server: a mirror's URL, or the `file:` URL of a directory.
+    pub mirror: Option<Url>,
+    /// The tier of a machine whose server is a directory (`file:` URL); servers say the tier themselves.
+    pub tier: String,
+}
+
+/// What to do about users of ftrace on functions that are to be replaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TracingPolicy {
+    /// Apply, and say who is there and whether they still fire.
+    #[default]
+    Warn,
+    /// Try again at each look until they are gone, for a day at most; then as `warn`.
+    Wait,
+    /// Do not apply while they are there.
+    Refuse,
 }
 
 /// The configuration cannot be used.
@@ -54,6 +82,11 @@ impl Default for Config {
             cutoff_date: None,
             patch_delay: "0".to_owned(),
             maintenance_windows: Vec::new(),
+            tracing_users: TracingPolicy::Warn,
+            proxy: None,
+            ca_file: None,
+            mirror: None,
+            tier: "stable".to_owned(),
         }
     }
 }
@@ -88,7 +121,10 @@ impl Config {
             return wrong("patch_delay is a number with a unit: 90s, 30m, 12h, 3d or 2w");
         }
         if config.server.as_ref().is_some_and(|server| !is_server_url(server)) {
-            return wrong("server is an http or https URL");
+            return wrong("server is an http, https or file URL");
+        }
+        if config.mirror.as_ref().is_some_and(|mirror| !is_server_url(mirror)) {
+            return wrong("mirror is an http, https or file URL");
         }
         Ok(config)
     }
@@ -96,6 +132,16 @@ impl Config {
     /// [`Config::refresh_minutes`].
     pub fn refresh_interval(&self) -> Duration {
         Duration::from_secs(u64::from(self.refresh_minutes) * 60)
+    }
+
+    /// The way to the server.
+    pub fn connection(&self) -> Connection {
+        Connection {
+            proxy: self.proxy.clone(),
+            ca_file: self.ca_file.clone(),
+            mirror: self.mirror.clone(),
+            tier: self.tier.clone(),
+        }
     }
 
     /// What decides whether a livepatch may be applied now.
@@ -121,7 +167,11 @@ impl Config {
 
 /// Whether the client can talk to a server at this URL.
 pub(crate) fn is_server_url(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && url.has_host()
+    match url.scheme() {
+        "http" | "https" => url.has_host(),
+        "file" => url.to_file_path().is_ok(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +200,9 @@ mod tests {
         for (text, part) in [
             ("refresh_minute = 5", "refresh_minute"),
             ("refresh_minutes = 0", "refresh_minutes"),
-            ("server = 'file:///srv'", "server"),
+            ("server = 'ftp://example.com'", "server"),
+            ("mirror = 'rsync://example.com'", "mirror"),
+            ("tracing_users = 'ignore'", "tracing_users"),
             ("transition_deadline_seconds = 0", "transition_deadline"),
             ("patch_delay = '3 fortnights'", "patch_delay"),
             ("maintenance_windows = ['Saturday']", "no maintenance window"),

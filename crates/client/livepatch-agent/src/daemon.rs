@@ -3,8 +3,9 @@
 
 use crate::{
     agent::Agent,
-    config::Config,
+    config::{Config, ConfigError},
     environment::{Environment, Step, SystemClock},
+    hooks::Hooks,
     http::HttpService,
     records::Failure,
     refusal::Refusal,
@@ -13,7 +14,7 @@ use crate::{
     wire::{CallError, INTERFACE, INTERFACE_DESCRIPTION, Reply, Request, read_message, write_message},
 };
 use livepatch_host::{Host, ModuleLoader};
-use rustix::{net::sockopt::socket_peercred, process::geteuid};
+use rustix::{fs::inotify, net::sockopt::socket_peercred, process::geteuid};
 use sd_notify::NotifyState;
 use serde_json::json;
 use signal_hook::{
@@ -60,6 +61,9 @@ pub enum DaemonError {
     /// Another daemon has it.
     #[error("another livepatchd uses {0}")]
     Running(PathBuf),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The machine or its records cannot be read.
     #[error("this machine's livepatch state cannot be read: {0}")]
     Start(#[source] Refusal),
@@ -74,6 +78,10 @@ pub enum DaemonError {
     },
 }
 
+/// Where the owner's hooks are.
+const HOOKS: &str = "/etc/livepatch/hooks.d";
+/// Whom they must belong to.
+const ROOT: u32 = 0;
 /// Connections that may be open at once: status is cheap, but a local user must not exhaust the daemon's threads.
 const MOST_CONNECTIONS: usize = 32;
 /// A caller that neither asks nor takes its answer is cut off.
@@ -98,6 +106,7 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let (jobs, queue) = mpsc::channel();
     let worker = thread::Builder::new().name("worker".into()).spawn(move || work(agent, &queue));
     let worker = worker.map_err(system("start the worker"))?;
+    watch_switch(&options.root, jobs.clone());
     let desk = Arc::new(Desk {
         state: state.clone(),
         options: options.clone(),
@@ -138,16 +147,55 @@ fn new_agent(options: &DaemonOptions, state: StateDir) -> Result<Agent, DaemonEr
     let environment = Environment {
         host: host.clone(),
         kernel: Box::new(ModuleLoader::new(host)),
-        service: Box::new(HttpService::new()),
+        service: Box::new(HttpService::with(&options.config.connection())?),
         clock: Box::new(SystemClock),
+        hooks: hooks(options),
     };
     let phase = getrandom::u32().unwrap_or_else(|_| std::process::id().wrapping_mul(0x9E37_79B9));
     Agent::new(state, environment, options.config.clone(), phase).map_err(DaemonError::Start)
 }
 
+/// Hooks are run on the machine itself alone.
+fn hooks(options: &DaemonOptions) -> Hooks {
+    let here = options.root == Path::new("/");
+    if here { Hooks::new(HOOKS.into(), ROOT) } else { Hooks::none() }
+}
+
+/// Has the worker look at the switch again when something in its directory changes; where that cannot be watched, the switch counts
+/// all the same before each thing that is done.
+fn watch_switch(root: &Path, jobs: Sender<Job>) {
+    let directory = root.join("etc/livepatch");
+    let watch = move || {
+        let inotify = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+        let changes =
+            inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::MOVE | inotify::WatchFlags::DELETE;
+        inotify::add_watch(&inotify, &directory, changes)?;
+        let mut buffer = [0; 4096];
+        while rustix::io::read(&inotify, &mut buffer)? > 0 {
+            if jobs.send(Job::Wake).is_err() {
+                break;
+            }
+        }
+        Ok::<(), rustix::io::Errno>(())
+    };
+    let run = move || {
+        if let Err(error) = watch() {
+            tracing::debug!(%error, "changes of the switch are not watched");
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("switch".into()).spawn(run) {
+        tracing::debug!(%error, "changes of the switch are not watched");
+    }
+}
+
 /// What the worker is asked to do.
 enum Job {
-    Do { request: Request, replies: Sender<Reply> },
+    Do {
+        request: Request,
+        replies: Sender<Reply>,
+    },
+    /// Something may have changed: decide again.
+    Wake,
     Stop,
 }
 
@@ -163,6 +211,7 @@ fn work(mut agent: Agent, queue: &Receiver<Job>) {
                 // The caller may be gone; the work is done all the same.
                 let _ = replies.send(reply);
             }
+            Ok(Job::Wake) => {}
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -177,7 +226,7 @@ fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>) -> Repl
         }
         Request::Disable => agent.disable(&mut progress).map(|()| None),
         Request::Refresh { apply } => agent.refresh(apply, &mut progress),
-        Request::Undo => agent.undo(&mut progress).map(|()| None),
+        Request::Undo { previous } => agent.undo(previous, &mut progress).map(|()| None),
         Request::ClearBlocked { digest } => agent.clear_blocked(&digest).map(|_| None),
         Request::GetStatus | Request::GetInfo | Request::GetInterfaceDescription { .. } => Ok(None),
     };

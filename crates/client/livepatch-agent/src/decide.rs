@@ -151,7 +151,11 @@ fn advance(facts: &Facts<'_>, intent: &Intent) -> Option<Action> {
         (Phase::Loading, Some(_)) => Some(Action::Enter(Phase::Transition)),
         (Phase::Loading, None) => Some(abandoned_load(facts, intent)),
         (Phase::Undoing { reason, .. }, loaded) => Some(undoing(facts, intent, *reason, loaded)),
-        (_, Some(_)) if is_undone(facts, &intent.manifest) => Some(Action::Undo(UndoReason::Owner)),
+        // A step back: the version before takes this one's place. When it cannot, this one goes all the same.
+        (_, Some(loaded)) if is_undone(facts, &intent.manifest) => {
+            let in_place = !loaded.transition && candidate(facts).is_some();
+            (!in_place).then_some(Action::Undo(UndoReason::Owner))
+        }
         (_, None) => Some(Action::Forget(Forget::TakenOut)),
         (Phase::Transition, Some(loaded)) => Some(transition(facts, intent, loaded)),
         (Phase::Soaking, Some(_)) => soaking(facts, intent),
@@ -214,13 +218,35 @@ fn undoing(
 pub(crate) fn candidate<'a>(facts: &Facts<'a>) -> Option<&'a Manifest> {
     let catalogue = facts.catalogue.filter(|catalogue| catalogue.build_id == facts.kernel.build_id)?;
     let offers = offers(catalogue, facts.blocked);
-    let best = offers.into_iter().find(|offer| may_be_applied(facts, catalogue, offer).is_ok())?;
+    let allowed =
+        |offer: &&Manifest| may_be_applied(facts, catalogue, offer).is_ok() && !is_undone(facts, offer);
+    let best = offers.into_iter().find(allowed)?;
     let wanted = facts.enabled
-        && !is_undone(facts, best)
-        && applied_version(facts).is_none_or(|version| version < best.version)
+        && applied_version(facts)
+            .is_none_or(|version| version < best.version || steps_back(facts, version, best))
         && (is_fresh(facts, catalogue) || facts.confirmed.digests.contains(&best.module.sha256))
         && facts.attempt.is_none_or(|attempt| attempt.sha256 != best.module.sha256 || attempt.retry);
     wanted.then_some(best)
+}
+
+/// Whether this offer is what the owner steps back to from the version that is applied.
+fn steps_back(facts: &Facts<'_>, applied: u32, offer: &Manifest) -> bool {
+    facts.undone.is_some_and(|undone| {
+        undone.back_to == Some(offer.version)
+            && undone.build_id == offer.kernel.build_id
+            && (offer.version + 1..=undone.version).contains(&applied)
+    })
+}
+
+/// The greatest version before this one that could take its place.
+pub(crate) fn previous_version(facts: &Facts<'_>, manifest: &Manifest) -> Option<u32> {
+    let catalogue = facts.catalogue.filter(|catalogue| catalogue.build_id == facts.kernel.build_id)?;
+    let usable = |offer: &&Manifest| {
+        offer.version < manifest.version
+            && gate(facts.policy, facts.circumstances, catalogue.published_at(&offer.module.sha256), true)
+                .is_ok()
+    };
+    offers(catalogue, facts.blocked).into_iter().find(usable).map(|offer| offer.version)
 }
 
 /// Whether the owner lets this offer be applied now.
@@ -277,7 +303,9 @@ pub(crate) fn own_version(name: &str, kernel: &KernelIdentity) -> Option<u32> {
 /// Whether the owner took this version or a later one back.
 pub(crate) fn is_undone(facts: &Facts<'_>, manifest: &Manifest) -> bool {
     facts.undone.is_some_and(|undone| {
-        undone.build_id == manifest.kernel.build_id && undone.version >= manifest.version
+        undone.build_id == manifest.kernel.build_id
+            && undone.version >= manifest.version
+            && undone.back_to != Some(manifest.version)
     })
 }
 

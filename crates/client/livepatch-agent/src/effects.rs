@@ -113,6 +113,7 @@ impl Agent {
             let name = &intent.manifest.name;
             let soak = self.config.soak().as_secs();
             tell(progress, "applied", format!("{name} is applied; it is watched for {soak} s"));
+            self.look_for_tracing_again(&intent, progress)?;
             self.state.remove::<Attempt>()?;
             self.event(EventKind::Applied, format!("{name} is applied; the transition is complete"))?;
         }
@@ -292,6 +293,10 @@ impl Agent {
         if let Some(foreign) = foreign_livepatch(now) {
             return Err(Refusal::OtherLivepatch(foreign.name.clone()));
         }
+        if let Some(container) = self.environment.host.surroundings().container {
+            return Err(Refusal::Container(container));
+        }
+        self.look_for_tracing(now, manifest, progress)?;
         let anchor = self.anchor()?;
         let module = self.obtain(manifest, &anchor, progress)?;
         verify_module(&module, manifest, &anchor.certificates, &now.kernel)?;
@@ -360,7 +365,12 @@ impl Agent {
     }
 
     pub(crate) fn undone(&self, manifest: &Manifest) -> Undone {
-        Undone { build_id: manifest.kernel.build_id.clone(), version: manifest.version, at: self.timestamp() }
+        Undone {
+            build_id: manifest.kernel.build_id.clone(),
+            version: manifest.version,
+            back_to: None,
+            at: self.timestamp(),
+        }
     }
 
     pub(crate) fn anchor(&self) -> Result<Anchor, Refusal> {

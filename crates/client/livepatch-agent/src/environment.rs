@@ -1,6 +1,6 @@
 //! The edge: what the agent changes and waits for, behind traits so that tests can stand in for a kernel and a clock.
 
-use crate::service::Service;
+use crate::{hooks::Hooks, service::Service};
 use jiff::Timestamp;
 use livepatch_host::{Host, LoadError, ModuleLoader};
 use std::time::Duration;
@@ -15,6 +15,8 @@ pub struct Environment {
     pub service: Box<dyn Service>,
     /// The clock.
     pub clock: Box<dyn Clock>,
+    /// Who is told of events.
+    pub hooks: Hooks,
 }
 
 /// Changes the kernel; see [`ModuleLoader`], which is the real one.

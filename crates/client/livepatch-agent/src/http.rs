@@ -2,6 +2,8 @@
 //! transport but from the pinned anchor and TUF, so plain `http:` works too; secrets over it are worth a warning.
 
 use crate::{
+    config::ConfigError,
+    connection::{Connection, Limits, Patience},
     refusal::Refusal,
     service::{Repository, Service},
     verify::Anchor,
@@ -9,38 +11,70 @@ use crate::{
 use livepatch_api::{ApiError, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, paths};
 use livepatch_manifest::Digest;
 use livepatch_schedule::Steering;
-use livepatch_trust::{Fetch, FetchError, LoadRequest, Published, Versions};
+use livepatch_trust::{DirectoryFetch, Fetch, FetchError, LoadRequest, Published, Versions};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{path::Path, sync::Arc, time::Duration};
 use ureq::{
     Agent, Body,
     http::{Response, StatusCode},
-    tls::{RootCerts, TlsConfig},
 };
 use url::{Host, Url};
 
-const CONNECT: Duration = Duration::from_secs(15);
-/// A whole call of the API.
-const CALL: Duration = Duration::from_secs(30);
-/// A whole file: the largest module over a slow line.
-const FILE: Duration = Duration::from_secs(300);
 /// The largest answer of the API. An anchor holds a TUF root and some certificates, a few KiB each.
 const LARGEST_ANSWER: u64 = 1 << 20;
+
+/// The connections for each kind of request.
+#[derive(Clone, Debug)]
+struct Agents {
+    api: Agent,
+    metadata: Agent,
+    modules: Agent,
+}
 
 /// The server over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpService {
     api: Agent,
-    files: Agent,
+    metadata: Agent,
+    modules: Agent,
+    connection: Connection,
+    patience: Patience,
 }
 
 impl HttpService {
     /// A client of HTTP servers; proxies are taken from the usual environment variables, certificate authorities from
     /// the system. Sets aws-lc-rs as the process's cryptography for TLS, unless one is set.
     pub fn new() -> Self {
+        // Nothing is configured, so nothing can be configured wrongly.
+        Self::with(&Connection::default()).unwrap_or_else(|_| {
+            let agent = Agent::new_with_defaults;
+            Self::of(Connection::default(), Agents { api: agent(), metadata: agent(), modules: agent() })
+        })
+    }
+
+    /// A client of HTTP servers with these settings.
+    ///
+    /// # Errors
+    /// [`ConfigError::Content`] for a proxy or certificates that cannot be used.
+    pub fn with(connection: &Connection) -> Result<Self, ConfigError> {
+        Self::within(connection, Limits::USUAL)
+    }
+
+    pub(crate) fn within(connection: &Connection, limits: Limits) -> Result<Self, ConfigError> {
         // An error only says that a provider is set already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Self { api: agent(CALL, 0), files: agent(FILE, 5) }
+        let agent = |whole, redirects| connection.agent(limits.connect, whole, redirects);
+        let agents = Agents {
+            api: agent(limits.call, 0)?,
+            metadata: agent(limits.call, 5)?,
+            modules: agent(limits.file, 5)?,
+        };
+        Ok(Self::of(connection.clone(), agents))
+    }
+
+    fn of(connection: Connection, agents: Agents) -> Self {
+        let Agents { api, metadata, modules } = agents;
+        Self { api, metadata, modules, connection, patience: Patience::default() }
     }
 
     fn post<Q: Serialize, A: DeserializeOwned>(
@@ -54,6 +88,7 @@ impl HttpService {
         let answer = call.header("Authorization", format!("Bearer {bearer}")).send_json(request);
         let mut answer = answer.map_err(|error| unreachable(server, &error))?;
         if !answer.status().is_success() {
+            self.patience.note(answer.status(), answer.headers());
             return Err(refused(server, answer));
         }
         let body = answer.body_mut().with_config().limit(LARGEST_ANSWER);
@@ -77,6 +112,10 @@ impl Service for HttpService {
     }
 
     fn enrol(&self, server: &Url, secret: &str, request: &EnrolRequest) -> Result<EnrolAnswer, Refusal> {
+        if is_directory(server) {
+            // A directory keeps no list of machines.
+            return Ok(EnrolAnswer { credential: String::new(), tier: self.connection.tier.clone() });
+        }
         self.post(server, paths::ENROL, secret, request)
     }
 
@@ -86,7 +125,14 @@ impl Service for HttpService {
         credential: &str,
         request: &CheckInRequest,
     ) -> Result<CheckInAnswer, Refusal> {
+        if is_directory(server) {
+            return Ok(CheckInAnswer { tier: self.connection.tier.clone(), refresh_after: None });
+        }
         self.post(server, paths::CHECK_IN, credential, request)
+    }
+
+    fn asked_patience(&self) -> Option<Duration> {
+        self.patience.take()
     }
 
     fn open_repository(
@@ -97,8 +143,8 @@ impl Service for HttpService {
     ) -> Result<Box<dyn Repository>, Refusal> {
         let loaded = livepatch_trust::Repository::load(LoadRequest {
             root: anchor.tuf_root.as_bytes(),
-            metadata_url: endpoint(server, paths::METADATA),
-            targets_url: endpoint(server, paths::TARGETS),
+            metadata_url: endpoint(self.connection.mirror.as_ref().unwrap_or(server), paths::METADATA),
+            targets_url: endpoint(self.connection.mirror.as_ref().unwrap_or(server), paths::TARGETS),
             datastore,
             fetch: Arc::new(self.clone()),
         })?;
@@ -133,8 +179,13 @@ impl Repository for livepatch_trust::Repository {
 
 impl Fetch for HttpService {
     fn fetch(&self, url: &Url, limit: u64) -> Result<Vec<u8>, FetchError> {
+        if is_directory(url) {
+            return DirectoryFetch.fetch(url, limit);
+        }
         let broken = |error: ureq::Error| FetchError::Unreachable(error.to_string());
-        let mut answer = self.files.get(url.as_str()).call().map_err(broken)?;
+        let agent = if url.path().ends_with(".ko") { &self.modules } else { &self.metadata };
+        let mut answer = agent.get(url.as_str()).call().map_err(broken)?;
+        self.patience.note(answer.status(), answer.headers());
         match answer.status() {
             status if status.is_success() => {}
             StatusCode::NOT_FOUND | StatusCode::GONE => return Err(FetchError::NotFound),
@@ -163,17 +214,9 @@ pub(crate) fn is_exposed(server: &Url) -> bool {
     server.scheme() == "http" && !near
 }
 
-fn agent(whole: Duration, redirects: u32) -> Agent {
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    Agent::config_builder()
-        .tls_config(tls)
-        .timeout_global(Some(whole))
-        .timeout_connect(Some(CONNECT))
-        .max_redirects(redirects)
-        .http_status_as_error(false)
-        .user_agent(concat!("livepatchd/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent()
+/// Whether the server is a directory of this machine: a bundle, a mirror on a disk.
+fn is_directory(server: &Url) -> bool {
+    server.scheme() == "file"
 }
 
 /// The path below the server's URL, which may itself have one.
@@ -187,6 +230,9 @@ fn endpoint(server: &Url, path: &str) -> Url {
 
 /// Scheme, host and port: what may be shown, since a URL can carry a password.
 pub(crate) fn origin(server: &Url) -> String {
+    if is_directory(server) {
+        return server.to_string();
+    }
     server.origin().ascii_serialization()
 }
 
@@ -209,6 +255,12 @@ fn refused(server: &Url, mut answer: Response<Body>) -> Refusal {
 #[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 mod tests {
     use super::*;
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        thread,
+        time::Instant,
+    };
 
     #[test]
     fn paths_are_below_the_servers_own() {
@@ -238,5 +290,66 @@ mod tests {
         let refusal = HttpService::new().trust_anchor(&server, &Digest::of(b"")).unwrap_err();
         assert_eq!(refusal.code(), "server-unreachable");
         assert!(!refusal.to_string().contains("secret"), "{refusal}");
+    }
+
+    /// A server that answers every connection with these bytes, one each `pause`.
+    fn slow_server(answer: &'static [u8], pause: Duration) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                thread::spawn(move || {
+                    // Closing with something unread would be a reset.
+                    let _ = stream.read(&mut [0; 4096]);
+                    for byte in answer {
+                        if stream.write_all(&[*byte]).is_err() {
+                            return;
+                        }
+                        thread::sleep(pause);
+                    }
+                });
+            }
+        });
+        url
+    }
+
+    fn service() -> HttpService {
+        let second = Duration::from_secs(1);
+        let limits = Limits { connect: second, call: second, file: second };
+        HttpService::within(&Connection::default(), limits).unwrap()
+    }
+
+    #[test]
+    fn a_server_that_answers_byte_by_byte_is_given_up() {
+        let url = slow_server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n", Duration::from_millis(200));
+        let started = Instant::now();
+        assert!(matches!(service().fetch(&url, 1000), Err(FetchError::Unreachable(_))));
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_off_is_no_answer() {
+        let url = slow_server(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", Duration::ZERO);
+        assert!(matches!(service().fetch(&url, 1000), Err(FetchError::Unreachable(_))));
+    }
+
+    #[test]
+    fn an_overloaded_server_is_heard() {
+        let url =
+            slow_server(b"HTTP/1.1 503 Busy\r\nretry-after: 90\r\ncontent-length: 0\r\n\r\n", Duration::ZERO);
+        let service = service();
+        assert!(service.fetch(&url, 1000).is_err());
+        assert_eq!(service.asked_patience(), Some(Duration::from_secs(90)));
+        assert_eq!(service.asked_patience(), None, "heard once");
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        let with = |connection: Connection| HttpService::with(&connection).unwrap_err().to_string();
+        let proxy = Some("http://user:secret@[".to_owned());
+        let error = with(Connection { proxy, ..Connection::default() });
+        assert!(error.contains("proxy") && !error.contains("secret"), "{error}");
+        let ca_file = Some("/dev/null".into());
+        assert!(with(Connection { ca_file, ..Connection::default() }).contains("/dev/null"));
     }
 }

@@ -16,11 +16,13 @@ mod client;
 mod commands;
 mod complaints;
 mod config;
+mod connection;
 mod daemon;
 mod decide;
 mod effects;
 mod environment;
 mod facts;
+mod hooks;
 mod http;
 mod look;
 mod policy;
@@ -31,7 +33,9 @@ mod service;
 mod soak;
 mod state_dir;
 mod status;
+mod traced;
 mod verify;
+mod wait;
 mod watch;
 mod waves;
 mod window;
@@ -39,16 +43,18 @@ mod wire;
 
 pub use agent::Agent;
 pub use client::{Answer, Client, ClientError};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, TracingPolicy};
+pub use connection::Connection;
 pub use daemon::{DaemonError, DaemonOptions, run};
 pub use decide::{Action, Facts, Forget, decide};
 pub use environment::{Clock, Environment, KernelControl, Progress, Step, SystemClock};
 pub use facts::Snapshot;
+pub use hooks::Hooks;
 pub use http::HttpService;
 pub use policy::{Circumstances, Policy, Postponed};
 pub use records::{
     Attempt, Blocked, BlockedDigest, Catalogue, Check, Complaint, Complaints, Confirmed, Failure, Identity,
-    Intent, MachineId, Phase, Schedule, Spool, UndoReason, Undone,
+    Intent, MachineId, Phase, Schedule, Spool, Traced, UndoReason, Undone,
 };
 pub use refusal::Refusal;
 pub use service::{Repository, Service};

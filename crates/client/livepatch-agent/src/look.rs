@@ -3,12 +3,14 @@
 
 use crate::{
     agent::{Agent, milliseconds, tell},
+    decide::postponed,
     environment::Progress,
     records::{Attempt, Catalogue, Check, Failure, Identity, Schedule, Spool},
     refusal::Refusal,
     service::Repository,
     status::{applied_livepatch, patch_state},
     verify::Anchor,
+    wait::may_retry,
 };
 use jiff::Timestamp;
 use livepatch_api::{CheckInAnswer, CheckInRequest, EventKind, PatchState};
@@ -44,6 +46,7 @@ impl Agent {
         let now = self.environment.clock.now();
         let interval = self.config.refresh_interval();
         let last = self.state.load::<Check>()?.and_then(|check| check.failure);
+        let patience = self.environment.service.asked_patience();
         let news =
             failure.as_ref().filter(|failure| last.as_ref().map(|last| &last.code) != Some(&failure.code));
         if let Some(news) = news {
@@ -53,9 +56,11 @@ impl Agent {
             let refresh_after = answer.as_ref().ok().and_then(|answer| answer.refresh_after);
             let next = match &failure {
                 None => schedule.after_success(now, interval, refresh_after.map(Duration::from_secs)),
-                Some(_) => schedule.after_failure(now, interval),
+                Some(_) => schedule.after_failure(now, interval, patience),
             };
-            self.state.save(&next)?;
+            let snapshot = self.snapshot()?;
+            let opening = postponed(&snapshot.facts(&self.config)).and_then(|why| why.until());
+            self.state.save(&opening.map_or(next.clone(), |opening| next.not_later_than(opening)))?;
         }
         if failure.is_none() {
             self.allow_retry()?;
@@ -67,8 +72,12 @@ impl Agent {
     fn allow_retry(&mut self) -> Result<(), Refusal> {
         self.stuck_modules.clear();
         if let Some(mut attempt) = self.state.load::<Attempt>()? {
-            attempt.retry = true;
-            self.state.save(&attempt)?;
+            let host = &self.environment.host;
+            let tasks: Vec<_> = attempt.tasks.iter().map(|task| host.task(task.pid, task.tid)).collect();
+            if self.owner_waits || may_retry(&attempt, host.uptime()?, &tasks) {
+                attempt.retry = true;
+                self.state.save(&attempt)?;
+            }
         }
         Ok(())
     }

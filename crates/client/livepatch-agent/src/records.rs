@@ -3,7 +3,7 @@
 use crate::state_dir::Record;
 use jiff::Timestamp;
 use livepatch_api::Event;
-use livepatch_host::{BlockingTask, IncidentKind};
+use livepatch_host::{BlockingTask, IncidentKind, TracingUser};
 use livepatch_kernel::{BuildId, Taint};
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_trust::Versions;
@@ -149,6 +149,9 @@ pub struct Undone {
     pub build_id: BuildId,
     /// The greatest version that stays out.
     pub version: u32,
+    /// The version to step back to: it is not meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_to: Option<u32>,
     /// When.
     pub at: Timestamp,
 }
@@ -312,6 +315,23 @@ impl Complaints {
         let excess = self.entries.len().saturating_sub(Self::KEPT);
         self.entries.drain(..excess);
     }
+}
+
+/// Who traced the functions of the livepatch that was applied last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// In which boot.
+    pub boot_id: String,
+    /// The livepatch.
+    pub livepatch: String,
+    /// Who was there before it was applied.
+    pub users: Vec<TracingUser>,
+    /// Those of them that were there still when it was applied, and fire; absent until it is applied.
+    pub still_firing: Option<Vec<TracingUser>>,
+}
+
+impl Record for Traced {
+    const FILE: &'static str = "traced.json";
 }
 
 /// When to look next.

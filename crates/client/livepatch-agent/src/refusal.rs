@@ -2,7 +2,7 @@
 
 use crate::{records::Failure, state_dir::StateError};
 use livepatch_api::{ApiError, ErrorCode};
-use livepatch_host::{BlockingTask, HostError, LoadError};
+use livepatch_host::{BlockingTask, HostError, LoadError, TracingUser};
 use livepatch_manifest::Digest;
 use livepatch_module::VerifyError;
 use livepatch_schedule::Hold;
@@ -80,6 +80,12 @@ pub enum Refusal {
     /// Somebody else's livepatch is active, and ours would replace it.
     #[error("the livepatch {0} is active and does not come from this client: disable it first")]
     OtherLivepatch(String),
+    /// The functions that it replaces are traced, and the owner does not want that.
+    #[error("functions that it replaces are traced ({}): end that, or set `tracing_users = \"warn\"`", list(.0))]
+    Traced(Vec<TracingUser>),
+    /// The kernel belongs to somebody else.
+    #[error("this is a container ({0}): its kernel is its host's to patch, enable livepatching there")]
+    Container(String),
     /// The kernel said no.
     #[error("{0}")]
     Kernel(#[from] LoadError),
@@ -103,6 +109,9 @@ pub enum Refusal {
     /// The server's URL is none that the client can use.
     #[error("'{0}' is not the URL of a server: http://HOST[:PORT] or https://HOST[:PORT] expected")]
     MalformedServer(String),
+    /// There is no version to step back to.
+    #[error("there is no version before {0} to step back to: `livepatch undo` goes back to none")]
+    NoPrevious(String),
     /// There is nothing to undo.
     #[error("no livepatch of this client's is applied: there is nothing to undo")]
     NothingToUndo,
@@ -138,6 +147,8 @@ impl Refusal {
             Self::BlockedDigest { .. } => "blocked-digest",
             Self::KernelUnsupported => "kernel-unsupported",
             Self::OtherLivepatch(_) => "other-livepatch",
+            Self::Traced(_) => "functions-traced",
+            Self::Container(_) => "container",
             Self::Kernel(_) => "kernel-refused",
             Self::TransitionStalled(_) => "transition-stalled",
             Self::SoakTrouble(_) => "soak-trouble",
@@ -146,6 +157,7 @@ impl Refusal {
             Self::NoServer => "no-server",
             Self::MalformedServer(_) => "malformed-server",
             Self::NothingToUndo => "nothing-to-undo",
+            Self::NoPrevious(_) => "no-previous",
             Self::NotBlocked(_) => "not-blocked",
             Self::Machine(_) => "machine-unreadable",
             Self::State(_) => "state-unusable",
@@ -184,6 +196,10 @@ fn server_code(code: ErrorCode) -> &'static str {
         | ErrorCode::Invalid
         | ErrorCode::ModuleRefused => "server-refused",
     }
+}
+
+fn list(users: &[TracingUser]) -> String {
+    users.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn blockers(tasks: &[BlockingTask]) -> String {

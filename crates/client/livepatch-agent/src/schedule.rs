@@ -8,6 +8,9 @@ use std::time::Duration;
 /// After a boot the first look comes within this time, so that a new livepatch need not wait for the interval.
 const AFTER_BOOT: Duration = Duration::from_secs(300);
 
+/// After a window opened the machines look within this time.
+const AFTER_OPENING: Duration = Duration::from_secs(120);
+
 /// After a failed look the next one comes after this time, then twice as long, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 
@@ -35,16 +38,29 @@ impl Schedule {
     }
 
     /// After a look that failed: soon, then later and later, never later than the next moment of its own.
-    pub fn after_failure(&self, now: Timestamp, interval: Duration) -> Self {
+    /// `not_before`: how long the server asked to be left alone.
+    pub fn after_failure(&self, now: Timestamp, interval: Duration, not_before: Option<Duration>) -> Self {
         let failures = self.failures.saturating_add(1);
         let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(16)).min(interval);
         // Up to a quarter more, so that machines that failed together do not retry together.
         let wait = wait + part_of(self.phase, wait / 4);
         Self {
             phase: self.phase,
-            next_refresh: later(now, wait).min(next_slot(self.phase, later(now, FIRST_RETRY), interval)),
+            next_refresh: later(now, wait).min(next_slot(self.phase, later(now, FIRST_RETRY), interval)).max(
+                later(
+                    now,
+                    not_before.map(|asked| asked + part_of(self.phase, asked / 4)).unwrap_or_default(),
+                ),
+            ),
             failures,
         }
+    }
+
+    /// Not later than at `opening` (of a window, the end of a delay), when a livepatch may be applied that may not be now; a little
+    /// after it, so that machines with the same window do not come as one.
+    pub fn not_later_than(&self, opening: Timestamp) -> Self {
+        let at = later(opening, part_of(self.phase, AFTER_OPENING));
+        Self { next_refresh: self.next_refresh.min(at), ..self.clone() }
     }
 }
 
@@ -98,7 +114,7 @@ mod tests {
             let now = time(1_800_000_000);
             let mut schedule = Schedule::at_start(phase, now, HOUR);
             for _ in 0..40 {
-                schedule = schedule.after_failure(now, HOUR);
+                schedule = schedule.after_failure(now, HOUR, None);
                 prop_assert!((60..=3660).contains(&seconds_until(&schedule, now)));
             }
         }
@@ -120,6 +136,25 @@ mod tests {
         assert!((7200..=10_800).contains(&seconds_until(&patient, now)));
         let silenced = schedule.after_success(now, HOUR, Some(Duration::MAX));
         assert!(seconds_until(&silenced, now) <= 86_400 + 3600);
+    }
+
+    #[test]
+    fn a_server_that_asks_for_patience_gets_it() {
+        let now = time(1_800_000_000);
+        let schedule = Schedule::at_start(1 << 31, now, HOUR);
+        let wait = seconds_until(&schedule.after_failure(now, HOUR, Some(Duration::from_secs(7200))), now);
+        assert!((7200..=9000).contains(&wait), "{wait}");
+        let sooner = schedule.after_failure(now, HOUR, Some(Duration::from_secs(1)));
+        assert!(seconds_until(&sooner, now) >= 60, "but not sooner than we would");
+    }
+
+    #[test]
+    fn a_window_s_opening_is_not_missed() {
+        let now = time(1_800_000_000);
+        let schedule = Schedule::at_start(1 << 31, now, HOUR).after_success(now, HOUR, None);
+        let soon = schedule.not_later_than(time(1_800_000_060));
+        assert!((60..=180).contains(&seconds_until(&soon, now)), "{soon:?}");
+        assert_eq!(schedule.not_later_than(time(1_900_000_000)), schedule);
     }
 
     #[test]

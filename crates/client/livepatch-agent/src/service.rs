@@ -5,7 +5,7 @@ use livepatch_api::{CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest};
 use livepatch_manifest::Digest;
 use livepatch_schedule::Steering;
 use livepatch_trust::{Published, Versions};
-use std::path::Path;
+use std::{path::Path, time::Duration};
 use url::Url;
 
 /// The server, both planes.
@@ -32,6 +32,11 @@ pub trait Service: Send {
         credential: &str,
         request: &CheckInRequest,
     ) -> Result<CheckInAnswer, Refusal>;
+
+    /// How long the server asked to be left alone since this was asked last (`Retry-After`).
+    fn asked_patience(&self) -> Option<Duration> {
+        None
+    }
 
     /// Reads the repository and checks it from the anchor's root on.
     ///

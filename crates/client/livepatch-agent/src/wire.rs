@@ -62,7 +62,10 @@ pub enum Request {
         apply: bool,
     },
     /// Take the livepatch back.
-    Undo,
+    Undo {
+        /// Step back to the version before instead of to none.
+        previous: bool,
+    },
     /// Allow a blocked digest again.
     ClearBlocked {
         /// The digest or its beginning.
@@ -96,7 +99,7 @@ impl Request {
             Self::Enable { token, server } => ("Enable", json!({"token": token, "server": server})),
             Self::Disable => ("Disable", json!({})),
             Self::Refresh { apply } => ("Refresh", json!({"apply": apply})),
-            Self::Undo => ("Undo", json!({})),
+            Self::Undo { previous } => ("Undo", json!({"previous": previous})),
             Self::ClearBlocked { digest } => ("ClearBlocked", json!({"digest": digest})),
             Self::GetInfo => return service_call("GetInfo", json!({})),
             Self::GetInterfaceDescription { interface } => {
@@ -135,7 +138,9 @@ impl Request {
             "Refresh" => Ok(Self::Refresh {
                 apply: call.parameters.get("apply").and_then(Value::as_bool).unwrap_or_default(),
             }),
-            "Undo" => Ok(Self::Undo),
+            "Undo" => Ok(Self::Undo {
+                previous: call.parameters.get("previous").and_then(Value::as_bool).unwrap_or_default(),
+            }),
             "ClearBlocked" => Ok(Self::ClearBlocked { digest: text("digest")? }),
             _ => Err(CallError::Method(call.method.clone())),
         }
@@ -239,7 +244,7 @@ mod tests {
             Request::Enable { token: "lp1.x.y".into(), server: Some("http://h".into()) },
             Request::Disable,
             Request::Refresh { apply: true },
-            Request::Undo,
+            Request::Undo { previous: true },
             Request::ClearBlocked { digest: "abc".into() },
             Request::GetInfo,
             Request::GetInterfaceDescription { interface: INTERFACE.into() },

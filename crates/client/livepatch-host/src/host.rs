@@ -184,6 +184,16 @@ impl Host {
         tasks::look(self, pid, tid)
     }
 
+    /// Whether some route leaves this machine; true where that is not known.
+    pub fn has_network(&self) -> bool {
+        crate::network::is_reachable(self)
+    }
+
+    /// Who traces these functions, as far as tracefs and debugfs show it; none where they are not mounted.
+    pub fn tracing_users(&self, functions: &[&str]) -> Vec<crate::TracingUser> {
+        crate::tracing_users::read(self, functions)
+    }
+
     /// The emergency switch, as it is set now.
     pub fn mode(&self) -> crate::ModeSetting {
         crate::mode::read(self)

@@ -20,10 +20,12 @@ mod loader;
 mod mode;
 mod modules;
 mod mok;
+mod network;
 mod next_boot;
 mod pstore;
 mod surroundings;
 mod tasks;
+mod tracing_users;
 
 pub use efi::{Firmware, certificates};
 pub use enforcement::{Enforcement, Lockdown};
@@ -44,3 +46,4 @@ pub use next_boot::NextBoot;
 pub use pstore::CrashLog;
 pub use surroundings::Surroundings;
 pub use tasks::BlockingTask;
+pub use tracing_users::{TracingKind, TracingUser, parse_enabled_functions, parse_kprobes};

@@ -64,7 +64,11 @@ pub(crate) enum Command {
         apply: bool,
     },
     /// Take the applied livepatch out of the kernel, without a reboot; it stays out until a newer one comes
-    Undo,
+    Undo {
+        /// Step back to the version before it, which takes its place without a gap, instead of to none
+        #[arg(long)]
+        previous: bool,
+    },
     /// Livepatches that this machine does not load, since the kernel got into trouble with them
     #[command(subcommand)]
     Blocked(BlockedCommand),

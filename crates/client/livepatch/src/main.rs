@@ -37,7 +37,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         },
         Command::Disable => change(arguments, &Request::Disable),
         Command::Refresh { apply } => change(arguments, &Request::Refresh { apply: *apply }),
-        Command::Undo => change(arguments, &Request::Undo),
+        Command::Undo { previous } => change(arguments, &Request::Undo { previous: *previous }),
         Command::Blocked(BlockedCommand::List) => blocked(arguments),
         Command::Blocked(BlockedCommand::Clear { digest }) => {
             let digest = digest.clone();

@@ -203,5 +203,6 @@ fn block(world: &mut World, version: u32) {
 }
 
 fn undo_by_owner(world: &mut World, version: u32) {
-    world.undone = Some(Undone { build_id: kernel().build_id, version, at: jiff::Timestamp::UNIX_EPOCH });
+    world.undone =
+        Some(Undone { build_id: kernel().build_id, version, back_to: None, at: jiff::Timestamp::UNIX_EPOCH });
 }

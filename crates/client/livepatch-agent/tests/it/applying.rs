@@ -177,3 +177,70 @@ fn a_taken_out_livepatch_is_not_forced_back() {
     assert_eq!(rig.kernel.active(), [""; 0]);
     assert_eq!(rig.status().state, PatchState::Unapplied);
 }
+
+#[test]
+fn a_step_back_leaves_no_gap_and_lasts_until_a_newer_one() {
+    let mut rig = Rig::enabled();
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    assert_eq!(rig.step_back().unwrap_err().code(), "no-previous");
+    assert_eq!(rig.kernel.active(), [name(1)], "nothing happened");
+    rig.pass(SOAK);
+    rig.site.publish(2, &signed(2));
+    rig.refresh();
+    rig.step_back().unwrap();
+    assert_eq!((rig.kernel.active(), rig.kernel.modules()), (vec![name(1)], vec![name(1)]));
+    rig.refresh();
+    rig.reboot();
+    assert_eq!(rig.kernel.active(), [name(1)], "as its owner wanted");
+    rig.site.publish(3, &signed(3));
+    rig.refresh();
+    assert_eq!(rig.kernel.active(), [name(3)]);
+}
+
+#[test]
+fn a_directory_is_server_enough() {
+    let mut rig = Rig::new();
+    rig.site.publish_as(crate::module::manifest(1, &signed(1)), &signed(1), "stable");
+    rig.site.set_down(true);
+    assert_eq!(rig.enable_from_directory().unwrap(), None);
+    assert_eq!(rig.kernel.active(), [name(1)]);
+    rig.site.alter_modules();
+    rig.site.expire();
+    assert_eq!(rig.refused(), "metadata-expired", "a directory is trusted no more than a server");
+}
+
+#[test]
+fn the_switch_is_obeyed_without_a_restart() {
+    let mut rig = Rig::enabled();
+    rig.kernel.switch("no-apply");
+    rig.site.publish(1, &signed(1));
+    rig.refresh();
+    assert!(rig.kernel.is_untouched());
+    assert_eq!(rig.status().state, PatchState::Unapplied);
+    rig.kernel.switch("stop");
+    let asked = rig.site.requests().len();
+    rig.pass(Duration::from_secs(20_000));
+    rig.refresh();
+    assert_eq!(rig.site.requests().len(), asked, "nobody is asked");
+    rig.kernel.switch("normal");
+    rig.refresh();
+    assert_eq!(rig.kernel.active(), [name(1)]);
+}
+
+#[test]
+fn without_a_route_nothing_is_asked_and_nothing_fails() {
+    let mut rig = Rig::enabled();
+    rig.kernel.set_routes(false);
+    // The server of the tests is on loopback, which needs no route: another name for it does.
+    let identity = rig.state().load::<livepatch_agent::Identity>().unwrap().unwrap();
+    let mut elsewhere = identity.server.clone();
+    elsewhere.set_host(Some("127.0.0.2")).unwrap();
+    rig.state().save(&livepatch_agent::Identity { server: elsewhere, ..identity }).unwrap();
+    let failures = |rig: &Rig| rig.state().load::<livepatch_agent::Schedule>().unwrap().unwrap().failures;
+    rig.pass(Duration::from_secs(10_000));
+    assert_eq!(failures(&rig), 0);
+    rig.kernel.set_routes(true);
+    rig.pass(Duration::from_secs(60));
+    assert_eq!(failures(&rig), 1, "there it asks, and nobody answers");
+}

@@ -100,6 +100,17 @@ impl FakeKernel {
         self.put("sys/fs/pstore/dmesg-efi-1", format!("Panic#1 Part1\n{text}"));
     }
 
+    /// The owner's emergency switch.
+    pub(crate) fn switch(&self, mode: &str) {
+        self.put("etc/livepatch/mode", mode);
+    }
+
+    /// Whether there is a route that leaves the machine.
+    pub(crate) fn set_routes(&self, any: bool) {
+        let route = if any { "eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n" } else { "" };
+        self.put("proc/net/route", format!("Iface\tDestination\tGateway\tFlags\n{route}"));
+    }
+
     /// Sets a bit of the taint mask.
     pub(crate) fn taint(&self, bit: u8) {
         let mask = self.get("proc/sys/kernel/tainted").parse::<u64>().unwrap();

@@ -1,7 +1,9 @@
 //! A machine with the agent on it.
 
 use crate::{kernel::FakeKernel, site::Site};
-use livepatch_agent::{Agent, Config, Environment, Failure, HttpService, Refusal, StateDir, Status, Step};
+use livepatch_agent::{
+    Agent, Config, Environment, Failure, Hooks, HttpService, Refusal, StateDir, Status, Step,
+};
 use livepatch_host::Host;
 use std::time::Duration;
 
@@ -38,8 +40,9 @@ impl Rig {
         let environment = Environment {
             host: Host::new(self.directory.path().join("root")),
             kernel: Box::new(self.kernel.clone()),
-            service: Box::new(HttpService::new()),
+            service: Box::new(HttpService::with(&Config::default().connection()).unwrap()),
             clock: Box::new(self.kernel.clone()),
+            hooks: Hooks::none(),
         };
         let agent = Agent::new(self.state(), environment, Config::default(), 1 << 31).unwrap();
         self.agent = Some(agent);
@@ -91,6 +94,12 @@ impl Rig {
         self.agent().enable(token, Some(url), &mut |_: Step| {})
     }
 
+    /// Enables with a directory as the server.
+    pub(crate) fn enable_from_directory(&mut self) -> Result<Option<Failure>, Refusal> {
+        let (token, url) = (self.site.token().to_string(), self.site.as_directory());
+        self.agent().enable(&token, Some(url), &mut |_: Step| {})
+    }
+
     pub(crate) fn refresh(&mut self) -> Option<Failure> {
         self.agent().refresh(false, &mut |_: Step| {}).unwrap()
     }
@@ -105,7 +114,11 @@ impl Rig {
     }
 
     pub(crate) fn undo(&mut self) -> Result<(), Refusal> {
-        self.agent().undo(&mut |_: Step| {})
+        self.agent().undo(false, &mut |_: Step| {})
+    }
+
+    pub(crate) fn step_back(&mut self) -> Result<(), Refusal> {
+        self.agent().undo(true, &mut |_: Step| {})
     }
 
     pub(crate) fn disable(&mut self) {

@@ -76,6 +76,14 @@ impl Site {
         EnrolmentToken { secret: SECRET.into(), trust_anchor: Digest::of(&self.anchor) }
     }
 
+    /// The static files as a directory, as a mirror's copy on a disk would be.
+    pub(crate) fn as_directory(&self) -> Url {
+        let trust = self.directory.path().join("v1/trust");
+        fs::create_dir_all(&trust).unwrap();
+        fs::write(trust.join(Digest::of(&self.anchor).as_str()), &self.anchor).unwrap();
+        Url::from_directory_path(self.directory.path()).unwrap()
+    }
+
     pub(crate) fn publish(&self, version: u32, module: &[u8]) -> Manifest {
         self.publish_as(manifest(version, module), module, "edge")
     }

@@ -225,3 +225,32 @@ fn own_names_are_told_from_foreign_ones() {
         assert_eq!(own_version(name, &kernel()), None, "{name}");
     }
 }
+
+#[test]
+fn a_step_back_puts_the_version_before_in_place() {
+    let mut world = World::offering(&[1, 2, 3]).with_intent(3, Phase::Confirmed).in_kernel(3, true, false);
+    assert_eq!(previous_version(&world.facts(), &manifest(3)), Some(2));
+    block(&mut world, 2);
+    assert_eq!(previous_version(&world.facts(), &manifest(3)), Some(1));
+    undo_by_owner(&mut world, 3);
+    world.undone.as_mut().unwrap().back_to = Some(1);
+    assert_eq!(world.decide(), apply(1), "without a gap");
+    // It is there, and stays.
+    let after = World { undone: world.undone.clone(), ..World::offering(&[1, 2, 3]) };
+    let after = after.with_intent(1, Phase::Confirmed).in_kernel(1, true, false);
+    assert_eq!(after.decide(), Action::Rest(None));
+    // It cannot be applied: the owner's wish that this one goes counts all the same.
+    world.attempt = Some(Attempt {
+        boot_id: BOOT.into(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        sha256: manifest(1).module.sha256,
+        name: manifest(1).name,
+        failure: Failure { code: "kernel-refused".into(), message: String::new() },
+        retry: false,
+        tasks: vec![],
+        count: 1,
+        uptime_ms: 0,
+    });
+    assert_eq!(world.decide(), Action::Undo(UndoReason::Owner));
+    assert_eq!(previous_version(&World::offering(&[1]).facts(), &manifest(1)), None);
+}
