@@ -154,7 +154,7 @@ mod tests {
             "{said}"
         );
         assert!(lines[0].contains("\"detail\":\"d\""), "{said}");
-        assert_eq!(programs(path, geteuid().as_raw() + 1), [PathBuf::new(); 0], "somebody else's");
-        assert_eq!(programs(Path::new("/nonexistent"), 0), [PathBuf::new(); 0]);
+        assert_eq!(programs(path, geteuid().as_raw() + 1), Vec::<PathBuf>::new(), "somebody else's");
+        assert_eq!(programs(Path::new("/nonexistent"), 0), Vec::<PathBuf>::new());
     }
 }
