@@ -114,12 +114,17 @@ fn path() -> String {
     format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
-/// A digest of all files below a directory, names included.
+/// A digest of all files below a directory, names included; but for files that are not whole yet (`.new-…`), which half of
+/// all states have and the client never reads.
 fn contents(directory: &Path) -> anyhow::Result<Digest> {
     let (mut pending, mut files) = (vec![directory.to_owned()], Vec::new());
     while let Some(directory) = pending.pop() {
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
+            let is_new = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".new-"));
+            if is_new {
+                continue;
+            }
             if path.is_dir() { pending.push(path) } else { files.push(path) }
         }
     }
