@@ -31,11 +31,19 @@ impl RoleKey {
         if path.exists() { Self::load(directory, role) } else { Self::generate(&path, role) }
     }
 
+    /// The key in this file, made afresh when it is not there.
+    pub(crate) fn load_or_generate_at(path: &Path, role: Role) -> Result<Self, PublishError> {
+        if path.exists() { Self::load_file(path, role) } else { Self::generate(path, role) }
+    }
+
     /// The key in `directory`.
     pub(crate) fn load(directory: &Path, role: Role) -> Result<Self, PublishError> {
-        let path = directory.join(key_file(role));
+        Self::load_file(&directory.join(key_file(role)), role)
+    }
+
+    fn load_file(path: &Path, role: Role) -> Result<Self, PublishError> {
         let wrong = |reason: String| PublishError::Key { role, reason };
-        let text = durable::read(&path, LARGEST_PEM)
+        let text = durable::read(path, LARGEST_PEM)
             .map_err(|error| wrong(format!("{}: {error}", path.display())))?;
         let (label, pkcs8) =
             pem::decode_vec(&text).map_err(|error| wrong(format!("{}: {error}", path.display())))?;

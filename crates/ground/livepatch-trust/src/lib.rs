@@ -23,6 +23,7 @@ mod metadata;
 mod publisher;
 mod repository;
 mod role;
+mod rotate;
 
 pub use entry::Published;
 pub use error::{PublishError, TrustError};

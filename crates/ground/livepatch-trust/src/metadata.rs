@@ -114,6 +114,24 @@ pub(crate) fn first_root(keys: &[(Role, RoleKey)], expires: Moment) -> Result<Ro
     Ok(root)
 }
 
+/// Gives a role this key in a root, beside its keys or instead of them. Keys that no role has any more go.
+pub(crate) fn name_key(root: &mut Root, role: Role, key: &RoleKey, beside: bool) -> Result<(), PublishError> {
+    let public = key.public()?;
+    let id = public.key_id().map_err(|error| PublishError::Key { role, reason: error.to_string() })?;
+    root.keys.insert(id.clone(), public);
+    let missing = || PublishError::Key { role, reason: "the root does not name the role".to_owned() };
+    let named = root.roles.get_mut(&role_type(role)).ok_or_else(missing)?;
+    if !beside {
+        named.keyids.clear();
+    }
+    if !named.keyids.contains(&id) {
+        named.keyids.push(id);
+    }
+    let used: Vec<_> = root.roles.values().flat_map(|named| named.keyids.clone()).collect();
+    root.keys.retain(|id, _| used.contains(id));
+    Ok(())
+}
+
 pub(crate) fn targets_document<'a>(
     livepatches: impl Iterator<Item = &'a Published>,
     version: NonZeroU64,

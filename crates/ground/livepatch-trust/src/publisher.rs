@@ -26,9 +26,9 @@ const TARGETS: &str = "targets";
 /// A repository and the keys to change it. One at a time: the key directory is locked while it lives.
 pub struct Publisher {
     repository: PathBuf,
-    keys: PathBuf,
-    lifetimes: Lifetimes,
-    documents: Documents,
+    pub(crate) keys: PathBuf,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) documents: Documents,
     /// What the signed targets metadata say, by module name.
     committed: BTreeMap<String, Published>,
     /// What the next commit will say.
@@ -270,7 +270,7 @@ impl Publisher {
     }
 
     /// Writes new targets (where given), a new snapshot (where asked for) and a new timestamp, in that order.
-    fn bring_out(
+    pub(crate) fn bring_out(
         &mut self,
         targets: Option<SignedRole<schema::Targets>>,
         snapshot: bool,
@@ -314,8 +314,17 @@ impl Publisher {
         Ok(())
     }
 
-    fn write_versioned<T: schema::Role>(&self, signed: &SignedRole<T>) -> Result<(), PublishError> {
+    pub(crate) fn write_versioned<T: schema::Role>(
+        &self,
+        signed: &SignedRole<T>,
+    ) -> Result<(), PublishError> {
         write_document(&self.repository.join(METADATA), signed)
+    }
+
+    /// Takes in what was written.
+    pub(crate) fn reread(&mut self) -> Result<(), PublishError> {
+        self.documents = Documents::read(&self.repository.join(METADATA))?;
+        Ok(())
     }
 
     fn is_due(&self, role: Role, now: SystemTime) -> Result<bool, PublishError> {
