@@ -41,6 +41,23 @@ fn own_flags(taint: Taint, livepatched: bool) -> String {
     text
 }
 
+/// The state in a sentence's end.
+pub(crate) fn sentence(state: PatchState) -> &'static str {
+    match state {
+        PatchState::Disabled => "disabled: this machine is not enrolled with a livepatch server",
+        PatchState::Unchecked => "unchecked: enrolled, and the repository was not looked at yet",
+        PatchState::NothingToApply => "nothing to apply: there is no livepatch for this kernel and tier",
+        PatchState::Unapplied => "unapplied: there is a livepatch, and it is not applied",
+        PatchState::Applying => "applying: the kernel's transition is running",
+        PatchState::Soaking => "applied, and watched for trouble for a while",
+        PatchState::Applied => "applied and confirmed",
+        PatchState::AppliedWithBug => "applied, and the kernel has reported trouble since",
+        PatchState::ApplyFailed => "apply failed: the kernel runs as it did before the attempt",
+        PatchState::CheckFailed => "check failed: what was applied stays applied, and nothing new comes in",
+        PatchState::RebootNeeded => "reboot needed: this kernel gets no more livepatches",
+    }
+}
+
 /// What the owner should do now.
 pub(crate) fn next_step(status: &Status, snapshot: &Snapshot) -> String {
     let text = match status.state {
@@ -50,6 +67,10 @@ pub(crate) fn next_step(status: &Status, snapshot: &Snapshot) -> String {
         PatchState::Applying => "wait a moment: the kernel is moving its tasks",
         PatchState::Soaking => "nothing: the livepatch is applied and watched for a while",
         PatchState::Applied => "nothing: the machine is protected",
+        PatchState::AppliedWithBug => {
+            "look at the kernel's log (dmesg); `livepatch undo` takes the livepatch out, if you suspect it"
+        }
+        PatchState::RebootNeeded => return status.kernel_status.next_step.clone(),
         PatchState::Unapplied => return unapplied(snapshot),
         PatchState::ApplyFailed => return after_failure(status),
         PatchState::CheckFailed => return after_failed_check(status),

@@ -1,14 +1,16 @@
 //! The agent: asks the pure core what to do, does it, and asks again.
 
 use crate::{
+    answers::Answers,
     config::Config,
     decide::{Action, Facts, decide},
     environment::{Environment, Progress, Step},
     facts::Snapshot,
+    history::History,
     records::{Identity, Intent, Schedule, Spool},
     refusal::Refusal,
     state_dir::{Record, StateDir},
-    status::{Status, patch_state, status_of},
+    status::{Status, patch_state},
     watch::KernelWatch,
 };
 use jiff::Timestamp;
@@ -137,7 +139,11 @@ impl Agent {
     /// # Errors
     /// [`Refusal::State`], [`Refusal::Machine`].
     pub fn status(&self) -> Result<Status, Refusal> {
-        Ok(status_of(&self.snapshot()?, &self.config))
+        Ok(self.answers()?.status())
+    }
+
+    pub(crate) fn answers(&self) -> Result<Answers<'_>, Refusal> {
+        Answers::take(&self.state, &self.environment.host, &self.config, self.environment.clock.now())
     }
 
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Refusal> {
@@ -221,6 +227,7 @@ impl Agent {
         let at = self.timestamp().to_string();
         let event = Event { at, kind, detail };
         self.environment.hooks.tell(&event);
+        self.update(|history: &mut History| history.push(event.clone()))?;
         self.update(|spool: &mut Spool| spool.push(event))
     }
 

@@ -1,11 +1,12 @@
 //! The caller's side of the local socket.
 
 use crate::{
+    question::Question,
     records::Failure,
     status::Status,
     wire::{Reply, Request, read_message, write_message},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
     io::{self, BufReader},
@@ -72,15 +73,30 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
+    /// Asks one of the questions that anybody may ask, and gives the document that answers it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn question<T: DeserializeOwned>(&mut self, question: Question) -> Result<T, ClientError> {
+        let reply = self.exchange(&Request::Ask(question), |_, _| {})?;
+        let answer = succeeded(reply)?.get("answer").cloned().unwrap_or_default();
+        serde_json::from_value(answer).map_err(|error| ClientError::Mismatch(error.to_string()))
+    }
+
     /// Asks, hands each step to `on_step` (name, text), and gives the last answer.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn ask(
+    pub fn ask(&mut self, request: &Request, on_step: impl FnMut(&str, &str)) -> Result<Answer, ClientError> {
+        parse(succeeded(self.exchange(request, on_step)?)?)
+    }
+
+    /// Sends a request and gives the last reply.
+    fn exchange(
         &mut self,
         request: &Request,
         mut on_step: impl FnMut(&str, &str),
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<Reply, ClientError> {
         let patience = if request.changes() { STEP } else { ANSWER };
         self.stream.get_ref().set_read_timeout(Some(patience)).map_err(ClientError::Broken)?;
         write_message(self.stream.get_mut(), &request.to_call()).map_err(ClientError::Broken)?;
@@ -88,7 +104,7 @@ impl Client {
             let reply: Option<Reply> = read_message(&mut self.stream).map_err(ClientError::Broken)?;
             let reply = reply.ok_or_else(|| ClientError::Broken(io::ErrorKind::UnexpectedEof.into()))?;
             if !reply.continues {
-                return last(reply);
+                return Ok(reply);
             }
             let step = |key: &str| reply.parameters["step"][key].as_str();
             if let (Some(name), Some(text)) = (step("name"), step("text")) {
@@ -98,7 +114,8 @@ impl Client {
     }
 }
 
-fn last(reply: Reply) -> Result<Answer, ClientError> {
+/// The parameters of a reply that is no error.
+fn succeeded(reply: Reply) -> Result<Value, ClientError> {
     if reply.is_permission_denied() {
         return Err(ClientError::PermissionDenied);
     }
@@ -107,7 +124,7 @@ fn last(reply: Reply) -> Result<Answer, ClientError> {
     }
     match reply.error {
         Some(error) => Err(ClientError::Mismatch(error)),
-        None => parse(reply.parameters),
+        None => Ok(reply.parameters),
     }
 }
 

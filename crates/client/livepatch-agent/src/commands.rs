@@ -11,6 +11,7 @@ use crate::{
         Attempt, Blocked, Catalogue, Check, Failure, Identity, Intent, MachineId, Phase, Schedule, Undone,
     },
     refusal::Refusal,
+    telemetry::Telemetry,
     verify::Anchor,
 };
 use livepatch_api::{EnrolRequest, EnrolmentToken, PatchState};
@@ -73,7 +74,10 @@ impl Agent {
         let machine_id = self.machine_id()?;
         let request = EnrolRequest {
             machine_id: machine_id.clone(),
-            hostname: host.hostname().unwrap_or_default(),
+            hostname: match self.config.telemetry {
+                Telemetry::Full => host.hostname().unwrap_or_default(),
+                Telemetry::Minimal | Telemetry::Off => String::new(),
+            },
             kernel: host.kernel()?,
             client_version: CLIENT_VERSION.to_owned(),
         };

@@ -3,6 +3,7 @@
 use crate::{
     connection::Connection,
     policy::{Policy, parse_delay},
+    telemetry::Telemetry,
     window::Window,
 };
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use std::{
 use url::Url;
 
 /// The daemon's configuration; every key may be left out.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The server for `livepatch enable` without `--server`.
@@ -45,6 +46,10 @@ pub struct Config {
     pub mirror: Option<Url>,
     /// The tier of a machine whose server is a directory (`file:` URL); servers say the tier themselves.
     pub tier: String,
+    /// What the server is told.
+    pub telemetry: Telemetry,
+    /// Whether desktop tools that know the Canonical client are answered at its sockets.
+    pub canonical_sockets: bool,
 }
 
 /// What to do about users of ftrace on functions that are to be replaced.
@@ -87,6 +92,8 @@ impl Default for Config {
             ca_file: None,
             mirror: None,
             tier: "stable".to_owned(),
+            telemetry: Telemetry::default(),
+            canonical_sockets: false,
         }
     }
 }

@@ -3,15 +3,16 @@
 
 use crate::{
     agent::Agent,
+    canonical_socket,
     config::{Config, ConfigError},
+    desk::Desk,
     environment::{Environment, Step, SystemClock},
     hooks::Hooks,
     http::HttpService,
     records::Failure,
     refusal::Refusal,
     state_dir::{StateDir, StateError},
-    status::read_status,
-    wire::{CallError, INTERFACE, INTERFACE_DESCRIPTION, Reply, Request, read_message, write_message},
+    wire::{Reply, Request, read_message, write_message},
 };
 use livepatch_host::{Host, ModuleLoader};
 use rustix::{fs::inotify, net::sockopt::socket_peercred, process::geteuid};
@@ -30,7 +31,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
@@ -48,6 +49,8 @@ pub struct DaemonOptions {
     pub state_dir: PathBuf,
     /// The socket.
     pub socket: PathBuf,
+    /// Where the configuration came from, to read it again.
+    pub config_file: PathBuf,
     /// The configuration.
     pub config: Config,
 }
@@ -104,15 +107,20 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let listener = listen(&options.socket).map_err(system("listen on the socket"))?;
 
     let (jobs, queue) = mpsc::channel();
-    let worker = thread::Builder::new().name("worker".into()).spawn(move || work(agent, &queue));
-    let worker = worker.map_err(system("start the worker"))?;
-    watch_switch(&options.root, jobs.clone());
     let desk = Arc::new(Desk {
         state: state.clone(),
         options: options.clone(),
+        config: Arc::new(RwLock::new(options.config.clone())),
         jobs: jobs.clone(),
         open: AtomicUsize::new(0),
     });
+    let for_worker = Arc::clone(&desk);
+    let worker = thread::Builder::new().name("worker".into()).spawn(move || work(agent, &queue, &for_worker));
+    let worker = worker.map_err(system("start the worker"))?;
+    watch_switch(&options.root, desk.jobs.clone());
+    if options.config.canonical_sockets {
+        open_canonical_sockets(&desk);
+    }
     let reception = thread::Builder::new().name("listener".into()).spawn(move || receive(&listener, &desk));
     reception.map_err(system("start the listener"))?;
 
@@ -189,7 +197,7 @@ fn watch_switch(root: &Path, jobs: Sender<Job>) {
 }
 
 /// What the worker is asked to do.
-enum Job {
+pub(crate) enum Job {
     Do {
         request: Request,
         replies: Sender<Reply>,
@@ -199,15 +207,16 @@ enum Job {
     Stop,
 }
 
-fn work(mut agent: Agent, queue: &Receiver<Job>) {
+fn work(mut agent: Agent, queue: &Receiver<Job>, desk: &Desk) {
     loop {
         let wait = agent.settle(&mut |_: Step| {}).unwrap_or_else(|refusal| {
             tracing::error!(code = refusal.code(), "{refusal}");
             AFTER_ERROR
         });
+        desk.publish_messages();
         match queue.recv_timeout(wait) {
             Ok(Job::Do { request, replies }) => {
-                let reply = perform(&mut agent, request, &replies);
+                let reply = perform(&mut agent, request, &replies, desk);
                 // The caller may be gone; the work is done all the same.
                 let _ = replies.send(reply);
             }
@@ -218,7 +227,7 @@ fn work(mut agent: Agent, queue: &Receiver<Job>) {
     }
 }
 
-fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>) -> Reply {
+fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>, desk: &Desk) -> Reply {
     let mut progress = |step: Step| drop(replies.send(Reply::step(step.name, &step.text)));
     let result = match request {
         Request::Enable { token, server } => {
@@ -228,12 +237,27 @@ fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>) -> Repl
         Request::Refresh { apply } => agent.refresh(apply, &mut progress),
         Request::Undo { previous } => agent.undo(previous, &mut progress).map(|()| None),
         Request::ClearBlocked { digest } => agent.clear_blocked(&digest).map(|_| None),
-        Request::GetStatus | Request::GetInfo | Request::GetInterfaceDescription { .. } => Ok(None),
+        Request::Reload => reload(agent, desk).map(|()| None),
+        Request::GetStatus | Request::Ask(_) | Request::GetInfo | Request::GetInterfaceDescription { .. } => {
+            Ok(None)
+        }
     };
     match result {
         Ok(failure) => Reply::last(json!({"status": agent.status().ok(), "failure": failure})),
         Err(refusal) => refused(&refusal),
     }
+}
+
+/// Takes the configuration file as it is now; a wrong one leaves the configuration from before.
+fn reload(agent: &mut Agent, desk: &Desk) -> Result<(), Refusal> {
+    let path = &desk.options.config_file;
+    let wrong = |error: ConfigError| Refusal::Configuration(error.to_string());
+    let config = Config::load(path).map_err(wrong)?;
+    agent.environment.service = Box::new(HttpService::with(&config.connection()).map_err(wrong)?);
+    agent.config = config.clone();
+    *desk.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    tracing::info!(path = %path.display(), "the configuration was read again");
+    Ok(())
 }
 
 fn parse_server(server: Option<String>) -> Result<Option<Url>, Refusal> {
@@ -244,14 +268,6 @@ fn parse_server(server: Option<String>) -> Result<Option<Url>, Refusal> {
 
 fn refused(refusal: &Refusal) -> Reply {
     Reply::refused(&refusal.to_failure())
-}
-
-/// What a connection needs.
-struct Desk {
-    state: StateDir,
-    options: DaemonOptions,
-    jobs: Sender<Job>,
-    open: AtomicUsize,
 }
 
 fn receive(listener: &UnixListener, desk: &Arc<Desk>) {
@@ -293,32 +309,12 @@ fn converse(desk: &Desk, stream: UnixStream, may_change: bool) -> io::Result<()>
     while let Some(call) = read_message(&mut input)? {
         match Request::from_call(&call) {
             Err(error) => write_message(&mut output, &Reply::not_understood(&error))?,
-            Ok(request) if !request.changes() => write_message(&mut output, &answer(desk, &request))?,
+            Ok(request) if !request.changes() => write_message(&mut output, &desk.answer(&request))?,
             Ok(_) if !may_change => write_message(&mut output, &Reply::permission_denied())?,
             Ok(request) => pass_on(desk, request, call.more, &mut output)?,
         }
     }
     Ok(())
-}
-
-fn answer(desk: &Desk, request: &Request) -> Reply {
-    match request {
-        Request::GetInfo => Reply::last(json!({
-            "vendor": "Open Livepatch",
-            "product": "livepatchd",
-            "version": env!("CARGO_PKG_VERSION"),
-            "url": env!("CARGO_PKG_REPOSITORY"),
-            "interfaces": ["org.varlink.service", INTERFACE],
-        })),
-        Request::GetInterfaceDescription { interface } if interface == INTERFACE => {
-            Reply::last(json!({"description": INTERFACE_DESCRIPTION}))
-        }
-        Request::GetInterfaceDescription { .. } => Reply::not_understood(&CallError::Parameter("interface")),
-        _ => match read_status(&desk.state, &Host::new(&desk.options.root), &desk.options.config) {
-            Ok(status) => Reply::last(json!({"status": status})),
-            Err(refusal) => refused(&refusal),
-        },
-    }
 }
 
 /// Hands a job to the worker and its replies to the caller.
@@ -343,6 +339,36 @@ fn stopping() -> Reply {
         code: "stopping".into(),
         message: "livepatchd is stopping: try again when it runs".into(),
     })
+}
+
+/// Opens the Canonical client's sockets. Nothing depends on them, so what goes wrong is logged and no more.
+fn open_canonical_sockets(desk: &Arc<Desk>) {
+    let directory = desk.options.root.join(canonical_socket::DIRECTORY);
+    for (name, root_only) in [(canonical_socket::SOCKET, false), (canonical_socket::ROOT_SOCKET, true)] {
+        let path = directory.join(name);
+        let desk = Arc::clone(desk);
+        let listener = listen(&path);
+        let spawned = listener.and_then(|listener| {
+            let serve = move || listener.incoming().for_each(|stream| serve_http(&desk, stream, root_only));
+            thread::Builder::new().name("canonical".into()).spawn(serve)
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, path = %path.display(), "the Canonical client's socket cannot be opened");
+        }
+    }
+}
+
+/// One request after the other: desktop tools ask now and then, and each has [`PATIENCE`] to do it.
+fn serve_http(desk: &Desk, stream: io::Result<UnixStream>, root_only: bool) {
+    let served = stream.and_then(|stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let may_change = root_only && may_change(&stream)?;
+        canonical_socket::converse(stream, |request| desk.http(request, may_change))
+    });
+    if let Err(error) = served {
+        tracing::debug!(%error, "a request at the Canonical client's socket ended early");
+    }
 }
 
 /// Listens on a socket that anyone may connect to; who may change things is checked for each call.

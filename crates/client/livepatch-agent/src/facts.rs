@@ -4,7 +4,9 @@ use crate::{
     config::Config,
     decide::Facts,
     policy::{Circumstances, Policy},
-    records::{Attempt, Blocked, Catalogue, Check, Confirmed, Identity, Intent, Schedule, Spool, Undone},
+    records::{
+        Attempt, Blocked, Catalogue, Check, Complaints, Confirmed, Identity, Intent, Schedule, Spool, Undone,
+    },
     refusal::Refusal,
     soak::KernelWords,
     state_dir::StateDir,
@@ -44,6 +46,7 @@ pub struct Snapshot {
     pub(crate) check: Option<Check>,
     pub(crate) schedule: Option<Schedule>,
     pub(crate) spool: Spool,
+    pub(crate) complaints: Complaints,
 }
 
 impl Snapshot {
@@ -75,6 +78,7 @@ impl Snapshot {
             check: state.load()?,
             schedule: state.load()?,
             spool: state.load()?.unwrap_or_default(),
+            complaints: state.load()?.unwrap_or_default(),
         })
     }
 

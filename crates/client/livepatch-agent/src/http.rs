@@ -228,6 +228,15 @@ fn endpoint(server: &Url, path: &str) -> Url {
     url
 }
 
+/// The URL of a path of the API without the user's name and password.
+pub(crate) fn shown_endpoint(server: &Url, path: &str) -> String {
+    let mut url = endpoint(server, path);
+    // An error says that this kind of URL has neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
 /// Scheme, host and port: what may be shown, since a URL can carry a password.
 pub(crate) fn origin(server: &Url) -> String {
     if is_directory(server) {

@@ -12,28 +12,44 @@
 
 mod advice;
 mod agent;
+mod answers;
+mod canonical;
+mod canonical_socket;
+mod check;
 mod client;
 mod commands;
 mod complaints;
 mod config;
 mod connection;
+mod coverage;
+mod cves;
 mod daemon;
 mod decide;
+mod desk;
+mod documents;
 mod effects;
 mod environment;
 mod facts;
 mod hooks;
+mod history;
 mod http;
 mod look;
+mod messages;
+mod metrics;
 mod policy;
+mod question;
 mod records;
 mod refusal;
 mod schedule;
+mod secure_boot;
 mod service;
+mod settings;
 mod soak;
 mod state_dir;
 mod status;
 mod traced;
+mod telemetry;
+mod upgrade;
 mod verify;
 mod wait;
 mod watch;
@@ -42,33 +58,47 @@ mod window;
 mod wire;
 
 pub use agent::Agent;
+pub use canonical::{NOT_ENABLED, canonical_yaml};
+pub use check::{Eligibility, Finding, FindingResult};
 pub use client::{Answer, Client, ClientError};
 pub use config::{Config, ConfigError, TracingPolicy};
 pub use connection::Connection;
+pub use coverage::{KernelState, KernelStatus};
+pub use cves::{CveList, CveState, CveStatus};
 pub use daemon::{DaemonError, DaemonOptions, run};
 pub use decide::{Action, Facts, Forget, decide};
 pub use environment::{Clock, Environment, KernelControl, Progress, Step, SystemClock};
 pub use facts::Snapshot;
 pub use hooks::Hooks;
+pub use history::History;
 pub use http::HttpService;
+pub use messages::LOGIN_MESSAGE;
+pub use metrics::prometheus;
 pub use policy::{Circumstances, Policy, Postponed};
+pub use question::Question;
 pub use records::{
     Attempt, Blocked, BlockedDigest, Catalogue, Check, Complaint, Complaints, Confirmed, Failure, Identity,
     Intent, MachineId, Phase, Schedule, Spool, Traced, UndoReason, Undone,
 };
 pub use refusal::Refusal;
+pub use secure_boot::{CertificateStatus, Prediction, SecureBootStatus};
 pub use service::{Repository, Service};
+pub use settings::{SETTINGS, Setting, SettingError, SettingKind};
 pub use soak::KernelWords;
 pub use state_dir::{Record, StateDir, StateError};
 pub use status::{
     CheckStatus, FixStatus, FlagStatus, LivepatchStatus, STATUS_SCHEMA, Status, TaintStatus, patch_state,
     read_status,
 };
+pub use telemetry::{CheckInPreview, Telemetry};
+pub use upgrade::{Upgrade, UpgradeAnswer, UpgradeReason};
 pub use verify::{Anchor, verify_module};
 pub use window::{Window, WindowError};
 pub use wire::{Call, CallError, INTERFACE, Reply, Request};
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/livepatch/livepatchd.sock";
+/// Where the daemon's configuration is unless told otherwise.
+pub const DEFAULT_CONFIG: &str = "/etc/livepatch/livepatchd.toml";
 /// Where the daemon keeps its state unless told otherwise.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/livepatch";

@@ -4,16 +4,18 @@
 use crate::{
     agent::{Agent, milliseconds, tell},
     decide::postponed,
+    documents::{self, verdicts_name},
     environment::Progress,
     records::{Attempt, Catalogue, Check, Failure, Identity, Schedule, Spool},
     refusal::Refusal,
     service::Repository,
-    status::{applied_livepatch, patch_state},
+    status::patch_state,
+    telemetry::Telemetry,
     verify::Anchor,
     wait::may_retry,
 };
 use jiff::Timestamp;
-use livepatch_api::{CheckInAnswer, CheckInRequest, EventKind, PatchState};
+use livepatch_api::{CheckInAnswer, EventKind, PatchState};
 use livepatch_manifest::Manifest;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -112,6 +114,14 @@ impl Agent {
             "check",
             format!("the signed repository (targets {}) offers {offer}", versions.targets),
         );
+        let host = &self.environment.host;
+        let verdicts = verdicts_name(
+            &kernel,
+            host.kernel_package().ok().as_ref(),
+            &host.surroundings(),
+            &host.installed_kernels(),
+        );
+        documents::keep(&self.state, repository.as_ref(), verdicts.as_deref())?;
         self.state.save(&Catalogue {
             at: self.timestamp(),
             boot_id: self.environment.host.boot_id()?,
@@ -166,7 +176,14 @@ impl Agent {
                 self.reported = Some(state);
                 self.report_failures = 0;
                 self.report_not_before = Duration::ZERO;
-                tell(progress, "check-in", "the server has this machine's report");
+                tell(
+                    progress,
+                    "check-in",
+                    match self.config.telemetry {
+                        Telemetry::Off => "nothing is sent: telemetry is off",
+                        _ => "the server has this machine's report",
+                    },
+                );
             }
             Err(failure) => {
                 let wait = REPORT_RETRY.saturating_mul(1 << self.report_failures.min(16));
@@ -181,20 +198,15 @@ impl Agent {
     /// Sends one report, numbered durably before it leaves, and drops the events that the server confirmed.
     pub(crate) fn send_report(&self, state: PatchState) -> Result<Result<CheckInAnswer, Failure>, Refusal> {
         let mut identity = self.identity()?;
+        if self.config.telemetry == Telemetry::Off {
+            self.update(|spool: &mut Spool| spool.events.clear())?;
+            return Ok(Ok(CheckInAnswer { tier: identity.tier, refresh_after: None }));
+        }
         let snapshot = self.snapshot()?;
         let mut spool = snapshot.spool.clone();
         spool.sequence += 1;
         self.state.save(&spool)?;
-        let request = CheckInRequest {
-            sequence: spool.sequence,
-            boot_id: snapshot.boot_id.clone(),
-            kernel: snapshot.kernel.clone(),
-            state,
-            applied: applied_livepatch(&snapshot),
-            taint: snapshot.taint,
-            events: spool.events.clone(),
-            client_version: CLIENT_VERSION.to_owned(),
-        };
+        let request = self.config.telemetry.report(&snapshot, state, spool.sequence);
         match self.environment.service.check_in(&identity.server, &identity.credential, &request) {
             Ok(answer) => {
                 let told = request.events.len();

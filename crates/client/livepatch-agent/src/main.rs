@@ -5,7 +5,7 @@ mod journal;
 use anyhow::Context as _;
 use clap::Parser;
 use journal::Journal;
-use livepatch_agent::{Config, DEFAULT_SOCKET, DEFAULT_STATE_DIR, DaemonOptions, run};
+use livepatch_agent::{Config, DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE_DIR, DaemonOptions, run};
 use std::{io::IsTerminal as _, path::PathBuf};
 use tracing_subscriber::{
     Layer, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
@@ -16,7 +16,7 @@ use tracing_subscriber::{
 #[command(name = "livepatchd", version)]
 struct Arguments {
     /// The configuration file; it may be missing
-    #[arg(long, value_name = "FILE", default_value = "/etc/livepatch/livepatchd.toml")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
     /// Where the client keeps its identity, records and modules
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE_DIR)]
@@ -51,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         root: arguments.root,
         state_dir: arguments.state_dir,
         socket: arguments.socket,
+        config_file: path,
         config,
     })
     .context("livepatchd cannot run")

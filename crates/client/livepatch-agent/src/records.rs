@@ -117,6 +117,7 @@ pub struct Blocked {
 
 /// A digest that this machine does not load until its owner clears it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlockedDigest {
     /// SHA-256 of the signed module.
     pub sha256: Digest,
@@ -128,6 +129,7 @@ pub struct BlockedDigest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
     /// When it was blocked.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub at: Timestamp,
 }
 
@@ -236,6 +238,7 @@ impl Record for Check {
 
 /// A failure as it is shown and reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// Stable, for programs.
     pub code: String,

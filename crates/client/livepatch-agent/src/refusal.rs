@@ -118,6 +118,9 @@ pub enum Refusal {
     /// The digest is not blocked.
     #[error("no blocked livepatch matches '{0}': see `livepatch blocked list`")]
     NotBlocked(String),
+    /// The configuration file cannot be used.
+    #[error("the configuration was not read again: {0}")]
+    Configuration(String),
     /// The machine does not show something that is needed.
     #[error("{}", chain(.0))]
     Machine(#[from] HostError),
@@ -159,6 +162,7 @@ impl Refusal {
             Self::NothingToUndo => "nothing-to-undo",
             Self::NoPrevious(_) => "no-previous",
             Self::NotBlocked(_) => "not-blocked",
+            Self::Configuration(_) => "configuration-wrong",
             Self::Machine(_) => "machine-unreadable",
             Self::State(_) => "state-unusable",
         }

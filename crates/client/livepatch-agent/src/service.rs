@@ -66,4 +66,12 @@ pub trait Repository {
     /// # Errors
     /// [`Refusal::Repository`].
     fn module(&self, published: &Published) -> Result<Vec<u8>, Refusal>;
+
+    /// A signed document beside the livepatches, such as `documents/kernel-catalogue.json`; none when there is none.
+    ///
+    /// # Errors
+    /// [`Refusal::Repository`].
+    fn document(&self, _name: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        Ok(None)
+    }
 }

@@ -152,6 +152,26 @@ impl StateDir {
         write_durably(&path, bytes).map_err(failed("write", &path))
     }
 
+    /// A signed document that was kept under its name in the repository.
+    ///
+    /// # Errors
+    /// [`StateError`] when the file is there and cannot be read.
+    pub fn document(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        read_if_there(&self.path.join(name))
+    }
+
+    /// Keeps a signed document under its name in the repository.
+    ///
+    /// # Errors
+    /// [`StateError`] when it could not be written.
+    pub fn save_document(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+        let path = self.path.join(name);
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(failed("make", directory))?;
+        }
+        write_durably(&path, bytes).map_err(failed("write", &path))
+    }
+
     /// Drops every cached module whose digest is not kept.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! The state of livepatching on this machine, derived from the kernel and the records, for people and programs.
 
 use crate::{
-    advice::{explain_taint, next_step},
+    advice::{explain_taint, next_step, sentence},
+    answers::Answers,
+    coverage::{KernelState, KernelStatus},
     decide::{Facts, applied_version, best_offer, own_version},
     facts::Snapshot,
     http::origin,
-    records::{BlockedDigest, Check, Failure, Phase},
+    records::{BlockedDigest, Check, Complaint, Failure, Phase},
     refusal::Refusal,
     state_dir::StateDir,
 };
@@ -22,6 +24,7 @@ pub const STATUS_SCHEMA: u32 = 1;
 
 /// What `livepatch status --format json` prints. Keys are added, never renamed, within a schema.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// Always [`STATUS_SCHEMA`].
     pub schema: u32,
@@ -35,8 +38,12 @@ pub struct Status {
     pub tier: Option<String>,
     /// The running kernel.
     pub kernel: KernelIdentity,
+    /// Whether livepatches are made for it.
+    pub kernel_status: KernelStatus,
     /// In a word.
     pub state: PatchState,
+    /// In a sentence.
+    pub sentence: String,
     /// What the kernel has applied.
     pub livepatch: Option<LivepatchStatus>,
     /// The taint mask explained.
@@ -44,10 +51,12 @@ pub struct Status {
     /// The last look at the repository.
     pub last_check: Option<CheckStatus>,
     /// When the next look is due.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub next_check: Option<Timestamp>,
     /// The last attempt to apply, when it failed.
     pub last_failure: Option<Failure>,
     /// Versions of the TUF metadata that were trusted last.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<std::collections::BTreeMap<String, u64>>"))]
     pub tuf: Option<Versions>,
     /// Digests that are not loaded on this machine.
     pub blocked: Vec<BlockedDigest>,
@@ -57,6 +66,7 @@ pub struct Status {
 
 /// A livepatch that is in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LivepatchStatus {
     /// Module name.
     pub name: String,
@@ -69,6 +79,7 @@ pub struct LivepatchStatus {
     /// The functions that the kernel says are replaced, `OBJECT:FUNCTION`.
     pub functions: Vec<String>,
     /// When it was applied.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub applied_at: Option<Timestamp>,
     /// Whether it soaked without trouble.
     pub confirmed: bool,
@@ -76,6 +87,7 @@ pub struct LivepatchStatus {
 
 /// A problem that is mended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FixStatus {
     /// Id.
     pub id: String,
@@ -85,6 +97,7 @@ pub struct FixStatus {
 
 /// The taint mask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaintStatus {
     /// The mask.
     pub value: Taint,
@@ -98,6 +111,7 @@ pub struct TaintStatus {
 
 /// A set bit of the taint mask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlagStatus {
     /// Bit number.
     pub bit: u8,
@@ -109,8 +123,10 @@ pub struct FlagStatus {
 
 /// The last look at the repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckStatus {
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub at: Timestamp,
     /// `ok` or `failed`.
     pub result: String,
@@ -127,12 +143,12 @@ pub struct CheckStatus {
 /// # Errors
 /// [`Refusal::State`], [`Refusal::Machine`].
 pub fn read_status(state: &StateDir, host: &Host, config: &crate::Config) -> Result<Status, Refusal> {
-    let snapshot = Snapshot::take(state, host, config, Timestamp::now())?;
-    Ok(status_of(&snapshot, config))
+    Ok(Answers::take(state, host, config, Timestamp::now())?.status())
 }
 
-pub(crate) fn status_of(snapshot: &Snapshot, config: &crate::Config) -> Status {
+pub(crate) fn status_of(snapshot: &Snapshot, config: &crate::Config, kernel_status: KernelStatus) -> Status {
     let state = patch_state(&snapshot.facts(config), snapshot.check.as_ref());
+    let state = with_complaints(with_kernel(state, &kernel_status), snapshot);
     let identity = snapshot.identity.as_ref();
     let livepatch = livepatch_status(snapshot);
     let last_check = snapshot.check.as_ref().map(check_status);
@@ -144,7 +160,9 @@ pub(crate) fn status_of(snapshot: &Snapshot, config: &crate::Config) -> Status {
         server: identity.map(|identity| origin(&identity.server)),
         tier: identity.map(|identity| identity.tier.clone()),
         kernel: snapshot.kernel.clone(),
+        kernel_status,
         state,
+        sentence: sentence(state).to_owned(),
         taint: taint_status(snapshot.taint, livepatch.is_some()),
         livepatch,
         last_check,
@@ -156,6 +174,29 @@ pub(crate) fn status_of(snapshot: &Snapshot, config: &crate::Config) -> Status {
     };
     status.next_step = next_step(&status, snapshot);
     status
+}
+
+/// The kernel complained in this boot, after the soak, about a function of the livepatch that is applied.
+fn with_complaints(state: PatchState, snapshot: &Snapshot) -> PatchState {
+    let applied = applied(snapshot).map(|livepatch| livepatch.name.as_str());
+    let about_it = |complaint: &Complaint| {
+        complaint.boot_id == snapshot.boot_id
+            && complaint.blame.is_some()
+            && Some(complaint.livepatch.as_str()) == applied
+    };
+    match state {
+        PatchState::Applied if snapshot.complaints.entries.iter().any(about_it) => PatchState::AppliedWithBug,
+        state => state,
+    }
+}
+
+/// A kernel that gets no more livepatches is not safe by what it has.
+fn with_kernel(state: PatchState, kernel: &KernelStatus) -> PatchState {
+    let over = matches!(kernel.state, KernelState::WindowOver | KernelState::SeriesEnded);
+    match state {
+        PatchState::NothingToApply | PatchState::Applied if over => PatchState::RebootNeeded,
+        state => state,
+    }
 }
 
 /// The state in a word. Pure.
@@ -214,7 +255,7 @@ fn applied(snapshot: &Snapshot) -> Option<&LoadedLivepatch> {
 }
 
 /// The manifest of a livepatch in the kernel: of the intent of this boot, or of the catalogue.
-fn known_manifest<'a>(snapshot: &'a Snapshot, loaded: &LoadedLivepatch) -> Option<&'a Manifest> {
+pub(crate) fn known_manifest<'a>(snapshot: &'a Snapshot, loaded: &LoadedLivepatch) -> Option<&'a Manifest> {
     let here = snapshot.intent.iter().filter(|intent| intent.boot_id == snapshot.boot_id);
     let offered = snapshot.catalogue.iter().flat_map(|catalogue| &catalogue.livepatches);
     let fits = |manifest: &&Manifest| {

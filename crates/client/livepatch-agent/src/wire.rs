@@ -1,7 +1,7 @@
 //! The local protocol between `livepatch` and `livepatchd`: Varlink (varlink.org, "Interface Definition" and "Service"
 //! pages), which is JSON messages that end with a zero byte, over a Unix socket. `varlinkctl` speaks it too.
 
-use crate::records::Failure;
+use crate::{question::Question, records::Failure};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Read, Write};
@@ -71,6 +71,10 @@ pub enum Request {
         /// The digest or its beginning.
         digest: String,
     },
+    /// Anyone may ask these too.
+    Ask(Question),
+    /// Read the configuration file again.
+    Reload,
     /// `org.varlink.service.GetInfo`.
     GetInfo,
     /// `org.varlink.service.GetInterfaceDescription`.
@@ -100,6 +104,8 @@ impl Request {
             Self::Disable => ("Disable", json!({})),
             Self::Refresh { apply } => ("Refresh", json!({"apply": apply})),
             Self::Undo { previous } => ("Undo", json!({"previous": previous})),
+            Self::Ask(question) => (question.method(), json!({})),
+            Self::Reload => ("Reload", json!({})),
             Self::ClearBlocked { digest } => ("ClearBlocked", json!({"digest": digest})),
             Self::GetInfo => return service_call("GetInfo", json!({})),
             Self::GetInterfaceDescription { interface } => {
@@ -141,14 +147,17 @@ impl Request {
             "Undo" => Ok(Self::Undo {
                 previous: call.parameters.get("previous").and_then(Value::as_bool).unwrap_or_default(),
             }),
+            "Reload" => Ok(Self::Reload),
             "ClearBlocked" => Ok(Self::ClearBlocked { digest: text("digest")? }),
-            _ => Err(CallError::Method(call.method.clone())),
+            method => Question::from_method(method)
+                .map(Self::Ask)
+                .ok_or_else(|| CallError::Method(call.method.clone())),
         }
     }
 
     /// Whether it changes the machine, so that root alone may ask for it.
     pub fn changes(&self) -> bool {
-        !matches!(self, Self::GetStatus | Self::GetInfo | Self::GetInterfaceDescription { .. })
+        !matches!(self, Self::GetStatus | Self::Ask(_) | Self::GetInfo | Self::GetInterfaceDescription { .. })
     }
 }
 
@@ -245,6 +254,8 @@ mod tests {
             Request::Disable,
             Request::Refresh { apply: true },
             Request::Undo { previous: true },
+            Request::Reload,
+            Request::Ask(Question::Cves),
             Request::ClearBlocked { digest: "abc".into() },
             Request::GetInfo,
             Request::GetInterfaceDescription { interface: INTERFACE.into() },

@@ -1,33 +1,65 @@
-//! `livepatch`: what a machine's owner types. It only talks to `livepatchd`; it neither reads the kernel nor the network.
+//! `livepatch`: what a machine's owner types. It talks to `livepatchd`, which reads the kernel; by itself it changes only the
+//! configuration file and, when asked to enrol a key, EFI variables. It never uses the network.
 
 mod arguments;
+mod bundle;
+mod canonical;
+mod configure;
+mod enroll;
 mod exit;
 mod generate;
+#[cfg(test)]
+mod golden;
+mod output;
+mod questions;
 mod render;
+mod status;
+mod vex;
+mod yaml;
 
 use crate::{
-    arguments::{Arguments, BlockedCommand, Command, Format},
+    arguments::{Arguments, BlockedCommand, Command, Format, SecureBootCommand},
     exit::Exit,
+    output::print,
 };
 use anyhow::Context as _;
 use clap::Parser as _;
 use livepatch_agent::{Answer, Client, ClientError, Failure, Request};
 use livepatch_api::EnrolmentToken;
-use std::{io::Write as _, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = parse();
     let exit = run(&arguments).unwrap_or_else(|error| {
         let cause = error.downcast_ref::<ClientError>();
         report(&arguments, cause, &error);
-        cause.map_or(Exit::Failed, Exit::of_error)
+        for_command(&arguments, cause.map_or(Exit::Failed, Exit::of_error))
     });
     exit.into()
 }
 
+/// Under the Canonical client's name this program takes its arguments.
+fn parse() -> Arguments {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    let name = words.first().and_then(|program| Path::new(program).file_name());
+    if name.is_some_and(|name| name == "canonical-livepatch") {
+        words.splice(..1, ["livepatch".into(), "canonical".into()]);
+    }
+    Arguments::parse_from(words)
+}
+
+/// Where the exit status is an answer or a severity, an error must not look like one.
+fn for_command(arguments: &Arguments, exit: Exit) -> Exit {
+    match &arguments.command {
+        Command::Status(status) if status.check => Exit::Severity(exit::Severity::Unknown),
+        Command::KernelUpgradeRequired if matches!(exit, Exit::Failed | Exit::Usage) => Exit::Refused,
+        _ => exit,
+    }
+}
+
 fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match &arguments.command {
-        Command::Status => status(arguments),
+        Command::Status(how) => status::run(arguments, how),
         Command::Enable { token, server } => match token_to_send(token)? {
             Some(token) => {
                 let server = server.clone();
@@ -38,12 +70,26 @@ fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Command::Disable => change(arguments, &Request::Disable),
         Command::Refresh { apply } => change(arguments, &Request::Refresh { apply: *apply }),
         Command::Undo { previous } => change(arguments, &Request::Undo { previous: *previous }),
-        Command::Blocked(BlockedCommand::List) => blocked(arguments),
+        Command::Config(config) => configure::run(arguments, config),
+        Command::Check => questions::check(arguments),
+        Command::History { lines } => questions::history(arguments, *lines),
+        Command::Cves { open, all } => questions::cves(arguments, *open, *all),
+        Command::Vex => questions::vex(arguments),
+        Command::KernelUpgradeRequired => questions::upgrade(arguments),
+        Command::CheckIn { .. } => questions::check_in(arguments),
+        Command::SecureBoot(SecureBootCommand::Status) => questions::secure_boot(arguments),
+        Command::SecureBoot(SecureBootCommand::Enroll { password_stdin, again, root }) => {
+            enroll::run(arguments, &enroll::Wish { password_stdin: *password_stdin, again: *again, root })
+        }
+        Command::Blocked(BlockedCommand::List) => status::blocked(arguments),
+        Command::Blocked(BlockedCommand::Explain { digest }) => status::explain_blocked(arguments, digest),
         Command::Blocked(BlockedCommand::Clear { digest }) => {
             let digest = digest.clone();
             change(arguments, &Request::ClearBlocked { digest })
         }
+        Command::SupportBundle { output } => support_bundle(arguments, output),
         Command::Completions { shell } => generate::completions(*shell).map(|()| Exit::Fine),
+        Command::Canonical { arguments: words } => canonical::run(arguments, words),
         Command::Man { directory } => generate::man_pages(directory).map(|()| Exit::Fine),
     }
 }
@@ -64,22 +110,15 @@ fn token_to_send(typed: &str) -> anyhow::Result<Option<String>> {
     Ok(Some(token))
 }
 
-fn status(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let answer = Client::connect(&arguments.socket)?.ask(&Request::GetStatus, |_, _| {})?;
-    let status = answer.status.context("livepatchd sent no status")?;
-    match arguments.format {
-        Format::Json => print(&serde_json::to_string_pretty(&status)?)?,
-        Format::Text => print(&render::status(&status, jiff::Timestamp::now()))?,
+fn support_bundle(arguments: &Arguments, output: &Path) -> anyhow::Result<Exit> {
+    let bundle = bundle::collect(arguments);
+    if output == Path::new("-") {
+        print(&serde_json::to_string_pretty(&bundle)?)?;
+        return Ok(Exit::Fine);
     }
-    Ok(Exit::of_state(status.state))
-}
-
-fn blocked(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let answer = Client::connect(&arguments.socket)?.ask(&Request::GetStatus, |_, _| {})?;
-    let status = answer.status.context("livepatchd sent no status")?;
-    match arguments.format {
-        Format::Json => print(&serde_json::to_string_pretty(&status.blocked)?)?,
-        Format::Text => print(&render::blocked(&status.blocked))?,
+    bundle::write(&bundle, output)?;
+    if !arguments.quiet {
+        print(&format!("{} is written; look through it before you send it", output.display()))?;
     }
     Ok(Exit::Fine)
 }
@@ -95,8 +134,8 @@ fn change(arguments: &Arguments, request: &Request) -> anyhow::Result<Exit> {
         }
     })?;
     match arguments.format {
-        Format::Json => print(&render::answer_as_json(&answer)?)?,
         Format::Text => conclude(arguments, &answer)?,
+        format => output::document(format, &render::answer(&answer), String::new)?,
     }
     Ok(answer.failure.as_ref().map_or(Exit::Fine, Exit::of_failure))
 }
@@ -126,8 +165,4 @@ fn report(arguments: &Arguments, cause: Option<&ClientError>, error: &anyhow::Er
 
 fn show_failure(failure: &Failure) {
     eprintln!("error[{}]: {}", failure.code, failure.message);
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{}", text.trim_end()).context("cannot write to standard output")
 }

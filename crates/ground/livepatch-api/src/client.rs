@@ -28,6 +28,7 @@ pub struct EnrolAnswer {
 
 /// A machine reports. Idempotent: the server keeps the greatest `sequence` and drops what it has seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckInRequest {
     /// Greater than in every earlier report of this machine.
     pub sequence: u64,
@@ -49,6 +50,7 @@ pub struct CheckInRequest {
 
 /// The state of livepatching on a machine, always derived from the kernel and from signed data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PatchState {
     /// The machine is not enrolled.
@@ -65,14 +67,19 @@ pub enum PatchState {
     Soaking,
     /// Applied and confirmed.
     Applied,
+    /// Applied, and the kernel has reported trouble since.
+    AppliedWithBug,
     /// The last attempt to apply failed; the kernel is as it was.
     ApplyFailed,
     /// The repository could not be read or trusted; what was applied stays applied.
     CheckFailed,
+    /// What is applied is not enough: a vulnerability cannot be livepatched, or the kernel gets no more livepatches.
+    RebootNeeded,
 }
 
 /// A livepatch that is in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AppliedLivepatch {
     /// Module name.
     pub name: String,
@@ -84,6 +91,7 @@ pub struct AppliedLivepatch {
 
 /// Something that happened on the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// RFC 3339, UTC.
     pub at: String,
@@ -95,6 +103,7 @@ pub struct Event {
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// Applied, transition complete.

@@ -5,6 +5,7 @@ use std::fmt;
 
 /// `/proc/sys/kernel/tainted`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Taint(pub u64);
 

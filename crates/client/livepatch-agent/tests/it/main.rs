@@ -10,3 +10,4 @@ mod refusals;
 mod reports;
 mod rig;
 mod site;
+mod states;

@@ -16,6 +16,8 @@ pub(crate) struct Rig {
     agent: Option<Agent>,
     boots: u32,
     pub(crate) steps: Vec<&'static str>,
+    /// What the daemon finds when it starts.
+    pub(crate) config: Config,
 }
 
 impl Rig {
@@ -23,7 +25,15 @@ impl Rig {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let kernel = FakeKernel::new(&directory.path().join("root"));
-        let mut rig = Self { directory, kernel, site: Site::new(), agent: None, boots: 1, steps: Vec::new() };
+        let mut rig = Self {
+            directory,
+            kernel,
+            site: Site::new(),
+            agent: None,
+            boots: 1,
+            steps: Vec::new(),
+            config: Config::default(),
+        };
         rig.start();
         rig
     }
@@ -44,7 +54,7 @@ impl Rig {
             clock: Box::new(self.kernel.clone()),
             hooks: Hooks::none(),
         };
-        let agent = Agent::new(self.state(), environment, Config::default(), 1 << 31).unwrap();
+        let agent = Agent::new(self.state(), environment, self.config.clone(), 1 << 31).unwrap();
         self.agent = Some(agent);
         self.settle();
     }

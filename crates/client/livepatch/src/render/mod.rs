@@ -1,7 +1,12 @@
 //! Text for people. Short and honest: what is, what it means, what to do.
 
+mod questions;
+
+pub(crate) use questions::{check_in, cves, eligibility, history, secure_boot, upgrade};
+
+use crate::exit::Severity;
 use jiff::Timestamp;
-use livepatch_agent::{Answer, BlockedDigest, CheckStatus, LivepatchStatus, Status};
+use livepatch_agent::{Answer, BlockedDigest, CheckStatus, LivepatchStatus, Status, Upgrade, UpgradeAnswer};
 use livepatch_api::PatchState;
 use std::fmt::Write as _;
 
@@ -12,36 +17,36 @@ pub(crate) fn step(name: &str, text: &str) -> String {
 
 /// The last line of a change.
 pub(crate) fn conclusion(status: &Status) -> String {
-    line("state", sentence(status.state))
+    line("state", &status.sentence)
 }
 
-pub(crate) fn answer_as_json(answer: &Answer) -> serde_json::Result<String> {
-    let value = serde_json::json!({"status": answer.status, "failure": answer.failure});
-    serde_json::to_string_pretty(&value)
+/// The answer to a change as programs get it.
+pub(crate) fn answer(answer: &Answer) -> serde_json::Value {
+    serde_json::json!({"status": answer.status, "failure": answer.failure})
 }
 
-/// The whole status.
-pub(crate) fn status(status: &Status, now: Timestamp) -> String {
-    let mut lines = vec![
-        line("state", sentence(status.state)),
-        line("kernel", &format!("{} (build id {})", status.kernel.release, status.kernel.build_id)),
-    ];
+/// The status; `verbose`: everything that is known.
+pub(crate) fn status(status: &Status, verbose: bool, now: Timestamp) -> String {
+    let mut lines = vec![line("state", &status.sentence), line("kernel", &kernel(status, verbose))];
+    lines.push(line("coverage", &status.kernel_status.sentence));
     match &status.livepatch {
-        Some(livepatch) => lines.extend(livepatch_lines(livepatch, now)),
+        Some(livepatch) => lines.extend(livepatch_lines(livepatch, verbose, now)),
         None => lines.push(line("livepatch", "none is applied")),
     }
     if let (PatchState::ApplyFailed, Some(failure)) = (status.state, &status.last_failure) {
         lines.push(line("failure", &format!("{}: {}", failure.code, failure.message)));
     }
-    lines.push(line("taint", &taint(status)));
+    if verbose || status.taint.value.0 != 0 {
+        lines.push(line("taint", &taint(status)));
+    }
     if let Some(check) = &status.last_check {
         lines.extend(check_lines(check, now));
     }
     if let (Some(server), Some(tier)) = (&status.server, &status.tier) {
         lines.push(line("server", &format!("{server}, tier {tier}")));
     }
-    if let Some(id) = &status.machine_id {
-        lines.push(line("machine id", id));
+    if verbose {
+        lines.extend(verbose_lines(status));
     }
     for entry in &status.blocked {
         let digest = entry.sha256.short();
@@ -49,6 +54,67 @@ pub(crate) fn status(status: &Status, now: Timestamp) -> String {
     }
     lines.push(line("next step", &status.next_step));
     lines.join("\n")
+}
+
+fn kernel(status: &Status, verbose: bool) -> String {
+    let mut text = status.kernel.release.to_string();
+    if let Some(version) = &status.kernel_status.package_version {
+        let _ =
+            write!(text, ", {} {version}", status.kernel_status.distribution.as_deref().unwrap_or("package"));
+    }
+    if verbose {
+        let _ = write!(text, " (build id {})", status.kernel.build_id);
+    }
+    text
+}
+
+fn verbose_lines(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(id) = &status.machine_id {
+        lines.push(line("machine id", id));
+    }
+    if let Some(next) = status.next_check {
+        lines.push(line("next check", &next.to_string()));
+    }
+    if let Some(versions) = &status.tuf {
+        lines.push(line("metadata", &versions.to_string()));
+    }
+    lines.push(line("client", &status.client_version));
+    lines
+}
+
+/// The line of `status --check`.
+pub(crate) fn monitoring(status: &Status, upgrade: &Upgrade, severity: Severity) -> String {
+    let version = status.livepatch.as_ref().and_then(|livepatch| livepatch.version).unwrap_or_default();
+    let mut text = format!("LIVEPATCH {} - {}", severity.word(), status.sentence);
+    if upgrade.answer == UpgradeAnswer::Required {
+        let _ = write!(text, "; {}", upgrade.sentence);
+    }
+    let days = status.kernel_status.days_left.map(|days| format!(" window_days={days}")).unwrap_or_default();
+    let _ = write!(text, " | version={version} blocked={}{days}", status.blocked.len());
+    text
+}
+
+/// Why a livepatch is blocked, and what to do.
+pub(crate) fn explain_blocked(entry: &BlockedDigest) -> String {
+    let evidence = entry.evidence.as_deref().unwrap_or("none: the kernel left no words");
+    [
+        line("livepatch", &entry.name),
+        line("digest", entry.sha256.as_str()),
+        line("blocked", &entry.at.to_string()),
+        line("reason", &entry.reason),
+        line("evidence", evidence),
+        line(
+            "meaning",
+            "this machine does not load it again by itself; a newer version is applied as usual, and nothing else is held back",
+        ),
+        line("next step", &format!(
+            "look at the kernel's log of that time (journalctl -k -b -1) and tell your operator; when you are sure, \
+             `livepatch blocked clear {}`",
+            entry.sha256.short()
+        )),
+    ]
+    .join("\n")
 }
 
 /// The blocked digests.
@@ -62,25 +128,11 @@ pub(crate) fn blocked(entries: &[BlockedDigest]) -> String {
     })
 }
 
-fn line(label: &str, text: &str) -> String {
+pub(crate) fn line(label: &str, text: &str) -> String {
     format!("{label:<10}  {text}")
 }
 
-fn sentence(state: PatchState) -> &'static str {
-    match state {
-        PatchState::Disabled => "disabled: this machine is not enrolled with a livepatch server",
-        PatchState::Unchecked => "unchecked: enrolled, and the repository was not looked at yet",
-        PatchState::NothingToApply => "nothing to apply: there is no livepatch for this kernel and tier",
-        PatchState::Unapplied => "unapplied: there is a livepatch, and it is not applied",
-        PatchState::Applying => "applying: the kernel's transition is running",
-        PatchState::Soaking => "applied, and watched for trouble for a while",
-        PatchState::Applied => "applied and confirmed",
-        PatchState::ApplyFailed => "apply failed: the kernel runs as it did before the attempt",
-        PatchState::CheckFailed => "check failed: what was applied stays applied, and nothing new comes in",
-    }
-}
-
-fn livepatch_lines(livepatch: &LivepatchStatus, now: Timestamp) -> Vec<String> {
+fn livepatch_lines(livepatch: &LivepatchStatus, verbose: bool, now: Timestamp) -> Vec<String> {
     let mut text = livepatch.name.clone();
     if let Some(version) = livepatch.version {
         let _ = write!(text, ", version {version}");
@@ -97,7 +149,7 @@ fn livepatch_lines(livepatch: &LivepatchStatus, now: Timestamp) -> Vec<String> {
         let label = if number == 0 { "fixes" } else { "" };
         lines.push(line(label, &format!("{}  {}", fix.id, fix.summary)));
     }
-    if !livepatch.functions.is_empty() {
+    if verbose && !livepatch.functions.is_empty() {
         lines.push(line("functions", &livepatch.functions.join(", ")));
     }
     lines
@@ -151,38 +203,5 @@ mod tests {
         assert_eq!(at(7200), "2 hours ago");
         assert_eq!(at(864_000), "10 days ago");
         assert!(at(-60).starts_with("1970-01-12T"), "the clock was set back");
-    }
-
-    #[test]
-    fn a_status_of_a_protected_machine() {
-        let status: Status = serde_json::from_value(serde_json::json!({
-            "schema": 1, "client_version": "0.1.0", "machine_id": "m", "server": "https://s", "tier": "edge",
-            "kernel": {"release": "6.1.0-55-cloud-amd64", "build_id": "ab".repeat(20), "arch": "x86_64"},
-            "state": "applied",
-            "livepatch": {"name": "livepatch_6_1_0_55_cloud_amd64_1", "version": 1, "sha256": "c".repeat(64),
-                "fixes": [{"id": "CVE-2026-1", "summary": "one"}, {"id": "CVE-2026-2", "summary": "two"}],
-                "functions": ["vmlinux:f"], "applied_at": "2026-11-24T06:00:00Z", "confirmed": true},
-            "taint": {"value": 36864, "letters": "OK", "flags": [], "explanation": "its own"},
-            "last_check": {"at": "2026-11-24T07:00:00Z", "result": "ok", "code": null, "message": null,
-                "check_in": null},
-            "next_check": null, "last_failure": null, "tuf": null, "blocked": [], "next_step": "nothing"
-        }))
-        .unwrap();
-        let text = super::status(&status, "2026-11-24T07:03:00Z".parse().unwrap());
-        let expected = format!(
-            "state       applied and confirmed\n\
-             kernel      6.1.0-55-cloud-amd64 (build id {})\n\
-             livepatch   livepatch_6_1_0_55_cloud_amd64_1, version 1 (cccccccccccc), applied 63 minutes ago\n\
-             fixes       CVE-2026-1  one\n\
-             \u{20}           CVE-2026-2  two\n\
-             functions   vmlinux:f\n\
-             taint       OK (36864): its own\n\
-             last check  3 minutes ago, ok\n\
-             server      https://s, tier edge\n\
-             machine id  m\n\
-             next step   nothing",
-            "ab".repeat(20)
-        );
-        assert_eq!(text, expected);
     }
 }

@@ -1,0 +1,69 @@
+//! The commands that only ask.
+
+use crate::{
+    arguments::{Arguments, Format},
+    exit::Exit,
+    output::{self, print},
+    render, status, vex as openvex, yaml,
+};
+use livepatch_agent::{
+    CheckInPreview, Client, CveList, CveState, Eligibility, History, Question, SecureBootStatus, Upgrade,
+};
+use serde::de::DeserializeOwned;
+
+fn ask<T: DeserializeOwned>(arguments: &Arguments, question: Question) -> anyhow::Result<T> {
+    Ok(Client::connect(&arguments.socket)?.question(question)?)
+}
+
+pub(crate) fn check(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let found: Eligibility = ask(arguments, Question::Eligibility)?;
+    output::document(arguments.format, &found, || render::eligibility(&found))?;
+    Ok(if found.eligible { Exit::Fine } else { Exit::Attention })
+}
+
+pub(crate) fn history(arguments: &Arguments, lines: usize) -> anyhow::Result<Exit> {
+    let history: History = ask(arguments, Question::History)?;
+    output::document(arguments.format, &history, || render::history(&history, lines))?;
+    Ok(Exit::Fine)
+}
+
+pub(crate) fn cves(arguments: &Arguments, open: bool, all: bool) -> anyhow::Result<Exit> {
+    let mut list: CveList = ask(arguments, Question::Cves)?;
+    list.cves.retain(|cve| match cve.state {
+        CveState::NotAffected | CveState::FixedInKernel => all && !open,
+        state => !open || state.is_open(),
+    });
+    output::document(arguments.format, &list, || render::cves(&list))?;
+    Ok(Exit::Fine)
+}
+
+/// OpenVEX is JSON; as YAML it is the same document.
+pub(crate) fn vex(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let list: CveList = ask(arguments, Question::Cves)?;
+    let document = openvex::document(&list, &status::ask(arguments)?, jiff::Timestamp::now());
+    match arguments.format {
+        Format::Yaml => print(&yaml::from_json(&document))?,
+        _ => print(&serde_json::to_string_pretty(&document)?)?,
+    }
+    Ok(Exit::Fine)
+}
+
+pub(crate) fn upgrade(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let upgrade: Upgrade = ask(arguments, Question::KernelUpgrade)?;
+    if !arguments.quiet {
+        output::document(arguments.format, &upgrade, || render::upgrade(&upgrade))?;
+    }
+    Ok(Exit::Upgrade(upgrade.answer))
+}
+
+pub(crate) fn check_in(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let preview: CheckInPreview = ask(arguments, Question::CheckIn)?;
+    output::document(arguments.format, &preview, || render::check_in(&preview))?;
+    Ok(Exit::Fine)
+}
+
+pub(crate) fn secure_boot(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let status: SecureBootStatus = ask(arguments, Question::SecureBoot)?;
+    output::document(arguments.format, &status, || render::secure_boot(&status))?;
+    Ok(Exit::Fine)
+}
