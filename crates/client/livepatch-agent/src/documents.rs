@@ -89,13 +89,18 @@ pub(crate) fn verdicts(state: &StateDir, name: &str) -> Option<VerdictFile> {
 #[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 mod tests {
     use super::*;
+    use livepatch_schedule::Steering;
     use livepatch_trust::{Published, Versions};
 
-    struct Fake(Vec<(&'static str, Vec<u8>)>);
+    struct Fake(Vec<(&'static str, Vec<u8>)>, Steering);
 
     impl Repository for Fake {
         fn published(&self) -> Vec<&Published> {
             Vec::new()
+        }
+
+        fn steering(&self) -> &Steering {
+            &self.1
         }
 
         fn versions(&self) -> Versions {
@@ -122,12 +127,12 @@ mod tests {
 
         let own = br#"{"schema": 1, "matrices": []}"#.to_vec();
         let file = empty();
-        let repository = Fake(vec![(CATALOGUE, own), (NAME, file.encode())]);
+        let repository = Fake(vec![(CATALOGUE, own), (NAME, file.encode())], Steering::default());
         keep(&state, &repository, Some(NAME)).unwrap();
         assert_eq!(catalogue(&state).matrices, []);
         assert_eq!(verdicts(&state, NAME).unwrap().family, "debian/bookworm/linux");
 
-        let damaged = Fake(vec![(CATALOGUE, b"{".to_vec()), (NAME, b"x".to_vec())]);
+        let damaged = Fake(vec![(CATALOGUE, b"{".to_vec()), (NAME, b"x".to_vec())], Steering::default());
         keep(&state, &damaged, Some(NAME)).unwrap();
         assert_eq!(catalogue(&state).matrices, []);
         assert!(verdicts(&state, NAME).is_some());
