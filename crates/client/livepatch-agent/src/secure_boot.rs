@@ -148,12 +148,21 @@ fn predict(
             "nothing; `livepatch secureboot enroll` would avoid the taint",
         );
     }
-    if keys.certificates.is_empty() && keys.keyrings.is_empty() {
-        return (
-            Uncertain,
-            "the kernel insists on signatures and does not show its keys",
-            "run this as root",
-        );
+    // The kernel shows its keys to root alone; the firmware's list is for everybody.
+    if keys.certificates.is_empty() && !any(|certificate| certificate.requested) {
+        return if any(|certificate| certificate.enrolled) {
+            (
+                Accepted,
+                "the key that signs livepatches is enrolled in the firmware; the kernel does not show its own list",
+                "nothing",
+            )
+        } else {
+            (
+                Uncertain,
+                "the kernel insists on signatures and does not show its keys; the firmware does not have ours",
+                ENROLL,
+            )
+        };
     }
     if any(|certificate| certificate.enrolled) {
         return (
@@ -246,6 +255,8 @@ mod tests {
         revoked.refused.push(format!("tbs:{}", certificate().signed_part_digest()));
         assert!(predict(&Firmware::default(), enforced(), &revoked).1.contains("operator"));
         assert!(predict(&Firmware::default(), enforced(), &keys(false)).1.contains("sig_enforce"));
+        let enrolled = Firmware { enrolled: vec![certificate().to_der().to_vec()], ..Firmware::default() };
+        assert_eq!(predict(&enrolled, enforced(), &KernelKeys::default()).0, Prediction::Accepted);
         assert_eq!(
             predict(&Firmware::default(), enforced(), &KernelKeys::default()).0,
             Prediction::Uncertain
