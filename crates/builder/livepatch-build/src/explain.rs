@@ -23,7 +23,7 @@ pub struct Explanation {
 pub const NO_FUNCTIONAL_CHANGE: &str = "no-functional-change";
 
 /// Refusals of the patch itself, before anything is compiled (see [`crate::scope`]): code, meaning, advice.
-const OF_THE_PATCH: [(&str, &str, &str); 9] = [
+const OF_THE_PATCH: [(&str, &str, &str); 10] = [
     (
         NO_FUNCTIONAL_CHANGE,
         "the patch changes nothing that runs: the compiled code is the same with it and without",
@@ -49,6 +49,11 @@ const OF_THE_PATCH: [(&str, &str, &str); 9] = [
         "units-unknown",
         "the patch touches a header, but the kernel was prepared without its modules' debug information, so which files include the header is not known",
         "remove the kernel and add it from packages, the debug package among them, or from a tree with its modules built",
+    ),
+    (
+        "wide-header",
+        "the patch changes a header in a way that hundreds of units see: an enumeration that nearly all include, say. Most of them may compile to the same code, but that takes compiling them",
+        "move what the fix needs into its C files, with a name of its own; or allow more units by --most-units, and have patience; or reboot into the fixed kernel",
     ),
     (
         "build-file",

@@ -98,6 +98,30 @@ impl Units {
         self.owners.get(source).map_or(&[], Vec::as_slice)
     }
 
+    /// The object of a unit, as kbuild names it. What a module's makefile takes from a folder elsewhere that has none comes
+    /// by a detour, such as `arch/x86/kvm/../../../virt/kvm/kvm_main.o`.
+    pub fn object_of(&self, source: &str, tree: &Path) -> String {
+        let object = format!("{}.o", source.strip_suffix(".c").unwrap_or(source));
+        let builds =
+            |folder: &str| ["Makefile", "Kbuild"].iter().any(|file| tree.join(folder).join(file).exists());
+        let [owner] = self.owners(source) else { return object };
+        if owner == VMLINUX || builds(folder_of(source)) {
+            return object;
+        }
+        let mut homes: BTreeMap<&str, usize> = BTreeMap::new();
+        let of_owner = self.owners.iter().filter(|(_, owners)| owners.contains(owner));
+        for folder in of_owner.map(|(unit, _)| folder_of(unit)).filter(|folder| builds(folder)) {
+            *homes.entry(folder).or_default() += 1;
+        }
+        match homes.into_iter().max_by_key(|(_, units)| *units) {
+            Some((home, _)) if !object.starts_with(&format!("{home}/")) => {
+                let up = "../".repeat(home.split('/').count());
+                format!("{home}/{up}{object}")
+            }
+            _ => object,
+        }
+    }
+
     /// Whether a file that is not listed is certainly no unit.
     pub fn is_complete(&self) -> bool {
         self.complete
@@ -294,6 +318,28 @@ mod tests {
         assert_eq!(within("../../../../kernel/main.c").as_deref(), Some("kernel/main.c"));
         assert_eq!(within("fs/x/x.mod.c"), None);
         assert_eq!(within(""), None);
+    }
+
+    #[test]
+    fn what_a_module_takes_from_elsewhere_comes_by_a_detour() {
+        let tree = tempfile::tempdir().unwrap();
+        for makefile in ["arch/x86/kvm/Makefile", "fs/xfs/Makefile", "virt/Makefile"] {
+            std::fs::create_dir_all(tree.path().join(makefile).parent().unwrap()).unwrap();
+            std::fs::write(tree.path().join(makefile), "").unwrap();
+        }
+        let kvm = ["arch/x86/kvm/x86.c", "virt/kvm/kvm_main.c", "virt/kvm/eventfd.c"];
+        let mut units = Units::with("kvm", &kvm);
+        units.owners.extend(Units::with("xfs", &["fs/xfs/xfs_log.c", "fs/xfs/libxfs/xfs_attr.c"]).owners);
+        units.owners.extend(Units::with(VMLINUX, &["lib/deep/a.c"]).owners);
+        for (source, object) in [
+            ("virt/kvm/kvm_main.c", "arch/x86/kvm/../../../virt/kvm/kvm_main.o"),
+            ("arch/x86/kvm/x86.c", "arch/x86/kvm/x86.o"),
+            ("fs/xfs/libxfs/xfs_attr.c", "fs/xfs/libxfs/xfs_attr.o"),
+            ("lib/deep/a.c", "lib/deep/a.o"),
+            ("lib/unknown.c", "lib/unknown.o"),
+        ] {
+            assert_eq!(units.object_of(source, tree.path()), object, "{source}");
+        }
     }
 
     #[test]

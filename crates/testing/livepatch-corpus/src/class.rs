@@ -29,7 +29,7 @@ pub enum Class {
 }
 
 /// Codes in the order in which they decide.
-const BY_CODE: [(&str, Class); 18] = [
+const BY_CODE: [(&str, Class); 19] = [
     ("layout-changed", Class::Layout),
     ("assembly-patch", Class::Impossible),
     ("untraceable", Class::Impossible),
@@ -43,6 +43,7 @@ const BY_CODE: [(&str, Class); 18] = [
     ("once-only", Class::Once),
     ("init-code", Class::Init),
     ("header-patch", Class::Header),
+    ("wide-header", Class::Header),
     ("new-file", Class::Bodies),
     ("no-such-file", Class::NotBuilt),
     ("not-built", Class::NotBuilt),

@@ -139,7 +139,8 @@ impl Complaint {
 /// The path within the tree: the compiler may name a mirror of it.
 fn within_tree(path: &str) -> &str {
     let after = |mark: &str| path.rsplit_once(mark).map(|(_, rest)| rest);
-    after("/work/overlay/").or_else(|| after("/work/tree/")).unwrap_or(path)
+    let path = after("/work/overlay/").or_else(|| after("/work/tree/")).unwrap_or(path);
+    path.strip_prefix("./").unwrap_or(path)
 }
 
 /// What stands in quotes, plain or typographic.
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn errors_name_files_and_what_is_missing_in_them() {
-        let errors = "fs/notify/mark.c:689:34: error: 'FSNOTIFY_DESTROYING' undeclared (first use in this function); did you mean 'FSNOTIFY_HAS_FSID'?
+        let errors = "./fs/notify/mark.c:689:34: error: 'FSNOTIFY_DESTROYING' undeclared (first use in this function); did you mean 'FSNOTIFY_HAS_FSID'?
 /tmp/x/work/overlay/fs/smb/misc.c:898:67: error: ‘struct cifsInodeInfo’ has no member named ‘time_last_write’
 net/nft_compat.c:825:19: error: assignment to 'int (*)(struct sk_buff *)' from incompatible pointer type 'int (*)(struct sk_buff *, bool)'
   825 |         ops->dump = nft_match_dump;

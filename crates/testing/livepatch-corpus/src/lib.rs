@@ -41,6 +41,9 @@ const PART: usize = 72;
 pub fn run(options: &Options) -> Result<Table> {
     let programs = Programs::find()?;
     let plan = candidates::plan(&programs, options)?;
+    if options.known {
+        return Ok(table::table(&plan, options));
+    }
     let builder = state::builder_id(&programs)?;
     // Patches to headers last, which may reach many units, and the surest first: a run that is cut short has done what tells
     // most.

@@ -36,6 +36,9 @@ pub struct Options {
     /// Do not boot what was built
     #[arg(long)]
     pub no_boot: bool,
+    /// Write the table of what is known already; build and boot nothing
+    #[arg(long)]
+    pub known: bool,
     /// The table
     #[arg(long, default_value = "docs/corpus.tsv")]
     pub output: PathBuf,

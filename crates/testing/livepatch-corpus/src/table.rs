@@ -44,19 +44,24 @@ pub struct Table {
     pub not_compiled: usize,
     /// CVEs for which no changed line was found.
     pub not_found: usize,
+    /// CVEs whose patch was not tried yet: they have no row.
+    pub not_tried: usize,
 }
 
 /// Puts together what is known.
 pub(crate) fn table(plan: &Plan, options: &Options) -> Table {
-    let mut rows = Vec::new();
+    let (mut rows, mut not_tried) = (Vec::new(), 0);
     for job in &plan.jobs {
-        let Some(record) = plan.state.record(&job.key) else { continue };
+        let Some(record) = plan.state.record(&job.key) else {
+            not_tried += job.candidates.len();
+            continue;
+        };
         rows.extend(
             job.candidates.iter().map(|candidate| row(job, &candidate.cve, &candidate.confidence, &record)),
         );
     }
     let (from, to) = (options.from.clone(), options.to.clone());
-    Table { from, to, rows, not_compiled: plan.not_compiled, not_found: plan.not_found }
+    Table { from, to, rows, not_compiled: plan.not_compiled, not_found: plan.not_found, not_tried }
 }
 
 fn row(job: &Job, cve: &str, confidence: &str, record: &Record) -> Row {
@@ -167,6 +172,9 @@ impl Table {
             self.not_compiled,
             self.not_found
         );
+        if self.not_tried > 0 {
+            let _ = writeln!(text, "not tried yet: {} CVEs, which have no row", self.not_tried);
+        }
         text
     }
 }
@@ -193,11 +201,13 @@ mod tests {
             row("CVE-2026-1111", Class::Bodies, "built"),
             row("CVE-2026-2222", Class::Layout, "refused"),
         ];
-        let table = Table { from: "1".into(), to: "2".into(), rows, not_compiled: 3, not_found: 4 };
+        let table =
+            Table { from: "1".into(), to: "2".into(), rows, not_compiled: 3, not_found: 4, not_tried: 5 };
         let tsv = table.to_tsv();
         assert!(tsv.lines().all(|line| line.split('\t').count() == 9), "{tsv}");
         assert!(tsv.contains("1\t2\tCVE-2026-1111\tfs/a.c fs/b.c\tbodies\tbuilt\tr\tf\t1.2\n"), "{tsv}");
         let shares = table.shares();
         assert!(shares.contains("built    1 (50.0 %)") && shares.contains("left out: 3 CVEs"), "{shares}");
+        assert!(shares.contains("not tried yet: 5 CVEs"), "{shares}");
     }
 }

@@ -28,6 +28,7 @@ fn three_fixes_come_out_as_they_must() {
         keep_built: false,
         no_build: true,
         no_boot: false,
+        known: false,
         output: directory.path().join("corpus.tsv"),
     };
     let table = run(&options).unwrap();

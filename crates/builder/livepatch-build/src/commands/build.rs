@@ -50,6 +50,9 @@ pub(super) struct Arguments {
     /// Accept what a finding refuses: its code, and perhaps what it is about, such as layout-changed:inode; may be repeated.
     #[arg(long, value_name = "CODE[:SUBJECT]")]
     accept: Vec<Acceptance>,
+    /// Translation units that a change to a header may touch before it is refused.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    most_units: usize,
     /// Folder for module, manifest and report.
     #[arg(long)]
     output: PathBuf,
@@ -93,17 +96,18 @@ fn kernels(cache: &Cache, arguments: &Arguments) -> Result<Vec<KernelRelease>> {
 
 fn request(arguments: Arguments) -> Result<Request> {
     let (version, output, mut accept) = (arguments.livepatch_version, arguments.output, arguments.accept);
+    let most_units = arguments.most_units;
     if let Some(folder) = arguments.series {
         let series = Series::read(&folder)?;
         let (patches, fixes) = (series.patches(), series.fixes());
         accept.extend(series.accepted());
         let (sources, version) = (arguments.sources, version.unwrap_or(series.version));
-        return Ok(Request { patches, sources, fixes, version, accept, output });
+        return Ok(Request { patches, sources, fixes, version, accept, most_units, output });
     }
     let source = arguments.fix_source;
     let fixes = arguments.fixes.into_iter().map(|fix| Fix { source: source.clone(), ..fix }).collect();
     let (patches, sources) = (arguments.patches, arguments.sources);
-    Ok(Request { patches, sources, fixes, version: version.unwrap_or(1), accept, output })
+    Ok(Request { patches, sources, fixes, version: version.unwrap_or(1), accept, most_units, output })
 }
 
 fn build_one(cache: &Cache, release: &KernelRelease, request: &Request, format: Format) -> Result<Status> {

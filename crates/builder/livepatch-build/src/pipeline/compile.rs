@@ -77,6 +77,7 @@ impl Build<'_> {
         let patched = self.work.join(format!("patched{index}.o"));
         let objects = Objects::of(self.kernel);
         let (flags, headers) = (SECTION_FLAGS.map(str::to_owned), self.headers());
+        let source = unit.compiled();
         let command = match &unit.like {
             Some(_) => command.for_another(&unit.source, &unit.object),
             None => command,
@@ -89,7 +90,7 @@ impl Build<'_> {
                 objects.compile(&job, &original)
             }
             None => {
-                let job = Job::of_original(&command, &unit.source, &flags);
+                let job = Job::of_original(&command, &source, &flags);
                 with_generated(self.kernel, &unit.object, &self.log, || objects.compile(&job, &original))
             }
         };
@@ -97,7 +98,7 @@ impl Build<'_> {
             let job = Job {
                 overlay: Some(overlay),
                 include: Some(&headers),
-                ..Job::of_original(&command, &unit.source, &flags)
+                ..Job::of_original(&command, &source, &flags)
             };
             objects.compile(&job, &patched)
         };

@@ -46,6 +46,8 @@ pub struct Request {
     pub version: u32,
     /// Findings that the author accepts.
     pub accept: Vec<Acceptance>,
+    /// The most translation units that a header's change may touch.
+    pub most_units: usize,
     /// Folder for module, manifest and report.
     pub output: PathBuf,
 }
@@ -196,7 +198,14 @@ impl Build<'_> {
         let patched = scope::apply(&self.kernel.source(), &self.request.patches)?;
         let units = Units::of(self.kernel).map_err(ScopeError::from)?;
         let is_refused = |touched: &[Touched], overlay: &Overlay| self.is_refused(touched, overlay, &units);
-        let scope = scope::find(self.kernel, &units, patched, &self.work, &self.log, is_refused)?;
+        let scope = scope::find(
+            self.kernel,
+            &units,
+            patched,
+            self.request.most_units,
+            (&self.work, &self.log),
+            is_refused,
+        )?;
         Ok((units, scope))
     }
 

@@ -79,6 +79,13 @@ impl FileRefusal {
         Self { code: "units-unknown", file: file.to_owned(), reason }
     }
 
+    pub(super) fn too_wide(file: &str, units: usize, most: usize) -> Self {
+        let reason = format!(
+            "some {units} translation units compile to something else then, or seem to, and {most} are the most for a livepatch"
+        );
+        Self { code: "wide-header", file: file.to_owned(), reason }
+    }
+
     pub(super) fn not_built(file: &str, kernel: &Kernel) -> Self {
         let reason = format!("{} was not built from it, so it is not affected", kernel.identity.release);
         Self { code: "not-built", file: file.to_owned(), reason }

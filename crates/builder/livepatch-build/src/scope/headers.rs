@@ -45,7 +45,8 @@ pub(super) struct Candidates<'a> {
 }
 
 impl Candidates<'_> {
-    fn names(&self) -> String {
+    /// The files, for a sentence.
+    pub(super) fn names(&self) -> String {
         self.files.join(", ")
     }
 

@@ -35,8 +35,21 @@ pub struct Touched {
 
 /// Units beyond which a header is wide: whether the first of them refuse the patch is asked before the rest is looked at.
 const WIDE: usize = 48;
+/// As many units of a wide header are looked at to tell how many it reaches.
+const SAMPLE: usize = 64;
 /// As many units are asked first when a patch names none.
 const FIRST: usize = 4;
+
+impl Touched {
+    fn new(source: &str, like: Option<String>, kernel: &Kernel, units: &Units) -> Self {
+        Self { source: source.to_owned(), object: units.object_of(source, &kernel.source()), like }
+    }
+
+    /// The source as the compiler is given it: with the object's detour.
+    pub fn compiled(&self) -> String {
+        format!("{}.c", self.object.strip_suffix(".o").unwrap_or(&self.object))
+    }
+}
 
 /// What a patch comes down to in a kernel.
 #[derive(Debug)]
@@ -50,7 +63,7 @@ pub struct Scope {
 }
 
 /// Finds the units that patched files reach in a kernel. Where a header reaches many, `is_refused` is asked about a few of
-/// them; when these alone speak against the livepatch, they are the answer.
+/// them; when these alone speak against the livepatch, they are the answer. `most` units may be reached.
 ///
 /// # Errors
 /// [`ScopeError::File`] when a file is no part of this kernel or cannot be handled; others when something fails.
@@ -58,11 +71,12 @@ pub fn find<E: From<ScopeError>>(
     kernel: &Kernel,
     units: &Units,
     patched: Patched,
-    work: &Path,
-    log: &Path,
+    most: usize,
+    (work, log): (&Path, &Path),
     is_refused: impl FnOnce(&[Touched], &Overlay) -> Result<bool, E>,
 ) -> Result<Scope, E> {
     let Patched { files, mut notes, added_objects } = patched;
+    let unit = |source: &str, like| Touched::new(source, like, kernel, units);
     let mut touched = BTreeSet::new();
     let (mut shared, mut absent) = (Vec::new(), Vec::new());
     for (name, file) in &files {
@@ -101,12 +115,18 @@ pub fn find<E: From<ScopeError>>(
             shared.iter().filter_map(|name| Some((name.as_str(), files.get(name)?))).collect();
         let search = headers::Search { kernel, units, graph: &graph, overlay: &overlay, work, log };
         let candidates = search.candidates(&changed)?;
-        let first = first(kernel, &touched, &candidates.narrowed);
+        let first = first(kernel, units, &touched, &candidates.narrowed);
         if candidates.narrowed.len() > WIDE && is_refused(&first, &overlay)? {
             let notes = vec![candidates.refused_early(&first)];
             return Ok(Scope { touched: first, overlay, notes });
         }
+        bound(&search, &candidates.narrowed, most, &candidates.names())?;
         let reached = search.compare(&candidates.narrowed)?;
+        if reached.len() > most {
+            return Err(
+                ScopeError::from(FileRefusal::too_wide(&candidates.names(), reached.len(), most)).into()
+            );
+        }
         notes.extend(candidates.note(reached.len()));
         touched.extend(reached.iter().map(|name| unit(name, None)));
     }
@@ -119,8 +139,18 @@ pub fn find<E: From<ScopeError>>(
     Ok(Scope { touched: touched.into_iter().collect(), overlay, notes })
 }
 
+/// Refuses a header that more units see than a livepatch may have. Of very many a sample tells.
+fn bound(search: &headers::Search<'_>, narrowed: &[&str], most: usize, file: &str) -> Result<(), ScopeError> {
+    if narrowed.len() <= most.max(SAMPLE) {
+        return Ok(());
+    }
+    let sample: Vec<&str> = narrowed.iter().copied().step_by(narrowed.len() / SAMPLE).collect();
+    let likely = search.compare(&sample)?.len() * narrowed.len() / sample.len();
+    if likely > most { Err(FileRefusal::too_wide(file, likely, most).into()) } else { Ok(()) }
+}
+
 /// The units to ask first: those that the patch names, or the shortest of those that its headers reach.
-fn first(kernel: &Kernel, named: &BTreeSet<Touched>, reached: &[&str]) -> Vec<Touched> {
+fn first(kernel: &Kernel, units: &Units, named: &BTreeSet<Touched>, reached: &[&str]) -> Vec<Touched> {
     if !named.is_empty() {
         return named.iter().cloned().collect();
     }
@@ -128,12 +158,7 @@ fn first(kernel: &Kernel, named: &BTreeSet<Touched>, reached: &[&str]) -> Vec<To
         |name: &str| std::fs::metadata(kernel.source().join(name)).map_or(u64::MAX, |file| file.len());
     let mut shortest = reached.to_vec();
     shortest.sort_by_key(|name| (length(name), *name));
-    shortest.iter().take(FIRST).map(|name| unit(name, None)).collect()
-}
-
-fn unit(source: &str, like: Option<String>) -> Touched {
-    let object = format!("{}.o", source.strip_suffix(".c").unwrap_or(source));
-    Touched { source: source.to_owned(), object, like }
+    shortest.iter().take(FIRST).map(|name| Touched::new(name, None, kernel, units)).collect()
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Small {
         std::fs::write(&path, patch).unwrap();
         let patched = apply(&self.kernel.source(), &[path])?;
         let never = |first: &[Touched], _: &Overlay| panic!("asked about {first:?}");
-        find(&self.kernel, &self.units, patched, &work, &work.join("log"), never)
+        find(&self.kernel, &self.units, patched, MOST, (&work, &work.join("log")), never)
     }
 
     fn touched(&self, changes: &[(&str, &str, &str)]) -> Vec<String> {
@@ -102,6 +102,7 @@ impl Small {
     }
 }
 
+const MOST: usize = 2 * SAMPLE;
 const HEADER: &str = "include/linux/thing.h";
 
 #[test]
@@ -191,7 +192,7 @@ fn wide_header_is_left_at_the_first_units_when_these_refuse_the_patch() {
         std::fs::write(work.join("fix.patch"), patch).unwrap();
         let patched = apply(&small.kernel.source(), &[work.join("fix.patch")]).unwrap();
         let yes = |_: &[Touched], _: &Overlay| Ok::<_, ScopeError>(true);
-        find(&small.kernel, &small.units, patched, &work, &work.join("log"), yes).unwrap()
+        find(&small.kernel, &small.units, patched, MOST, (&work, &work.join("log")), yes).unwrap()
     };
     let header = "--- a/include/linux/thing.h\n+++ b/include/linux/thing.h\n@@ -2,2 +2,3 @@\n \tint a;\n \tint b;\n+\tint c;\n";
     let named = "--- a/fs/other.c\n+++ b/fs/other.c\n@@ -2 +2 @@\n-int other(void) { return 1; }\n+int other(void) { return 2; }\n";
@@ -202,4 +203,37 @@ fn wide_header_is_left_at_the_first_units_when_these_refuse_the_patch() {
     assert!(scope.notes[0].contains("fs/other.c alone will not be livepatched"), "{:?}", scope.notes);
     assert_eq!(sources(scope), ["fs/other.c"]);
     assert_eq!(sources(refused(header)), ["fs/other.c", "fs/user.c", "fs/many0.c", "fs/many1.c"]);
+}
+
+#[test]
+fn header_that_more_units_see_than_a_livepatch_may_have_is_refused_by_a_sample() {
+    let mut small = Small::new();
+    let many: Vec<String> = (0..=MOST).map(|number| format!("fs/many{number}.c")).collect();
+    let mut notes = BTreeMap::new();
+    for (number, name) in many.iter().enumerate() {
+        // Every other one uses what changes.
+        let body = if number % 2 == 0 { "t->b" } else { "thing_unused(1)" };
+        let text =
+            format!("#include <linux/thing.h>\nint many{number}(struct thing *t) {{ return {body}; }}\n");
+        std::fs::write(small.kernel.source().join(name), text).unwrap();
+        let stem = name.trim_end_matches(".c");
+        notes.insert(format!("{stem}.o"), format!("gcc -Iinclude -O1 -c -o {stem}.o {stem}.c"));
+    }
+    let noted = small.kernel.folder.join("commands/fs.json");
+    std::fs::write(noted, serde_json::to_string(&notes).unwrap()).unwrap();
+    small.units = Units::with("vmlinux", &many.iter().map(String::as_str).collect::<Vec<_>>());
+    let header = "--- a/include/linux/thing.h\n+++ b/include/linux/thing.h\n@@ -2,2 +2,3 @@\n \tint a;\n \tint b;\n+\tint c;\n";
+    let find_up_to = |most: usize| {
+        let work = tempfile::tempdir_in(small.folder.path()).unwrap().keep();
+        std::fs::write(work.join("fix.patch"), header).unwrap();
+        let patched = apply(&small.kernel.source(), &[work.join("fix.patch")]).unwrap();
+        let no = |_: &[Touched], _: &Overlay| Ok::<_, ScopeError>(false);
+        find(&small.kernel, &small.units, patched, most, (&work, &work.join("log")), no)
+    };
+    let refused = find_up_to(10);
+    assert!(
+        matches!(&refused, Err(ScopeError::File(refusal)) if refusal.code == "wide-header"),
+        "{refused:?}"
+    );
+    assert!(find_up_to(many.len()).unwrap().touched.len() > 10);
 }

@@ -1,6 +1,7 @@
 //! A module as the distribution ships it: a relocatable object with symbols.
 
 use super::Unit;
+use crate::names::is_never_shared;
 use crate::object::{Binding, Definition, Object, ObjectError, SymbolIndex, SymbolKind};
 use crate::reference::{Reference, references};
 use crate::seal;
@@ -71,7 +72,8 @@ impl ModuleBase {
         let anchors: Vec<usize> =
             locals.iter().copied().filter(|&index| wanted.contains(name(index))).filter(once).collect();
         let (Some(&first), Some(&last)) = (anchors.first(), anchors.last()) else {
-            return if wanted.is_empty() {
+            // Of `__func__` and its like every unit has some; the livepatch has its own of those.
+            return if wanted.iter().all(|name| is_never_shared(name)) {
                 Ok(Unit::NoLocals)
             } else {
                 Err("it has none of the local symbols".into())
