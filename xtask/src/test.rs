@@ -123,7 +123,8 @@ impl Runner {
                 "livepatch-corpus",
             ]),
         };
-        visible(&mut command)
+        // The whole workspace's programs are there; tests that run another crate's need not build it again by itself.
+        visible(command.env("LIVEPATCH_PROGRAMS", workspace::target_directory().join("debug")))
     }
 
     /// The tests that boot kernels, one at a time.

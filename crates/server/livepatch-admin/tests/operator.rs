@@ -26,8 +26,12 @@ static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
     SigningKey::generate_sized(KeySize::Rsa2048, "Test module key", SystemTime::now()).unwrap()
 });
 
-/// `livepatch-server` beside our own program. Cargo builds only this crate's programs for this test, so ask for it.
+/// `livepatch-server` beside our own program. Cargo builds only this crate's programs for this test, so ask for it, unless
+/// `cargo xtask test` has built it with everything else.
 static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
+    if let Some(programs) = std::env::var_os("LIVEPATCH_PROGRAMS") {
+        return Path::new(&programs).join("livepatch-server");
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built =
         Command::new(cargo).args(["build", "--quiet", "--package", "livepatch-server"]).status().unwrap();

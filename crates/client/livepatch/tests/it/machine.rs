@@ -14,8 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The daemon is another package's program, so cargo does not build it for this test by itself.
+/// The daemon is another package's program, so cargo does not build it for this test by itself; `cargo xtask test` has
+/// built it with everything else.
 fn daemon_program() -> PathBuf {
+    if let Some(programs) = std::env::var_os("LIVEPATCH_PROGRAMS") {
+        return Path::new(&programs).join("livepatchd");
+    }
     static BUILT: Once = Once::new();
     BUILT.call_once(|| {
         let cargo = Command::new(env!("CARGO"))
