@@ -79,7 +79,8 @@ pub(crate) fn links(files: &[FileChange], groups: &[Group]) -> Links {
     let declares = |(group, own): (usize, &Names<'_>)| {
         let tied = needs[group].iter().filter(|other| needs[**other].contains(&group));
         let operation = *tied.filter_map(|other| follows.get(other)).next()?;
-        (!follows.contains_key(&group) && own.is_within(&names[operation])).then_some((group, operation))
+        let is_other = group != operation && !follows.contains_key(&group);
+        (is_other && own.is_within(&names[operation])).then_some((group, operation))
     };
     let declarations: Vec<(usize, usize)> = names.iter().enumerate().filter_map(declares).collect();
     follows.extend(declarations);
@@ -311,7 +312,7 @@ mod tests {
         let pairs: Vec<_> =
             found.follows.iter().map(|(user, operation)| (name(user), name(operation))).collect();
         let operation = ("include/x.h", "ops");
-        assert_eq!(pairs, [(("net/y.c", "x_dump"), operation), (("net/y.h", "x_dump"), operation)]);
+        assert_eq!(pairs, [(("net/y.c", "x_dump"), operation), (("net/y.h", ""), operation)]);
     }
 
     #[test]
