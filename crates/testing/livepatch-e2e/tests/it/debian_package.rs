@@ -37,7 +37,7 @@ pub(crate) fn assert_sandboxed(machine: &Machine) {
         "systemctl is-active livepatchd; systemctl is-enabled livepatchd; ps -o user= -C livepatchd",
         LIMIT,
     );
-    assert_eq!(facts.unwrap(), "active\nenabled\nlivepat+\n", "{}", machine.daemon_log());
+    assert_eq!(facts.unwrap(), "active\nenabled\nlivepatch\n", "{}", machine.daemon_log());
     let report = guest.check("systemd-analyze security --no-pager livepatchd", LIMIT).unwrap();
     let overall = report.lines().find(|line| line.contains("Overall exposure level")).unwrap();
     let exposure: f64 = overall.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
