@@ -6,7 +6,7 @@
 
 use crate::names::cold_parent;
 use crate::object::{Object, SymbolIndex, SymbolKind};
-use crate::reference::{Reference, references};
+use crate::reference::{Reference, Resolved, references};
 
 /// Section of the notes: a field each, relative to itself, that leads to the place behind the call.
 pub(crate) const UNREACHABLE: &str = ".discard.unreachable";
@@ -36,13 +36,16 @@ fn family(name: &str) -> &str {
 fn leaves(object: &Object, part: SymbolIndex, name: &str) -> bool {
     let (Some(code), Some(section)) = (object.bytes_of(part), object.section_of(part)) else { return true };
     let symbol = &object.symbols[part];
+    let fields = references(object, section, symbol.value, symbol.size);
+    let offset = |resolved: &Resolved| resolved.relocation.offset - symbol.value;
     let jumps_away = |reference: &Reference| match *reference {
         Reference::Symbol(target, _) => family(&object.symbols[target].name) != family(name),
         Reference::Section(..) | Reference::External(..) => true,
     };
-    object.architecture.returns(code)
-        || references(object, section, symbol.value, symbol.size).iter().any(|resolved| {
-            let at = resolved.relocation.offset - symbol.value;
-            resolved.branch && !object.architecture.is_call(code, at) && jumps_away(&resolved.reference)
+    let offsets: Vec<u64> = fields.iter().map(offset).collect();
+    object.architecture.leaves(code, &offsets)
+        || fields.iter().any(|resolved| {
+            let is_call = object.architecture.is_call(code, offset(resolved));
+            resolved.branch && !is_call && jumps_away(&resolved.reference)
         })
 }

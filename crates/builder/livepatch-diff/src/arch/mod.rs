@@ -61,8 +61,9 @@ struct Machine {
     is_relative: fn(elf::RelocationType) -> bool,
     /// How each field of a piece of code is used; the fields are sorted by offset, and the answers are in their order.
     uses: fn(&[u8], &[Field]) -> Vec<FieldUse>,
-    /// Whether code has an instruction that returns, or jumps through a register or memory.
-    returns: fn(&[u8]) -> bool,
+    /// Whether code has an instruction that returns, jumps through a register or memory, or jumps out of it otherwise than by
+    /// one of the relocated fields at these offsets.
+    leaves: fn(&[u8], &[u64]) -> bool,
     /// Whether the field at an offset of code is the target of a call.
     is_call: fn(&[u8], u64) -> bool,
     /// The special sections that are tables.
@@ -150,10 +151,10 @@ impl Architecture {
         self.machine().address_pool.filter(|(name, _)| *name == section).map(|(_, size)| size)
     }
 
-    /// Whether code has an instruction that returns, or jumps to what cannot be told; for machines that modules are linked
-    /// for, else always.
-    pub(crate) fn returns(self, code: &[u8]) -> bool {
-        (self.machine().returns)(code)
+    /// Whether code returns, or jumps to what cannot be told or lies outside; jumps by the relocated fields at these offsets
+    /// do not count. For machines that modules are linked for, else always.
+    pub(crate) fn leaves(self, code: &[u8], fields: &[u64]) -> bool {
+        (self.machine().leaves)(code, fields)
     }
 
     /// Whether the field at an offset of code is the target of a call; for machines that modules are linked for, else never.

@@ -28,7 +28,7 @@ pub(super) const MACHINE: Machine = Machine {
     field_size,
     is_relative,
     uses,
-    returns: |_| true,
+    leaves: |_, _| true,
     is_call: |_, _| false,
     tables: &TABLES,
     sizes: &[("bug_entry", 12), ("exception_table_entry", 8), ("fixup_entry", 48), ("jump_entry", 16)],

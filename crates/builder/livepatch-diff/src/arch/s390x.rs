@@ -24,7 +24,7 @@ pub(super) const MACHINE: Machine = Machine {
     field_size,
     is_relative,
     uses,
-    returns: |_| true,
+    leaves: |_, _| true,
     is_call: |_, _| false,
     tables: &TABLES,
     sizes: &[("alt_instr", 11), ("bug_entry", 12), ("exception_table_entry", 12), ("jump_entry", 16)],

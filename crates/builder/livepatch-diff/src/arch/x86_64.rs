@@ -21,7 +21,7 @@ pub(super) const MACHINE: Machine = Machine {
     field_size,
     is_relative,
     uses,
-    returns,
+    leaves,
     is_call,
     tables: &TABLES,
     sizes: &[
@@ -99,12 +99,20 @@ fn uses(code: &[u8], fields: &[Field]) -> Vec<FieldUse> {
     found
 }
 
-fn returns(code: &[u8]) -> bool {
-    let leaves = |instruction: Instruction| {
-        matches!(instruction.flow_control(), FlowControl::Return | FlowControl::IndirectBranch)
-            || instruction.is_invalid()
-    };
-    Decoder::with_ip(64, code, 0, DecoderOptions::NONE).into_iter().any(leaves)
+fn leaves(code: &[u8], fields: &[u64]) -> bool {
+    let end = code.len() as u64;
+    Decoder::with_ip(64, code, 0, DecoderOptions::NONE).into_iter().any(|instruction| {
+        let is_relocated =
+            || fields.iter().any(|&at| (instruction.ip()..instruction.next_ip()).contains(&at));
+        match instruction.flow_control() {
+            FlowControl::Return | FlowControl::IndirectBranch => true,
+            // The assembler itself resolves jumps to statics of the same section.
+            FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => {
+                instruction.near_branch_target() >= end && !is_relocated()
+            }
+            _ => instruction.is_invalid(),
+        }
+    })
 }
 
 /// `call rel32` (Intel SDM volume 2): E8 and the field.

@@ -64,3 +64,34 @@ fn what_follows_a_call_that_never_comes_back_is_noted_and_nothing_else() {
         other => assert!(is_end, "{other:?}"),
     }
 }
+
+#[test]
+fn a_jump_to_a_neighbour_in_the_section_comes_back() {
+    // Both statics share a section, so that the assembler resolves the jump from one to the other.
+    let text = r#"
+    int other(int x);
+
+    static __attribute__((noinline, section(".sched.text"))) int last(int x)
+    {
+        return other(x) * 2;
+    }
+
+    static __attribute__((noinline, section(".sched.text"))) int passes_on(int x)
+    {
+        return last(other(x) + 1);
+    }
+
+    int changed(int x)
+    {
+        return passes_on(x) + 1;
+    }
+    "#;
+    let workshop = Workshop::new();
+    let flags = ["-mfunction-return=thunk-extern"];
+    let compile = |unit: &str, text: &str| Object::read(&workshop.compile_with(unit, text, &flags)).unwrap();
+    let original = compile("original/unit.c", text);
+    let patched = compile("patched/unit.c", &text.replace("passes_on(x) + 1", "passes_on(x) + 100"));
+    let difference = Difference::new(&original, &patched, &entry_sizes()).unwrap();
+    let object = Object::read(&extract(&difference, 0).unwrap().bytes).unwrap();
+    assert_eq!(object.section_named(".discard.unreachable"), None);
+}
