@@ -134,7 +134,9 @@ fn fate(
     if random.happens(fault.crash) {
         machines.hit();
         let after = random.exponential(fault.crash_after.max(1.0));
-        return crash(at, after, soak, build, profile, simulation, machines, random);
+        let silence = random.happens(fault.never_back).then_some(profile.silent_after);
+        let (heard, event) = crash(after, soak, silence);
+        return machines.expect(at + heard, build, event);
     }
     let own = random.exponential(365.0 * 86_400.0 / simulation.restarts_per_year.max(1e-9));
     if own < soak {
@@ -151,24 +153,13 @@ fn fate(
     machines.expect(at + i64::from(simulation.soak), build, Event::Soaked);
 }
 
-#[allow(clippy::too_many_arguments)] // one call, where everything is at hand
-fn crash(
-    at: Seconds,
-    after: f64,
-    soak: f64,
-    build: usize,
-    profile: &Profile,
-    simulation: &Simulation,
-    machines: &mut Machines,
-    random: &mut Random,
-) {
-    if random.happens(simulation.fault.never_back) {
-        let heard = at + after as Seconds + i64::from(profile.silent_after);
-        machines.expect(heard, build, Event::Signal(Signal::Silence));
-    } else if after < soak {
-        machines.expect(at + after as Seconds + RESTART, build, Event::Signal(Signal::Crash));
-    } else {
+/// When a crash is heard of, in seconds after the livepatch came, and as what; `silence` is when a machine that never comes
+/// back is missed.
+fn crash(after: f64, soak: f64, silence: Option<u32>) -> (Seconds, Event) {
+    match silence {
+        Some(silence) => (after as Seconds + i64::from(silence), Event::Signal(Signal::Silence)),
+        None if after < soak => (after as Seconds + RESTART, Event::Signal(Signal::Crash)),
         // Too late to be told from any other crash: it counts as soaked, and as hit.
-        machines.expect(at + soak as Seconds, build, Event::Soaked);
+        None => (soak as Seconds, Event::Soaked),
     }
 }
