@@ -24,6 +24,8 @@ const TIMED: &str = r#"out=$1; shift; "$@"; code=$?; times > "$out"; exit $code"
 /// livepatch-build's exit status for 'toolchain': the patched source may not compile.
 const TOOLCHAIN: i32 = 5;
 
+/// File name of a patch that had to be completed, beside the part that it was made from.
+pub(crate) const WHOLE: &str = "whole.patch";
 /// How often a patch is completed by what the compiler asks for.
 const MOST_ROUNDS: usize = 8;
 
@@ -93,7 +95,7 @@ impl Attempt<'_> {
             if build.status != TOOLCHAIN {
                 break;
             }
-            let whole = folder.join("whole.patch");
+            let whole = folder.join(WHOLE);
             let errors = compiler_errors(&build)?;
             let is_other = self.whole_files(&files, &whole)?;
             if is_whole || !is_other {

@@ -198,7 +198,7 @@ impl Compiled {
     }
 
     /// Whether a file may go into this kernel: a unit, or a header that one may include.
-    fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         match path.rsplit_once('.') {
             Some((_, "c" | "S")) => self.units.contains(path) || self.is_included(path),
             Some((_, "h")) => {

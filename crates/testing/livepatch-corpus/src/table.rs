@@ -1,9 +1,11 @@
 //! The table: a row a CVE, tab-separated; and the shares.
 
 use crate::{
-    candidates::{Job, Plan},
+    attempt,
+    candidates::{Candidate, Job, Plan},
     class::Class,
     options::Options,
+    patch,
     state::{Outcome, Record},
 };
 use anyhow::{Context as _, Result};
@@ -56,15 +58,27 @@ pub(crate) fn table(plan: &Plan, options: &Options) -> Table {
             not_tried += job.candidates.len();
             continue;
         };
-        rows.extend(
-            job.candidates.iter().map(|candidate| row(job, &candidate.cve, &candidate.confidence, &record)),
-        );
+        let files = files(plan, job, &record);
+        let row = |candidate: &Candidate| row(&files, &candidate.cve, &candidate.confidence, &record);
+        rows.extend(job.candidates.iter().map(row));
     }
     let (from, to) = (options.from.clone(), options.to.clone());
     Table { from, to, rows, not_compiled: plan.not_compiled, not_found: plan.not_found, not_tried }
 }
 
-fn row(job: &Job, cve: &str, confidence: &str, record: &Record) -> Row {
+/// Files of the patch that was built: more than the fix's own where it had to be completed.
+fn files(plan: &Plan, job: &Job, record: &Record) -> Vec<String> {
+    let whole = plan.state.folder().join(&job.key).join(attempt::WHOLE);
+    match fs::read_to_string(whole) {
+        Ok(text) if record.whole_files => {
+            let files = patch::parts(&text).into_iter().map(|(path, _)| path);
+            files.filter(|path| plan.compiled.has(path)).collect()
+        }
+        _ => job.files.clone(),
+    }
+}
+
+fn row(files: &[String], cve: &str, confidence: &str, record: &Record) -> Row {
     let boot_failure = record.boot.as_ref().and_then(|boot| boot.failure.as_ref());
     let outcome = match (record.outcome, boot_failure) {
         (Outcome::Built, None) => "built",
@@ -74,7 +88,7 @@ fn row(job: &Job, cve: &str, confidence: &str, record: &Record) -> Row {
     let class = if outcome == "failed" { Class::Unknown } else { Class::of(record) };
     Row {
         cve: cve.to_owned(),
-        files: job.files.clone(),
+        files: files.to_vec(),
         class,
         outcome,
         reason: reason(confidence, record),
