@@ -8,6 +8,11 @@ use livepatch_api::{
     PublishAnswer, Role, TokenCreated, TokenRequest, TokenSummary, paths,
 };
 use serde_json::{Value, json};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
 use support::{MACHINE, Server, livepatch, machine, name, refused};
 
 fn key(server: &Server, name: &str, role: Role) -> ApiKeyCreated {
@@ -102,4 +107,43 @@ fn readiness_tells_a_lost_database_from_a_dead_server() {
     std::fs::create_dir(directory.path().join("data/livepatch.db")).unwrap();
     let server = Server::start_in(directory);
     assert_eq!((server.get_bytes(paths::HEALTH).0, server.get_bytes(paths::READY).0), (200, 503));
+}
+
+/// A body that comes after its refusal would leave the connection half read, and the next request without an answer.
+#[test]
+fn a_refusal_leaves_the_connection_usable_or_says_that_it_ends() {
+    let server = Server::start();
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = |length: usize| {
+        format!(
+            "POST {} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n",
+            paths::ADMIN_TOKENS
+        )
+    };
+    for _ in 0..3 {
+        stream.write_all(head(2).as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(100)); // the head is there long before the body
+        stream.write_all(b"{}").unwrap();
+        let answer = read_answer(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    stream.write_all(head(16 << 20).as_bytes()).unwrap();
+    let answer = read_answer(&mut stream);
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("connection: close"), "{answer}");
+}
+
+/// The head of one answer; its body is read and dropped.
+fn read_answer(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase().replacen("http", "HTTP", 1);
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+    head
 }

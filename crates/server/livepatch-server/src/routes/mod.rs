@@ -1,6 +1,7 @@
 //! The addresses, and what every request passes through.
 
 mod access;
+mod bodies;
 mod certificates;
 mod check_in;
 mod enrol;
@@ -59,6 +60,7 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .merge(statics::router(site))
         .fallback(no_such_address)
         .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::from_fn(bodies::take_in))
         .layer(CatchPanicLayer::custom(panicked))
         // Method, path and status; never headers, which carry the secrets.
         .layer(TraceLayer::new_for_http())
