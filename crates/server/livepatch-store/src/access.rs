@@ -162,19 +162,35 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
-        let entry = |row: &AnyRow| {
-            Ok(AuditEntry {
-                id: row.try_get("id")?,
-                at: row.try_get("at")?,
-                actor: row.try_get("actor")?,
-                action: row.try_get("action")?,
-                subject: row.try_get("subject")?,
-                detail: row.try_get("detail")?,
-                hash: row.try_get("hash")?,
-            })
-        };
         rows.iter().map(entry).collect()
     }
+
+    /// The newest entries of the audit log, newest first: those with numbers smaller than `before`, when one is given.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn newest_acts(&self, before: Option<i64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, at, actor, action, subject, detail, hash FROM acts WHERE id < $1 ORDER BY id DESC LIMIT $2",
+        )
+        .bind(before.unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(entry).collect()
+    }
+}
+
+fn entry(row: &AnyRow) -> Result<AuditEntry, StoreError> {
+    Ok(AuditEntry {
+        id: row.try_get("id")?,
+        at: row.try_get("at")?,
+        actor: row.try_get("actor")?,
+        action: row.try_get("action")?,
+        subject: row.try_get("subject")?,
+        detail: row.try_get("detail")?,
+        hash: row.try_get("hash")?,
+    })
 }
 
 fn summary(row: &AnyRow) -> Result<ApiKeySummary, StoreError> {

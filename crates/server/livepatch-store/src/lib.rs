@@ -7,16 +7,20 @@
 
 mod access;
 mod certificates;
+mod fleet;
 mod machines;
 mod rollouts;
 mod rows;
+mod sessions;
 mod store;
 mod tokens;
 
 pub use access::{KnownApiKey, NewApiKey};
 pub use certificates::StoredCertificate;
+pub use fleet::{FleetEvent, Group, MachineOrder, MachinePage, MachineQuery};
 pub use machines::{KnownMachine, Reported};
 pub use rollouts::{MachinePlace, RolloutResult, StoredRollout};
+pub use sessions::{KnownSession, SessionLife};
 pub use store::{Backend, Store, StoreError};
 pub use tokens::{Enrolment, NewToken};
 

@@ -29,7 +29,7 @@ pub enum Reported {
 }
 
 /// What a [`MachineSummary`] is made from.
-const SUMMARY: &str = "SELECT id, hostname, tier, kernel_release, kernel_build_id, kernel_arch, state, applied_name, \
+pub(crate) const SUMMARY: &str = "SELECT id, hostname, tier, kernel_release, kernel_build_id, kernel_arch, state, applied_name, \
        applied_version, applied_sha256, taint, last_seen, revoked_at, \
        (SELECT kind FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS event, \
        (SELECT detail FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS detail \
@@ -196,7 +196,7 @@ async fn keep_event(
     Ok(())
 }
 
-fn summary(row: &AnyRow) -> Result<MachineSummary, StoreError> {
+pub(crate) fn summary(row: &AnyRow) -> Result<MachineSummary, StoreError> {
     let name: Option<String> = row.try_get("applied_name")?;
     let version: Option<i64> = row.try_get("applied_version")?;
     let sha256: Option<String> = row.try_get("applied_sha256")?;

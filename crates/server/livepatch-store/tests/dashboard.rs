@@ -1,0 +1,143 @@
+//! What the dashboard asks the store: sessions, counts, pages of machines; on SQLite and on a real PostgreSQL.
+#![allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+
+use livepatch_api::{CheckInRequest, EnrolRequest, Event, EventKind, PatchState, Role};
+use livepatch_kernel::{KernelIdentity, Taint};
+use livepatch_manifest::Digest;
+use livepatch_store::{MachineOrder, MachineQuery, NewApiKey, NewToken, SessionLife, Store};
+
+const NOW: i64 = 1_800_000_000;
+const LIFE: SessionLife = SessionLife { idle: 100, longest: 1000 };
+
+/// Runs a story on both databases.
+async fn on_both<F: AsyncFn(Store)>(story: F) {
+    let directory = tempfile::tempdir().unwrap();
+    story(Store::open_sqlite(&directory.path().join("livepatch.db")).await.unwrap()).await;
+    let url = livepatch_services::Postgres::shared().unwrap().database().unwrap();
+    story(Store::open_postgres(&url).await.unwrap()).await;
+}
+
+fn digest(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+#[tokio::test]
+async fn a_session_is_worth_what_its_key_is_worth() {
+    on_both(async |store| {
+        let key = NewApiKey {
+            id: "1".into(),
+            secret: digest("key"),
+            name: "ada".into(),
+            role: Role::Operator,
+            expires: None,
+        };
+        store.add_api_key(&key, NOW).await.unwrap();
+        store.add_login(&digest("code"), &digest("key"), NOW + 10).await.unwrap();
+        store.add_login(&digest("late"), &digest("key"), NOW + 10).await.unwrap();
+        assert_eq!(store.take_login(&digest("code"), NOW + 9).await.unwrap(), Some(digest("key")));
+        assert_eq!(store.take_login(&digest("code"), NOW + 9).await.unwrap(), None, "once");
+        assert_eq!(store.take_login(&digest("late"), NOW + 10).await.unwrap(), None, "too late");
+
+        store.add_session(&digest("one"), &digest("key"), LIFE, NOW).await.unwrap();
+        let known = store.session(&digest("one"), LIFE, NOW + 99).await.unwrap().unwrap();
+        assert_eq!((known.key, known.holder.unwrap().role), (digest("key"), Role::Operator));
+        assert!(store.session(&digest("one"), LIFE, NOW + 198).await.unwrap().is_some(), "used at 99");
+        assert!(store.session(&digest("one"), LIFE, NOW + 298).await.unwrap().is_none(), "idle");
+        for at in (NOW..NOW + 1000).step_by(90) {
+            store.session(&digest("one"), LIFE, at).await.unwrap();
+        }
+        assert!(store.session(&digest("one"), LIFE, NOW + 1000).await.unwrap().is_none(), "long enough");
+
+        store.add_session(&digest("two"), &digest("key"), LIFE, NOW).await.unwrap();
+        store.revoke_api_key("1", NOW).await.unwrap();
+        assert_eq!(store.session(&digest("two"), LIFE, NOW).await.unwrap().unwrap().holder, None);
+        store.end_session(&digest("two")).await.unwrap();
+        assert_eq!(store.session(&digest("two"), LIFE, NOW).await.unwrap(), None);
+    })
+    .await;
+}
+
+async fn enrol(store: &Store, number: u32, state: PatchState, at: i64) -> String {
+    let id = format!("00000000-0000-4000-8000-{number:012}");
+    let kernel = KernelIdentity {
+        release: format!("6.1.0-{}-cloud-amd64", 50 + number % 2).parse().unwrap(),
+        build_id: format!("{:02x}", number % 2).repeat(20).parse().unwrap(),
+        arch: "x86_64".into(),
+    };
+    let request = EnrolRequest {
+        machine_id: id.clone(),
+        hostname: format!("web_{}", number / 2),
+        kernel: kernel.clone(),
+        client_version: "0.1.0".into(),
+    };
+    store.enrol(&digest("token"), &request, &digest(&id), NOW).await.unwrap();
+    let kind = if state == PatchState::ApplyFailed { EventKind::Failed } else { EventKind::Refused };
+    let report = CheckInRequest {
+        sequence: 1,
+        boot_id: "boot".into(),
+        kernel,
+        state,
+        applied: None,
+        taint: Taint(0),
+        events: vec![Event { at: "2027-01-15T08:00:00Z".into(), kind, detail: format!("{number}") }],
+        client_version: "0.1.0".into(),
+    };
+    store.record_check_in(&id, &report, &[], at).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn pages_hold_every_machine_once_and_counts_agree() {
+    on_both(async |store| {
+        let token = NewToken {
+            id: "t".into(),
+            secret: digest("token"),
+            tier: "edge".into(),
+            uses: None,
+            expires: None,
+            note: String::new(),
+        };
+        store.add_token(&token, NOW).await.unwrap();
+        let states = [PatchState::Applied, PatchState::ApplyFailed, PatchState::NothingToApply];
+        for number in 0..23 {
+            enrol(&store, number, states[number as usize % 3], NOW + i64::from(number / 4)).await;
+        }
+        let orders =
+            [MachineOrder::Hostname, MachineOrder::Kernel, MachineOrder::State, MachineOrder::LastSeen];
+        for order in orders {
+            let mut seen = Vec::new();
+            let mut query = MachineQuery { order, ..MachineQuery::default() };
+            loop {
+                let page = store.machine_page(&query, 5).await.unwrap();
+                assert!(page.machines.len() <= 5);
+                seen.extend(page.machines.into_iter().map(|machine| machine.machine_id));
+                query.after = page.next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen.len(), 23, "{order:?}");
+            seen.sort();
+            seen.dedup();
+            assert_eq!(seen.len(), 23, "{order:?}");
+        }
+        let groups = store.groups().await.unwrap();
+        assert_eq!(groups.iter().map(|group| group.machines).sum::<u32>(), 23);
+        assert_eq!(groups.len(), 6, "two kernels, three states");
+        let failed = MachineQuery { states: vec![PatchState::ApplyFailed], ..MachineQuery::default() };
+        assert_eq!(store.machine_count(&failed).await.unwrap(), 8);
+        let found = |search: &str| MachineQuery { search: Some(search.into()), ..MachineQuery::default() };
+        assert_eq!(store.machine_count(&found("WEB_1")).await.unwrap(), 5, "web_1, web_10 and web_11");
+        assert_eq!(store.machine_count(&found("w%1")).await.unwrap(), 0, "text, not a pattern");
+        assert_eq!(store.machine_count(&found("000000022")).await.unwrap(), 1);
+        assert_eq!(store.silent_machines(NOW + 2).await.unwrap(), 8);
+        let tiers = ["edge".to_owned()];
+        assert_eq!(store.populations(&tiers, NOW + 2).await.unwrap().values().sum::<u32>(), 15);
+        let troubles = store.troubles(3).await.unwrap();
+        let details: Vec<_> = troubles.iter().map(|event| event.detail.as_str()).collect();
+        assert_eq!(details, ["22", "19", "16"]);
+        store.revoke_machine("00000000-0000-4000-8000-000000000022", NOW).await.unwrap();
+        assert_eq!(store.groups().await.unwrap().iter().map(|group| group.machines).sum::<u32>(), 22);
+    })
+    .await;
+}
