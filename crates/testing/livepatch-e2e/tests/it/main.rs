@@ -7,6 +7,7 @@
 mod altered_module;
 mod another_kernel;
 mod apply_and_undo;
+mod bad_days;
 mod boot_test;
 mod built_modules;
 mod cve_dev_set;
