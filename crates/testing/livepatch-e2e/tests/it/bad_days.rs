@@ -5,7 +5,7 @@ use crate::{
     proxy::{Answer, Proxy},
     scene::{Scene, TIER, assert_applied, command_line, field},
 };
-use livepatch_e2e::{BuildRequest, Builder, Client, Machine, Site, workspace_root};
+use livepatch_e2e::{Client, Machine, Site};
 use livepatch_manifest::Manifest;
 use std::{
     fs,
@@ -23,8 +23,9 @@ const CONFIG_FILE: &str = "/etc/livepatch/livepatchd.toml";
 #[test]
 fn livepatches_that_do_harm() {
     let scene = Scene::new();
-    let (warns, stalls) = (build(&scene, "complains", 2), build(&scene, "stalls", 3));
     let site = scene.site();
+    let warns = scene.livepatch(&site, "complains.patch", 2);
+    let stalls = scene.livepatch(&site, "stalls.patch", 3);
     site.publish(&scene.prepared.build(), TIER).unwrap();
     let builder = Machine::builder(&scene.prepared.kernel, scene.directory.path().join("first"))
         .append("oops=panic")
@@ -35,10 +36,10 @@ fn livepatches_that_do_harm() {
     let machine = Machine::boot(builder, Client::Programs(&scene.programs)).unwrap();
 
     somebody_elses_is_respected(&machine, &scene, &site);
-    site.publish(&warns, TIER).unwrap();
-    one_that_warns_is_taken_back(&machine, &scene, &Builder::manifest(&warns).unwrap());
-    site.publish(&stalls, TIER).unwrap();
-    let stalls = Builder::manifest(&stalls).unwrap();
+    site.publish(&warns.build(), TIER).unwrap();
+    one_that_warns_is_taken_back(&machine, &scene, &warns.manifest().unwrap());
+    site.publish(&stalls.build(), TIER).unwrap();
+    let stalls = stalls.manifest().unwrap();
     one_that_cannot_get_in_waits(&machine, &stalls);
     let state = one_that_crashes_takes_the_machine_down(&machine, &scene);
     the_next_boot_knows(&scene, &state, &stalls);
@@ -162,19 +163,6 @@ fn the_next_boot_knows(scene: &Scene, state: &Path, crashed: &Manifest) {
 /// A program of this name, which is what the kernel knows it by, that reads the patched file in its own process.
 fn reader() -> &'static str {
     "#!/bin/sh\nread -r line < /proc/cmdline\n"
-}
-
-/// Builds a livepatch that holds what its name says and signs it with the key that the site trusts.
-fn build(scene: &Scene, name: &str, version: u32) -> PathBuf {
-    let log = scene.directory.path().join(format!("{name}.log"));
-    let builder = Builder::new(&scene.programs, log, &|_| {});
-    let patch = workspace_root().join(format!("crates/testing/livepatch-e2e/patches/{name}.patch"));
-    let output = scene.directory.path().join(name);
-    let fix = "example-bad-day=a livepatch that does harm on demand";
-    let release = &scene.prepared.kernel.release;
-    builder.build(&BuildRequest { release, patch: &patch, fix, source: None, version }, &output).unwrap();
-    builder.sign(&output, &scene.prepared.keys()).unwrap();
-    output
 }
 
 /// The example under a name that is not ours; its signature does not fit any more, which this kernel lets pass.

@@ -73,17 +73,6 @@ impl Stage {
         };
         self.system.install_with(&self.package, more, prepare).unwrap()
     }
-
-    /// Another livepatch for the same kernel, trusted by machines that enrol from now on.
-    pub(crate) fn livepatch(&self, site: &Site, patch: &str, version: u32) -> Prepared {
-        let patch =
-            livepatch_e2e::workspace_root().join("crates/testing/livepatch-e2e/tests/patches").join(patch);
-        let kernel = self.scene.prepared.kernel.clone();
-        let fix = "example-test=what the test needs";
-        let prepared = Prepared::of_patch(&self.scene.programs, kernel, &patch, fix, version).unwrap();
-        site.add_certificate(&prepared.certificate()).unwrap();
-        prepared
-    }
 }
 
 /// Enrols the machine, and its livepatch is applied.

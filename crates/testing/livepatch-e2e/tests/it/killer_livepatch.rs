@@ -13,7 +13,7 @@ fn the_package_lives_in_its_sandbox_and_a_livepatch_that_kills_is_not_applied_tw
     let stage = Stage::new();
     let site = stage.scene.site();
     let good = stage.scene.prepared.manifest().unwrap();
-    let killer = stage.livepatch(&site, "panic-on-version.patch", 2);
+    let killer = stage.scene.livepatch(&site, "panic-on-version.patch", 2);
     site.publish(&stage.scene.prepared.build(), TIER).unwrap();
 
     let machine = stage.install(5);

@@ -35,6 +35,17 @@ impl Scene {
         site
     }
 
+    /// Another livepatch for the same kernel, trusted by machines that enrol from now on.
+    pub(crate) fn livepatch(&self, site: &Site, patch: &str, version: u32) -> Prepared {
+        let patch =
+            livepatch_e2e::workspace_root().join("crates/testing/livepatch-e2e/tests/patches").join(patch);
+        let kernel = self.prepared.kernel.clone();
+        let fix = "example-test=what the test needs";
+        let prepared = Prepared::of_patch(&self.programs, kernel, &patch, fix, version).unwrap();
+        site.add_certificate(&prepared.certificate()).unwrap();
+        prepared
+    }
+
     /// A machine with the kernel that the example was built for.
     pub(crate) fn machine(&self) -> Machine {
         let builder = Machine::builder(&self.prepared.kernel, self.directory.path().join("guest"));
