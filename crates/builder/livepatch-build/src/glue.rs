@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 pub const FRAME: &str = include_str!("../glue/glue.c");
 
 /// Headers on the include path of patched units.
-const HEADERS: [(&str, &str); 4] = [
+const HEADERS: [(&str, &str); 5] = [
     ("livepatch_notes.h", include_str!("../glue/include/livepatch_notes.h")),
+    ("livepatch_static_keys.h", include_str!("../glue/include/livepatch_static_keys.h")),
     ("kpatch-macros.h", include_str!("../glue/include/kpatch-macros.h")),
     ("kpatch-syscall.h", include_str!("../glue/include/kpatch-syscall.h")),
     ("linux/livepatch_helpers.h", include_str!("../glue/include/linux/livepatch_helpers.h")),

@@ -230,7 +230,7 @@ impl Refusal {
                 "the kernel calls one callback of each kind for an object (vmlinux or a module), and the patch has two"
             }
             Self::StaticKeyInModule { .. } => {
-                "a patched function of a module has a static branch whose key is in a module, and branches are set up before that module is there"
+                "a patched function of a module has a branch of the old kind (static_key_true, static_key_false) or of a livepatch source on a key that is in a module, and branches are set up before that module is there; other static branches are made to read their key (static-key-read)"
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Proves the base, takes the differences, and writes the objects that the module is linked from.
 
 use super::compile::Compiled;
+use super::late_keys::keep_to_the_patch;
 use super::{Build, BuildError, file_error, notices};
 use crate::glue::{Callback, Objects, Replaced};
 use crate::link::{LateBranch, Symbols};
@@ -28,6 +29,8 @@ pub(super) struct Parts {
     pub(super) units: Vec<String>,
     pub(super) objects: Objects,
     pub(super) namespaces: BTreeSet<String>,
+    /// Units with branches on static keys that are not there yet, by place in the list.
+    pub(super) late: BTreeSet<usize>,
 }
 
 impl Parts {
@@ -84,7 +87,7 @@ impl Build<'_> {
         let sources = self.sources()?;
         self.judge_patch(&sources, parts);
         let mut judged = Vec::new();
-        for unit in units {
+        for (index, unit) in units.iter().enumerate() {
             let Some(base) = self.base(image, unit)? else {
                 let source_file = unit.touched.source.clone();
                 let module = unit.command.module_name().unwrap_or_default();
@@ -112,7 +115,11 @@ impl Build<'_> {
             let facts =
                 Facts { traced: Some(&traced), in_module: Some(unit.command.module_name().is_some()) };
             let compare = if unit.is_source() { Difference::of_source } else { Difference::with };
-            let mut difference = compare(&unit.original, &unit.patched, &self.kernel.entry_sizes, facts)?;
+            let sizes = &self.kernel.entry_sizes;
+            let mut difference = compare(&unit.original, &unit.patched, sizes, facts)?;
+            if let Some(branching) = &unit.branching {
+                keep_to_the_patch(&mut difference, branching, sizes, facts)?;
+            }
             timings.difference += start.elapsed().as_secs_f64();
             let start = Instant::now();
             let proof = match unit.stands_alone() {
@@ -131,13 +138,17 @@ impl Build<'_> {
             timings.judgement += start.elapsed().as_secs_f64();
             let name = unit.source_name();
             parts.reports.push(unit_report(name, base.name(), &difference, whys, proof));
-            judged.push((unit, difference, base, found));
+            judged.push((index, unit, difference, base, found));
         }
         let start = Instant::now();
-        for (unit, difference, base, found) in &judged {
+        for (index, unit, difference, base, found) in &judged {
             let own = parts.own.clone();
             let symbols = Symbols { image, exports, own: &own };
-            take_late_branches(&symbols.late_branches(base, *found, difference), parts);
+            if take_late_branches(&symbols.late_branches(base, *found, difference), parts)
+                && !unit.is_source()
+            {
+                parts.late.insert(*index);
+            }
             parts.refusals.extend(refuse_sealed(image, base, *found, difference));
             if !parts.is_refused() && !difference.included.is_empty() {
                 self.extract(&symbols, unit, difference, base, *found, parts)?;
@@ -205,16 +216,19 @@ impl Build<'_> {
     }
 }
 
-/// A trace point may stay off; any other branch would go the wrong way.
-fn take_late_branches(branches: &[LateBranch], parts: &mut Parts) {
+/// A trace point may stay off; any other branch would go the wrong way. Whether there is such a one.
+fn take_late_branches(branches: &[LateBranch], parts: &mut Parts) -> bool {
+    let mut wrong = false;
     for branch in branches {
         let LateBranch { function, key, module } = branch.clone();
         if branch.is_trace_point() {
             parts.findings.push(notices::trace_point_off(&function, &key, &module));
         } else {
             parts.refusals.push(Refusal::StaticKeyInModule { function, key, module });
+            wrong = true;
         }
     }
+    wrong
 }
 
 fn owners(

@@ -21,6 +21,8 @@ pub(crate) struct Compiled {
     pub(crate) command: SavedCommand,
     pub(crate) original: Object,
     pub(super) patched: Object,
+    /// The patched object with its static branches as the kernel has them, where those of `patched` read their keys.
+    pub(super) branching: Option<Object>,
     /// The files of both: their debug information is read when it is needed.
     pub(crate) files: (PathBuf, PathBuf),
     pub(super) seconds: (f64, f64),
@@ -108,7 +110,17 @@ impl Build<'_> {
         let read = |path: &Path| std::fs::read(path).map_err(file_error(path));
         let files = (original, patched);
         let (original, patched) = (Object::read(&read(&files.0)?)?, Object::read(&read(&files.1)?)?);
-        Ok(Compiled { touched: unit.clone(), command, original, patched, files, seconds, own_source: None })
+        let touched = unit.clone();
+        Ok(Compiled {
+            touched,
+            command,
+            original,
+            patched,
+            branching: None,
+            files,
+            seconds,
+            own_source: None,
+        })
     }
 
     /// Compiles a livepatch source as the unit in whose place it stands is compiled.
@@ -144,7 +156,8 @@ impl Build<'_> {
         let files = (original, patched);
         let (original, patched) = (Object::read(&read(&files.0)?)?, Object::read(&read(&files.1)?)?);
         let own_source = file.file_name().map(|name| name.to_string_lossy().into_owned());
-        Ok(Compiled { touched: unit.clone(), command, original, patched, files, seconds, own_source })
+        let touched = unit.clone();
+        Ok(Compiled { touched, command, original, patched, branching: None, files, seconds, own_source })
     }
 
     /// The folder of the headers for patches that tell the builder something.

@@ -4,6 +4,7 @@ mod compare;
 mod compile;
 mod finish;
 mod judge;
+mod late_keys;
 mod notices;
 mod source;
 mod versions;
@@ -143,11 +144,11 @@ impl Build<'_> {
             || self.compile(&scope.touched, &scope.overlay, &units, &mut timings),
             || self.binary(&vmlinux),
         );
-        let (compiled, (image, exports, symbols)) = (compiled?, binary?);
+        let (mut compiled, (image, exports, symbols)) = (compiled?, binary?);
         timings.symbols = symbols;
 
-        let mut parts = Parts { notes: scope.notes, ..Parts::default() };
-        self.differ(&image, &exports, &compiled, &mut parts, &mut timings)?;
+        let mut parts = self.compare((&image, &exports), &mut compiled, &scope.overlay, &mut timings)?;
+        parts.notes.splice(0..0, scope.notes);
         self.compare_versions(&compiled, &scope.overlay, &exports, &mut parts)?;
         let mut refusals = parts.all_refusals();
         if refusals.is_empty() && parts.objects.is_empty() {
@@ -213,11 +214,9 @@ impl Build<'_> {
     fn is_refused(&self, touched: &[Touched], overlay: &Overlay, units: &Units) -> Result<bool, BuildError> {
         let mut timings = Timings::default();
         let vmlinux = Vmlinux::open(&self.kernel.vmlinux())?;
-        let compiled = self.compile(touched, overlay, units, &mut timings)?;
+        let mut compiled = self.compile(touched, overlay, units, &mut timings)?;
         let (image, exports, _) = self.binary(&vmlinux)?;
-        let mut parts = Parts::default();
-        self.differ(&image, &exports, &compiled, &mut parts, &mut timings)?;
-        Ok(parts.is_refused())
+        Ok(self.compare((&image, &exports), &mut compiled, overlay, &mut timings)?.is_refused())
     }
 
     /// Nothing needs to be compiled to say that it cannot, or need not, be livepatched.

@@ -40,6 +40,16 @@ const PASSED_OVER: Rule = Rule {
     advice: "make sure that the rest of the fix works without that change",
 };
 
+const STATIC_KEY_READ: Rule = Rule {
+    code: "static-key-read",
+    severity: Severity::Note,
+    acceptable: false,
+    meaning: "a patched function has a static branch on a key of a module; it cannot be set up before that module is \
+              there, so the livepatch reads the key each time",
+    example: "static_branch_unlikely(&kvm_has_noapic_vcpu) in a patched function of kvm_amd",
+    advice: "nothing to do; a read and a jump in the place of a no-op",
+};
+
 const THROUGH_CALLERS: Rule = Rule {
     code: "through-callers",
     severity: Severity::Note,
@@ -61,8 +71,15 @@ const TRACE_POINT_OFF: Rule = Rule {
 };
 
 /// The rules of these findings, for whoever explains codes.
-pub(crate) const RULES: [Rule; 6] =
-    [EXPORT_ADDED, EXPORT_REMOVED, NEVER_RUNS, PASSED_OVER, THROUGH_CALLERS, TRACE_POINT_OFF];
+pub(crate) const RULES: [Rule; 7] = [
+    EXPORT_ADDED,
+    EXPORT_REMOVED,
+    NEVER_RUNS,
+    PASSED_OVER,
+    STATIC_KEY_READ,
+    THROUGH_CALLERS,
+    TRACE_POINT_OFF,
+];
 
 /// A notice of the difference.
 pub(super) fn finding(notice: &Notice) -> Finding {
@@ -82,4 +99,12 @@ pub(super) fn trace_point_off(function: &str, key: &str, module: &str) -> Findin
     let message = format!("the trace point '{event}' of {module} stays silent in the patched '{function}'");
     let rule = &TRACE_POINT_OFF;
     Finding::new(rule, format!("{function}/{event}"), message, rule.advice).weighing(rule.severity)
+}
+
+/// A branch that reads its key.
+pub(super) fn static_key_read(function: &str, key: &str, module: &str) -> Finding {
+    let message =
+        format!("'{function}' reads the static key '{key}' of {module}, which cannot be set up beforehand");
+    let rule = &STATIC_KEY_READ;
+    Finding::new(rule, format!("{function}/{key}"), message, rule.advice).weighing(rule.severity)
 }

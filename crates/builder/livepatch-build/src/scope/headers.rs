@@ -185,8 +185,8 @@ impl Search<'_> {
         if units.is_empty() {
             return Ok(Vec::new());
         }
-        let objects: Vec<String> =
-            units.iter().map(|unit| format!("{}.o", unit.trim_end_matches(".c"))).collect();
+        let tree = self.kernel.source();
+        let objects: Vec<String> = units.iter().map(|unit| self.units.object_of(unit, &tree)).collect();
         let bar = progress("preprocess what includes the changed files", units.len());
         let commands = commands_of(self.kernel, self.units, &objects, self.log)?;
         let cache = Objects::of(self.kernel);

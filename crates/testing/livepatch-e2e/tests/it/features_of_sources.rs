@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The bridge and what it needs, in the order in which they load.
+const BRIDGE: [&str; 3] = ["net/llc/llc.ko", "net/802/stp.ko", "net/bridge/bridge.ko"];
+
 /// Livepatches for one kernel, and a guest that has them.
 struct Bench {
     programs: Programs,
@@ -47,7 +50,8 @@ impl Bench {
 
     fn boot(&self, names: &[&str]) -> Guest {
         let mut guest = GuestBuilder::for_kernel(&self.kernel).artefacts(self.folder.path().join("guest"));
-        for module in ["drivers/block/loop.ko", "block/kyber-iosched.ko", "crypto/cmac.ko"] {
+        let modules = ["drivers/block/loop.ko", "block/kyber-iosched.ko", "crypto/cmac.ko"];
+        for module in modules.into_iter().chain(BRIDGE) {
             let file = self.kernel.modules().join("kernel").join(module);
             guest = guest.file(&file, &format!("/{}", module.rsplit('/').next().unwrap()), 0o600);
         }
@@ -137,7 +141,10 @@ fn modules_keep_their_trace_points_and_namespaces_in_order() {
     let report = bench.build("on-kyber", "--patch", "patches/kyber-trace-point.patch");
     assert_eq!(report["findings"][0]["code"], "trace-point-off", "{report:#}");
     bench.build("on-cmac", "--patch", "patches/cmac-namespace.patch");
-    let guest = bench.boot(&["on-kyber", "on-cmac"]);
+    let report = bench.build("on-bridge", "--patch", "patches/bridge-static-key.patch");
+    assert_eq!(report["findings"][0]["code"], "static-key-read", "{report:#}");
+    let guest = bench.boot(&["on-kyber", "on-cmac", "on-bridge"]);
+    a_static_key_of_a_module_is_read(&guest, &bench);
 
     // Each livepatch before its module and after it; a trace point is switched while its function is patched.
     for module in ["kyber-iosched", "cmac"] {
@@ -156,6 +163,28 @@ fn modules_keep_their_trace_points_and_namespaces_in_order() {
         take_out(&guest, &output);
     }
     assert_eq!(guest.oops(), None);
+}
+
+/// The livepatch is there before the module and its key, and again after them, with the key on.
+fn a_static_key_of_a_module_is_read(guest: &Guest, bench: &Bench) {
+    let (livepatch, output) = ("/on-bridge.ko", bench.output("on-bridge"));
+    load(guest, livepatch, &output);
+    for module in BRIDGE {
+        guest.check(&format!("insmod /{}", module.rsplit('/').next().unwrap()), LIMIT).unwrap();
+    }
+    guest.check("ip link add br0 type bridge", LIMIT).unwrap();
+    let file = "/sys/class/net/br0/bridge/hash_elasticity";
+    let key = || say(guest, &format!("cat {file}"));
+    assert_eq!(key(), "off");
+    guest.check(&format!("echo 1 > {file}"), LIMIT).unwrap();
+    assert_eq!(key(), "on");
+    take_out(guest, &output);
+    assert_eq!(key(), "16");
+    load(guest, livepatch, &output);
+    assert_eq!(key(), "on");
+    guest.check(&format!("echo 0 > {file}"), LIMIT).unwrap();
+    assert_eq!(key(), "off");
+    take_out(guest, &output);
 }
 
 fn use_kyber(guest: &Guest) {
