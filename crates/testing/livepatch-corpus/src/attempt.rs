@@ -92,14 +92,18 @@ impl Attempt<'_> {
         let update = Update::of(self.options);
         let mut is_whole = false;
         for _ in 0..MOST_ROUNDS {
-            if build.status != TOOLCHAIN {
+            let unknown = build.unknown_symbols();
+            if build.status != TOOLCHAIN && unknown.is_empty() {
                 break;
             }
             let whole = folder.join(WHOLE);
             let errors = compiler_errors(&build)?;
             let is_other = self.whole_files(&files, &whole)?;
             if is_whole || !is_other {
-                let lacking = update.lacking(&errors, &files);
+                let lacking = match unknown.is_empty() {
+                    true => update.lacking(&errors, &files),
+                    false => update.naming(&unknown, &files),
+                };
                 if lacking.is_empty() {
                     break;
                 }
@@ -195,6 +199,17 @@ struct Build {
     cpu_seconds: f64,
     output: PathBuf,
     log: PathBuf,
+}
+
+impl Build {
+    /// What the patched code refers to and neither the kernel nor the patch has.
+    fn unknown_symbols(&self) -> Vec<String> {
+        let report = Builder::report(&self.output).unwrap_or_default();
+        let refusals = report["refusals"].as_array().cloned().unwrap_or_default();
+        let unknown = refusals.iter().filter(|refusal| refusal["code"] == "unknown-symbol");
+        let named = unknown.filter_map(|refusal| refusal["message"].as_str()?.split('\'').nth(1));
+        named.map(str::to_owned).collect()
+    }
 }
 
 /// What the compiler said, unit by unit.

@@ -50,6 +50,29 @@ impl Update {
         lacking
     }
 
+    /// Changed C files that are not among `files` yet and name one of these functions.
+    pub(crate) fn naming(&self, functions: &[String], files: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut pending = vec![PathBuf::new()];
+        while let Some(folder) = pending.pop() {
+            for entry in fs::read_dir(self.new.join(&folder)).into_iter().flatten().flatten() {
+                let path = folder.join(entry.file_name());
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    pending.push(path);
+                } else if path.extension().is_some_and(|end| end == "c") {
+                    let text = fs::read(self.new.join(&path)).unwrap_or_default();
+                    let text = String::from_utf8_lossy(&text);
+                    let file = path.display().to_string();
+                    let is_named = functions.iter().any(|function| text.contains(&format!("{function}(")));
+                    if is_named && !files.contains(&file) && self.is_changed(&file) {
+                        found.insert(file);
+                    }
+                }
+            }
+        }
+        found
+    }
+
     fn is_changed(&self, file: &str) -> bool {
         match (fs::read(self.old.join(file)), fs::read(self.new.join(file))) {
             (Ok(old), Ok(new)) => old != new,
@@ -204,6 +227,8 @@ net/nf_tables_api.c:6255:42: error: passing argument 4 of 'set->ops->insert' fro
             ("fs/x/deep/x.h", "int fresh(int a,\n\tint b);\n", "int fresh(int a,\n\tlong b);\n"),
             ("fs/x/y.c", "one\n", "two\n"),
             ("fs/x/z.c", "one\n", "one\n"),
+            ("mm/defines.c", "", "bool is_odd(int a)\n"),
+            ("mm/as_before.c", "is_odd(1);\n", "is_odd(1);\n"),
         ] {
             write("old", file, old);
             write("new", file, new);
@@ -217,5 +242,7 @@ net/nf_tables_api.c:6255:42: error: passing argument 4 of 'set->ops->insert' fro
         let known: BTreeSet<String> = ["fs/x/z.c".to_owned()].into();
         let lacking: Vec<String> = update.lacking(errors, &known).into_iter().collect();
         assert_eq!(lacking, ["fs/x/deep/x.h", "fs/x/y.c", "include/net/ops.h"]);
+        let naming: Vec<String> = update.naming(&["is_odd".to_owned()], &known).into_iter().collect();
+        assert_eq!(naming, ["mm/defines.c"]);
     }
 }
