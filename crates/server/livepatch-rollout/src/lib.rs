@@ -22,7 +22,9 @@ pub use fleet::{Fleet, Tally};
 pub use profile::{Profile, ProfileError, Stage};
 pub use rollout::{Act, Evidence, Rollout, RolloutError, State};
 pub use signal::{Counts, Limit, Scope, Signal, tail};
-pub use simulate::{Fault, Outcome, Simulation, Spread, Summary, simulate, summarise};
+pub use simulate::{
+    Fault, Moment, Outcome, Simulation, Spread, Summary, simulate, simulate_watched, summarise,
+};
 pub use slots::{Lease, Slot, ask};
 
 /// Seconds since 1970, UTC.

@@ -78,8 +78,30 @@ impl Default for Simulation {
     }
 }
 
+/// How a run stands at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Seconds since the rollout began.
+    pub after: Seconds,
+    /// Machines that were given the livepatch.
+    pub given: u32,
+    /// Machines on which it soaked well.
+    pub soaked: u32,
+    /// Machines that its fault crashed.
+    pub hit: u32,
+}
+
 /// Runs a rollout to its end: complete, or halted and its aftermath over.
 pub fn simulate(profile: &Profile, simulation: &Simulation) -> Outcome {
+    simulate_watched(profile, simulation, |_| {})
+}
+
+/// The same, and `watch` sees every minute of it.
+pub fn simulate_watched(
+    profile: &Profile,
+    simulation: &Simulation,
+    mut watch: impl FnMut(Moment),
+) -> Outcome {
     let mut random = Random::new(simulation.seed);
     // Each run meets the machines in another order, as each release does.
     let release = format!("simulated-{}", simulation.seed);
@@ -89,6 +111,8 @@ pub fn simulate(profile: &Profile, simulation: &Simulation) -> Outcome {
     let (mut now, mut halted_at) = (START, None);
     while now < START + LONGEST {
         machines.happen(now);
+        let total = machines.total();
+        watch(Moment { after: now - START, given: total.given, soaked: total.soaked, hit: machines.hits() });
         if rollout.state == State::Running {
             rollout.step(&machines, now);
             machines.let_in(&rollout, now, simulation, &mut random);
