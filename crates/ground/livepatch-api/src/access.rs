@@ -61,6 +61,15 @@ pub struct ApiKeySummary {
     pub used: Option<String>,
 }
 
+/// A one-time sign-in at the dashboard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginCreated {
+    /// Path and query, below the server's URL. Whoever opens it first is signed in.
+    pub path: String,
+    /// When it expires, RFC 3339.
+    pub expires: String,
+}
+
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {

@@ -77,6 +77,26 @@ pub enum PatchState {
     RebootNeeded,
 }
 
+impl PatchState {
+    /// Every state.
+    pub fn all() -> [Self; 11] {
+        use PatchState as S;
+        [
+            S::Disabled,
+            S::Unchecked,
+            S::NothingToApply,
+            S::Unapplied,
+            S::Applying,
+            S::Soaking,
+            S::Applied,
+            S::AppliedWithBug,
+            S::ApplyFailed,
+            S::CheckFailed,
+            S::RebootNeeded,
+        ]
+    }
+}
+
 /// A livepatch that is in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -11,7 +11,9 @@ pub mod paths;
 mod rollout;
 mod trust_anchor;
 
-pub use access::{ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, BrokenChain, Role, UnknownRole};
+pub use access::{
+    ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, BrokenChain, LoginCreated, Role, UnknownRole,
+};
 pub use admin::{
     CertificateAdded, CertificateRequest, LivepatchSummary, MachineDetail, MachineSummary, PromoteRequest,
     PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary,

@@ -32,6 +32,8 @@ pub const ADMIN_ROLLOUTS: &str = "/v1/admin/rollouts";
 /// POST [`crate::ApiKeyRequest`] → [`crate::ApiKeyCreated`]; GET → list of [`crate::ApiKeySummary`].
 /// `…/ID/revoke`: POST `{}` → list of [`crate::ApiKeySummary`].
 pub const ADMIN_KEYS: &str = "/v1/admin/keys";
+/// POST `{}` → [`crate::LoginCreated`]: an address of the dashboard that signs in once, with the role of the key that asks.
+pub const ADMIN_LOGINS: &str = "/v1/admin/logins";
 /// GET `?after=ID` → the next [`crate::AuditEntry`]s, oldest first, at most 1000.
 pub const ADMIN_AUDIT: &str = "/v1/admin/audit";
 /// GET: 200 when the database answers and the signed metadata are good; 503 otherwise.

@@ -1,12 +1,14 @@
 //! `livepatch-admin key`, `audit`, `machine show`: who may do what, who did what, and what a machine reported.
 
 use crate::{
-    arguments::{AuditCommand, Format, KeyCommand},
+    arguments::{Arguments, AuditCommand, Format, KeyCommand},
     output,
     server::Server,
 };
 use anyhow::{Result, bail};
-use livepatch_api::{ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, MachineDetail, paths};
+use livepatch_api::{
+    ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, LoginCreated, MachineDetail, paths,
+};
 
 /// The body of a request that needs none.
 pub(crate) const NOTHING: [(); 0] = [];
@@ -46,6 +48,18 @@ fn list(format: Format, keys: Vec<ApiKeySummary>) -> Result<()> {
     });
     let header = ["id", "name", "role", "expires", "last used"];
     output::table(&header, rows.collect(), "There are no API keys; admin.key holds always.")
+}
+
+/// Whoever opens the address first is signed in.
+pub(crate) fn login(server: &Server, format: Format, arguments: &Arguments) -> Result<()> {
+    let created: LoginCreated = server.post(paths::ADMIN_LOGINS, &NOTHING)?;
+    if format == Format::Json {
+        return output::json(&created);
+    }
+    // The address alone, so that xdg-open "$(livepatch-admin dashboard login)" works.
+    output::line(&format!("{}{}", arguments.server.as_str().trim_end_matches('/'), created.path))?;
+    output::note(&format!("it signs in once, until {}", created.expires));
+    Ok(())
 }
 
 pub(crate) fn audit(server: &Server, format: Format, command: &AuditCommand) -> Result<()> {

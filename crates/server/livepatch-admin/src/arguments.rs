@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// API keys: who may do what.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The web pages.
+    #[command(subcommand)]
+    Dashboard(DashboardCommand),
     /// The audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -132,6 +135,12 @@ pub(crate) enum KeyCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DashboardCommand {
+    /// Print an address that signs in at the dashboard once, within ten minutes, with the role of this key.
+    Login,
 }
 
 #[derive(Debug, Subcommand)]

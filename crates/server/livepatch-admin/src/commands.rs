@@ -3,8 +3,8 @@
 use crate::{
     access,
     arguments::{
-        Arguments, CertificateCommand, Command, Format, LivepatchCommand, MachineCommand, Promote, Publish,
-        RolloutCommand, TokenCommand, TokenCreate,
+        Arguments, CertificateCommand, Command, DashboardCommand, Format, LivepatchCommand, MachineCommand,
+        Promote, Publish, RolloutCommand, TokenCommand, TokenCreate,
     },
     generate, output, rollout,
     server::Server,
@@ -42,6 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             server.post(&access::act_on(paths::ADMIN_TOKENS, id, "revoke"), &access::NOTHING)?,
         ),
         Command::Key(command) => access::keys(&server, format, command),
+        Command::Dashboard(DashboardCommand::Login) => access::login(&server, format, arguments),
         Command::Audit(command) => access::audit(&server, format, command),
         Command::Publish(request) => publish(&server, format, request),
         Command::Promote(request) => promote(&server, format, request),

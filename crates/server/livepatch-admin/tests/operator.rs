@@ -183,6 +183,14 @@ fn manifest(module: &[u8]) -> Manifest {
 }
 
 #[test]
+fn a_login_is_an_address_of_the_dashboard() {
+    let site = Site::start();
+    let address = site.done(&["dashboard", "login"]);
+    assert!(address.starts_with(&format!("{}/dashboard/login?code=", site.url)), "{address}");
+    assert_eq!(address.lines().count(), 1);
+}
+
+#[test]
 fn from_certificate_to_promotion() {
     let site = Site::start();
     site.build();

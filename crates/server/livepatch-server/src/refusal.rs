@@ -22,6 +22,11 @@ impl Refusal {
         Self(ApiError { code, message: message.into() })
     }
 
+    /// What is wrong, for pages.
+    pub(crate) fn error(&self) -> &ApiError {
+        &self.0
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Invalid, message)
     }

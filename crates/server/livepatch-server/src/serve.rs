@@ -66,10 +66,13 @@ impl Server {
         let fresh = tokio::spawn(worker::keep_metadata_fresh(Arc::clone(&self.site)));
         let looks = tokio::spawn(rollouts::keep_looking(Arc::clone(&self.site)));
         let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let serving = axum::serve(self.listener, routes::router(&self.site)).with_graceful_shutdown(async {
-            stop.await;
-            let _ = stopping.send(()); // nobody listens any more when serving has failed
-        });
+        let site = Arc::clone(&self.site);
+        let serving =
+            axum::serve(self.listener, routes::router(&self.site)).with_graceful_shutdown(async move {
+                stop.await;
+                site.streams.send_replace(true);
+                let _ = stopping.send(()); // nobody listens any more when serving has failed
+            });
         let too_slow = async {
             match stopped.await {
                 Ok(()) => tokio::time::sleep(DRAIN).await,

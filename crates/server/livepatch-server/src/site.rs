@@ -7,6 +7,7 @@ use crate::{
     database::{Database, Place},
     refusal::Refusal,
     rollouts::Looks,
+    routes::Glances,
     secret::Secret,
 };
 use livepatch_manifest::Digest;
@@ -18,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::watch;
 
 /// An operator's key of fewer characters could be guessed.
 const SHORTEST_KEY: usize = 32;
@@ -30,6 +32,9 @@ pub(crate) struct Site {
     pub(crate) anchors: Anchors,
     pub(crate) admin: Digest,
     pub(crate) looks: Looks,
+    pub(crate) glances: Glances,
+    /// Becomes true when the server stops: streams that never end by themselves end then.
+    pub(crate) streams: watch::Sender<bool>,
     publisher: Arc<Mutex<Publisher>>,
 }
 
@@ -80,6 +85,8 @@ impl Site {
             anchors: Anchors::new(data.join("trust")),
             admin,
             looks: Looks::default(),
+            glances: Glances::default(),
+            streams: watch::Sender::new(false),
             publisher: Arc::new(Mutex::new(publisher)),
             settings,
         })

@@ -1,6 +1,6 @@
 //! API keys, and the audit log.
 
-use super::extract::{Admin, Document, Viewer, text};
+use super::extract::{Actor, Admin, Document, Viewer, text};
 use crate::{clock, refusal::Refusal, secret::Secret, site::Site};
 use axum::{
     Json,
@@ -20,6 +20,15 @@ pub(crate) async fn create_key(
     Admin(actor): Admin,
     Document(request): Document<ApiKeyRequest>,
 ) -> Result<(StatusCode, Json<ApiKeyCreated>), Refusal> {
+    Ok((StatusCode::CREATED, Json(make_key(&site, &actor, request).await?)))
+}
+
+/// Makes a key for somebody whose role was looked at.
+pub(super) async fn make_key(
+    site: &Site,
+    actor: &Actor,
+    request: ApiKeyRequest,
+) -> Result<ApiKeyCreated, Refusal> {
     text("name", &request.name, 64)?;
     if request.name.trim().is_empty() || request.name == super::extract::MASTER {
         return Err(Refusal::invalid("an API key needs a name of its own: it stands in the audit log"));
@@ -39,7 +48,7 @@ pub(crate) async fn create_key(
         return Err(Refusal::conflict(format!("there is an API key named {} already", key.name)));
     }
     store.record_act(&actor.name, "key-create", &key.name, key.role.as_str(), now).await?;
-    Ok((StatusCode::CREATED, Json(ApiKeyCreated { id, key: secret.reveal().to_owned() })))
+    Ok(ApiKeyCreated { id, key: secret.reveal().to_owned() })
 }
 
 /// Every API key, without its secret.

@@ -18,7 +18,7 @@ pub(crate) struct Bearer(pub(crate) Secret);
 pub(crate) struct Actor {
     /// As the audit log names it.
     pub(crate) name: String,
-    role: Role,
+    pub(crate) role: Role,
 }
 
 /// The name of whoever holds `admin.key`.

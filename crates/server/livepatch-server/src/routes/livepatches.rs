@@ -60,9 +60,18 @@ pub(crate) async fn promote(
     Releaser(actor): Releaser,
     Document(request): Document<PromoteRequest>,
 ) -> Result<Json<PublishAnswer>, Refusal> {
-    let PromoteRequest { name, tier } = request;
-    let wanted = publish::known_tier(&site.settings.tiers, &tier)?.to_vec();
-    let working = Arc::clone(&site);
+    Ok(Json(promote_to(&site, &actor, &request.name, &request.tier).await?))
+}
+
+/// Promotes for somebody whose role was looked at.
+pub(super) async fn promote_to(
+    site: &Arc<Site>,
+    actor: &Actor,
+    name: &str,
+    tier: &str,
+) -> Result<PublishAnswer, Refusal> {
+    let wanted = publish::known_tier(&site.settings.tiers, tier)?.to_vec();
+    let (working, name) = (Arc::clone(site), name.to_owned());
     let (answer, is_new) = site
         .with_publisher(move |publisher| {
             let current = current_tiers(publisher, &name)?;
@@ -76,9 +85,9 @@ pub(crate) async fn promote(
         })
         .await?;
     if is_new {
-        note(&site, &actor, "promote", &answer).await;
+        note(site, actor, "promote", &answer).await;
     }
-    Ok(Json(answer))
+    Ok(answer)
 }
 
 /// What is published, by kernel and version.
@@ -86,6 +95,11 @@ pub(crate) async fn list(
     State(site): State<Arc<Site>>,
     _: Viewer,
 ) -> Result<Json<Vec<LivepatchSummary>>, Refusal> {
+    Ok(Json(list_of(&site).await?))
+}
+
+/// The list.
+pub(super) async fn list_of(site: &Site) -> Result<Vec<LivepatchSummary>, Refusal> {
     let published =
         site.with_publisher(|publisher| Ok(publisher.published().cloned().collect::<Vec<_>>())).await?;
     let mut list: Vec<_> = published
@@ -96,7 +110,7 @@ pub(crate) async fn list(
         let key = |entry: &LivepatchSummary| (entry.manifest.kernel.release.clone(), entry.manifest.version);
         key(one).cmp(&key(other))
     });
-    Ok(Json(list))
+    Ok(list)
 }
 
 fn current_tiers(publisher: &Publisher, name: &str) -> Result<Vec<String>, PublishError> {

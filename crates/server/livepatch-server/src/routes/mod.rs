@@ -12,11 +12,14 @@ mod machines;
 mod rollouts;
 mod statics;
 mod tokens;
+mod web;
+
+pub(crate) use web::Glances;
 
 use crate::{refusal::Refusal, site::Site};
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request},
     http::{Method, Uri},
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -44,6 +47,7 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(paths::ADMIN_MACHINES, get(machines::list))
         .route(&format!("{}/{{id}}", paths::ADMIN_MACHINES), get(machines::show))
         .route(&format!("{}/{{id}}/revoke", paths::ADMIN_MACHINES), post(machines::revoke))
+        .route(paths::ADMIN_LOGINS, post(web::create_login))
         .route(paths::ADMIN_KEYS, post(access::create_key).get(access::list_keys))
         .route(&format!("{}/{{id}}/revoke", paths::ADMIN_KEYS), post(access::revoke_key))
         .route(paths::ADMIN_AUDIT, get(access::audit))
@@ -58,12 +62,15 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
         .merge(statics::router(site))
+        .merge(web::router())
         .fallback(no_such_address)
         .method_not_allowed_fallback(wrong_method)
         .layer(axum::middleware::from_fn(bodies::take_in))
         .layer(CatchPanicLayer::custom(panicked))
-        // Method, path and status; never headers, which carry the secrets.
-        .layer(TraceLayer::new_for_http())
+        // Method, path and status; never headers, which carry the secrets, nor queries, which may carry a one-time login.
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
+            tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
+        }))
         .with_state(Arc::clone(site))
 }
 

@@ -1,6 +1,6 @@
 //! Rollouts: begin, show, halt, resume, withdraw.
 
-use super::extract::{Document, Operator, Releaser, Viewer, text};
+use super::extract::{Actor, Document, Operator, Releaser, Viewer, text};
 use crate::{clock, publish::known_tier, refusal::Refusal, rollouts, site::Site};
 use axum::{
     Json,
@@ -83,6 +83,19 @@ pub(crate) async fn order(
     Path(release): Path<String>,
     Document(order): Document<RolloutOrder>,
 ) -> Result<Json<RolloutView>, Refusal> {
+    give_order(&site, &actor, &release, &order).await?;
+    let store = site.database.store().await?;
+    let stored = store.rollout(&release).await?.ok_or_else(|| unknown(&release))?;
+    Ok(Json(rollouts::view(store, &stored.rollout).await?))
+}
+
+/// Does what a person orders, at once; the steering is signed when this returns.
+pub(super) async fn give_order(
+    site: &Arc<Site>,
+    actor: &Actor,
+    release: &str,
+    order: &RolloutOrder,
+) -> Result<(), Refusal> {
     text("reason", &order.reason, 255)?;
     if order.reason.trim().is_empty() {
         return Err(Refusal::invalid("a reason is needed: others will read it next to what happened"));
@@ -91,7 +104,7 @@ pub(crate) async fn order(
     let now = clock::seconds();
     {
         let _turn = site.looks.turn.lock().await;
-        let stored = store.rollout(&release).await?.ok_or_else(|| unknown(&release))?;
+        let stored = store.rollout(release).await?.ok_or_else(|| unknown(release))?;
         let mut rollout = stored.rollout;
         let action = match order.order {
             RolloutVerb::Halt => {
@@ -111,12 +124,10 @@ pub(crate) async fn order(
             }
         };
         store.save_rollout(&rollout, now).await?;
-        store.record_act(&actor.name, action, &release, &order.reason, now).await?;
+        store.record_act(&actor.name, action, release, &order.reason, now).await?;
         tracing::warn!(release, reason = order.reason, "{action}");
     }
-    rollouts::look(&site).await?;
-    let stored = store.rollout(&release).await?.ok_or_else(|| unknown(&release))?;
-    Ok(Json(rollouts::view(store, &stored.rollout).await?))
+    rollouts::look(site).await
 }
 
 fn profile(wish: &serde_json::Value) -> Result<Profile, Refusal> {
@@ -226,7 +237,7 @@ async fn publish(
     .await
 }
 
-fn unknown(release: &str) -> Refusal {
+pub(super) fn unknown(release: &str) -> Refusal {
     Refusal::new(
         ErrorCode::NotFound,
         format!("there is no rollout called {release}; livepatch-admin rollout list shows what there is"),

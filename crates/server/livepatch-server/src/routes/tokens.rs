@@ -1,6 +1,6 @@
 //! Enrolment tokens.
 
-use super::extract::{Document, Operator, Viewer, text};
+use super::extract::{Actor, Document, Operator, Viewer, text};
 use crate::{clock, publish::known_tier, refusal::Refusal, secret::Secret, site::Site};
 use axum::{
     Json,
@@ -20,6 +20,15 @@ pub(crate) async fn create(
     Operator(actor): Operator,
     Document(request): Document<TokenRequest>,
 ) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
+    Ok((StatusCode::CREATED, Json(make_token(&site, &actor, request).await?)))
+}
+
+/// Makes a token for somebody whose role was looked at.
+pub(super) async fn make_token(
+    site: &Arc<Site>,
+    actor: &Actor,
+    request: TokenRequest,
+) -> Result<TokenCreated, Refusal> {
     known_tier(&site.settings.tiers, &request.tier)?;
     text("note", &request.note, 255)?;
     if request.uses == Some(0) {
@@ -35,7 +44,7 @@ pub(crate) async fn create(
              run livepatch-admin certificate add FILE.pem first",
         ));
     }
-    let trust_anchor = super::certificates::current_anchor(&site, certificates).await?;
+    let trust_anchor = super::certificates::current_anchor(site, certificates).await?;
     let secret = Secret::generate()?;
     let id = uuid::Uuid::now_v7().to_string();
     let TokenRequest { tier, uses, note, .. } = request;
@@ -44,7 +53,7 @@ pub(crate) async fn create(
     store.record_act(&actor.name, "token-create", &id, &format!("tier {tier}"), now).await?;
     tracing::info!(%id, %tier, "made an enrolment token");
     let token = EnrolmentToken { secret: secret.reveal().to_owned(), trust_anchor }.to_string();
-    Ok((StatusCode::CREATED, Json(TokenCreated { id, token, tier })))
+    Ok(TokenCreated { id, token, tier })
 }
 
 pub(crate) async fn list(

@@ -1,0 +1,163 @@
+//! Pictures as SVG. Colours come from classes, so that the style sheet decides them; every picture has words that say the
+//! same, and a table beside it holds its numbers.
+
+use crate::{moment, table::Tone, words};
+use maud::{Markup, html};
+
+/// A part of a bar.
+pub(crate) struct Part<'a> {
+    pub(crate) word: &'a str,
+    pub(crate) count: u32,
+    pub(crate) tone: Tone,
+    pub(crate) address: String,
+}
+
+const WIDTH: f64 = 720.0;
+
+/// Parts of a whole, as one bar with a legend whose entries lead to the lists behind them.
+pub(crate) fn bar(title: &str, parts: &[Part<'_>]) -> Markup {
+    let total: u32 = parts.iter().map(|part| part.count).sum();
+    let mut x = 0.0;
+    let pieces: Vec<(f64, f64, &Part<'_>)> = parts
+        .iter()
+        .filter(|part| part.count > 0)
+        .map(|part| {
+            let width = f64::from(part.count) / f64::from(total.max(1)) * WIDTH;
+            x += width;
+            (x - width, width, part)
+        })
+        .collect();
+    html! {
+        figure.chart {
+            svg viewBox="0 0 720 28" role="img" aria-label=(title) preserveAspectRatio="none" class="bar" {
+                @for (at, width, part) in &pieces {
+                    // A part of one machine among 100,000 must be seen.
+                    rect x=(fixed(*at)) y="0" width=(fixed(width.max(2.0))) height="28" class=(part.tone.class()) {
+                        title { (part.word) ": " (words::number(part.count.into())) }
+                    }
+                }
+            }
+            ul.legend {
+                @for part in parts {
+                    li {
+                        span class={ "swatch " (part.tone.class()) } aria-hidden="true" {}
+                        a href=(part.address) { (part.word) " " strong { (words::number(part.count.into())) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A kernel build's way through the stages.
+pub(crate) struct Lane {
+    pub(crate) label: String,
+    /// From 0; as many as there are stages: through.
+    pub(crate) stage: usize,
+    /// How much of the stage's machines is let in, from 0 to 1.
+    pub(crate) admitted: f64,
+    /// On how much of them it soaked.
+    pub(crate) soaked: f64,
+    pub(crate) tone: Tone,
+    pub(crate) words: String,
+}
+
+/// Stages from left to right, a lane for each kernel build: what is behind it is filled, the stage that it is in as far as it got.
+pub(crate) fn waves(title: &str, stages: &[String], lanes: &[Lane]) -> Markup {
+    const TOP: f64 = 30.0;
+    const LANE: f64 = 44.0;
+    let count = stages.len().max(1) as f64;
+    let width = WIDTH / count;
+    let height = TOP + LANE * lanes.len() as f64;
+    html! {
+        figure.chart {
+            svg viewBox={ "0 0 720 " (fixed(height)) } role="img" aria-label=(title) class="waves" {
+                @for (number, stage) in stages.iter().enumerate() {
+                    text x=(fixed(width * number as f64 + 4.0)) y="18" class="axis" { (stage) }
+                }
+                @for (row, lane) in lanes.iter().enumerate() {
+                    @let y = TOP + LANE * row as f64;
+                    text x="4" y=(fixed(y + 12.0)) class="lane" { (lane.label) ": " (lane.words) }
+                    @for number in 0..stages.len() {
+                        @let x = width * number as f64;
+                        @let (admitted, soaked) = share(lane, number);
+                        rect x=(fixed(x + 1.0)) y=(fixed(y + 18.0)) width=(fixed(width - 2.0)) height="16" rx="3" class="groove" {}
+                        @if admitted > 0.0 {
+                            rect x=(fixed(x + 1.0)) y=(fixed(y + 18.0)) width=(fixed((width - 2.0) * admitted)) height="16" rx="3"
+                                class={ "admitted " (lane.tone.class()) } {}
+                        }
+                        @if soaked > 0.0 {
+                            rect x=(fixed(x + 1.0)) y=(fixed(y + 18.0)) width=(fixed((width - 2.0) * soaked)) height="16" rx="3"
+                                class={ "soaked " (lane.tone.class()) } {}
+                        }
+                    }
+                }
+            }
+            figcaption { (words::WAVES_CAPTION) }
+        }
+    }
+}
+
+/// How far a lane has filled a stage.
+fn share(lane: &Lane, stage: usize) -> (f64, f64) {
+    match stage.cmp(&lane.stage) {
+        std::cmp::Ordering::Less => (1.0, 1.0),
+        std::cmp::Ordering::Equal => (lane.admitted.clamp(0.0, 1.0), lane.soaked.clamp(0.0, 1.0)),
+        std::cmp::Ordering::Greater => (0.0, 0.0),
+    }
+}
+
+/// A line of a curve: hours and machines.
+pub(crate) struct Line<'a> {
+    pub(crate) word: &'a str,
+    pub(crate) tone: Tone,
+    pub(crate) points: Vec<(f64, u32)>,
+}
+
+/// Machines over time; the scale upwards is logarithmic, since three machines and a hundred thousand are both of interest.
+pub(crate) fn curve(title: &str, most: u32, lines: &[Line<'_>]) -> Markup {
+    const LEFT: f64 = 64.0;
+    const HEIGHT: f64 = 240.0;
+    let last = lines.iter().flat_map(|line| &line.points).map(|(hours, _)| *hours).fold(1.0, f64::max);
+    let decades = f64::from(most.max(10)).log10().ceil();
+    let x = |hours: f64| LEFT + hours / last * (WIDTH - LEFT - 12.0);
+    let y = |machines: u32| {
+        let level = if machines == 0 { 0.0 } else { (f64::from(machines).log10() + 0.3) / (decades + 0.3) };
+        10.0 + (1.0 - level) * HEIGHT
+    };
+    let path = |line: &Line<'_>| {
+        let points: Vec<String> = line
+            .points
+            .iter()
+            .map(|(hours, machines)| format!("{},{}", fixed(x(*hours)), fixed(y(*machines))))
+            .collect();
+        points.join(" ")
+    };
+    html! {
+        figure.chart {
+            svg viewBox="0 0 720 284" role="img" aria-label=(title) class="curve" {
+                @for decade in 0..=(decades as u32) {
+                    @let machines = 10u32.saturating_pow(decade);
+                    line x1=(fixed(LEFT)) x2="708" y1=(fixed(y(machines))) y2=(fixed(y(machines))) class="grid" {}
+                    text x=(fixed(LEFT - 6.0)) y=(fixed(y(machines) + 4.0)) class="axis end" { (words::number(machines.into())) }
+                }
+                @for quarter in 0..=4 {
+                    @let hours = last * f64::from(quarter) / 4.0;
+                    text x=(fixed(x(hours))) y="276" class={ "axis " (if quarter == 4 { "end" } else { "" }) } {
+                        (moment::length((hours * 3600.0) as i64))
+                    }
+                }
+                @for line in lines { polyline points=(path(line)) class={ "line " (line.tone.class()) } {} }
+            }
+            ul.legend {
+                @for line in lines {
+                    li { span class={ "swatch " (line.tone.class()) } aria-hidden="true" {} (line.word) }
+                }
+            }
+        }
+    }
+}
+
+fn fixed(value: f64) -> String {
+    format!("{value:.1}")
+}

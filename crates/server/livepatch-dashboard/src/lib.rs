@@ -1,0 +1,41 @@
+//! The operators' web pages. Pure: what is to be shown goes in, HTML, SVG, CSV or JSON comes out; no file, no network, no
+//! clock.
+//!
+//! A page is a function of its [`Frame`] (who looks, when, in which colours) and of what it shows. Everything that came
+//! from outside (host names, log lines, notes) goes through `maud`, which escapes it; nothing is ever put into a page as
+//! markup. There is no inline script and no inline style, so that [`CONTENT_SECURITY_POLICY`] can forbid both. Every page
+//! can be read without JavaScript; `assets/dashboard.js` only adds to it.
+//!
+//! All words stand in [`words`]; tables are values ([`Table`]) that render as HTML, CSV and JSON alike; pictures are SVG
+//! ([`chart`]).
+
+mod administration;
+mod assets;
+mod chart;
+mod confirm;
+mod frame;
+mod livepatches;
+mod machines;
+mod moment;
+mod overview;
+pub mod paths;
+mod rollouts;
+mod sign_in;
+mod simulator;
+mod table;
+mod words;
+
+pub use administration::{Audit, audit, audit_table, created_secret, key_table, keys, token_table, tokens};
+pub use assets::{Asset, asset};
+pub use confirm::{Question, confirm};
+pub use frame::{CONTENT_SECURITY_POLICY, Done, Frame, Theme, refusal};
+pub use livepatches::{LivepatchView, Support, livepatch, livepatch_table, livepatches, support_table};
+pub use machines::{MachineFilter, MachineList, MachineView, Waiting, machine, machine_table, machines};
+pub use overview::{Exposure, Overview, Protection, ReleaseTimes, Trouble, overview};
+pub use rollouts::{RolloutPage, rollout, rollout_live, rollout_table, rollouts};
+pub use sign_in::{sign_in, use_login};
+pub use simulator::{Curve, Point, Simulated, Wish, simulator};
+pub use table::{Cell, Column, Table, Tone};
+
+/// Seconds since 1970, UTC.
+pub type Seconds = i64;

@@ -1,0 +1,51 @@
+//! Where the pages are.
+
+/// All of them are below this.
+pub const ROOT: &str = "/dashboard";
+/// Sign in. With `?code=`, a one-time login.
+pub const LOGIN: &str = "/dashboard/login";
+/// Sign out; a form.
+pub const LOGOUT: &str = "/dashboard/logout";
+/// Choose light or dark; a form.
+pub const THEME: &str = "/dashboard/theme";
+/// Style sheet and script.
+pub const ASSETS: &str = "/dashboard/assets";
+/// Machines; `.csv` and `.json` give the table.
+pub const MACHINES: &str = "/dashboard/machines";
+/// Rollouts; `.csv` and `.json` give the table.
+pub const ROLLOUTS: &str = "/dashboard/rollouts";
+/// Livepatches and kernels; `.csv` and `.json` give the table.
+pub const LIVEPATCHES: &str = "/dashboard/livepatches";
+/// The simulator.
+pub const SIMULATOR: &str = "/dashboard/simulator";
+/// Enrolment tokens; `.csv` and `.json` give the table.
+pub const TOKENS: &str = "/dashboard/tokens";
+/// API keys; `.csv` and `.json` give the table.
+pub const KEYS: &str = "/dashboard/keys";
+/// The audit log; `.csv` and `.json` give the table.
+pub const AUDIT: &str = "/dashboard/audit";
+
+/// One thing of a list.
+pub fn one(list: &str, id: &str) -> String {
+    format!("{list}/{}", escape(id))
+}
+
+/// A query string of those parameters that have a value, with its question mark; empty without any.
+pub fn query(parameters: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        text.push(if text.is_empty() { '?' } else { '&' });
+        text.push_str(name);
+        text.push('=');
+        text.push_str(&escape(value));
+    }
+    text
+}
+
+/// A value in a path or a query (RFC 3986, 2.3).
+pub fn escape(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

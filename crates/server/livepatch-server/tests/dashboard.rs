@@ -1,0 +1,321 @@
+//! The dashboard as a browser speaks to it: sessions, roles, forms, and what hostile machines say.
+#![allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+
+mod support;
+
+use livepatch_api::{
+    ApiKeyCreated, ApiKeyRequest, AuditEntry, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest,
+    EnrolmentToken, Event, EventKind, LoginCreated, PatchState, PublishAnswer, Role, RolloutRequest,
+    RolloutView, TokenCreated, TokenRequest, paths,
+};
+use livepatch_dashboard::paths as pages;
+use livepatch_kernel::Taint;
+use serde_json::{Value, json};
+use std::time::Duration;
+use support::{MACHINE, Server, kernel, livepatch, name};
+use ureq::{Agent, http::Response};
+
+const EVIL: &str = "<script>alert(1)</script>\"'&=HYPERLINK";
+
+/// Somebody with a browser: keeps the session's cookie, follows no redirect by itself.
+struct Browser<'a> {
+    server: &'a Server,
+    agent: Agent,
+    cookie: String,
+}
+
+/// What a page came as.
+struct Page {
+    status: u16,
+    location: String,
+    cookie: String,
+    policy: String,
+    text: String,
+}
+
+impl<'a> Browser<'a> {
+    fn new(server: &'a Server) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        Self { server, agent: agent.into(), cookie: String::new() }
+    }
+
+    fn signed_in(server: &'a Server, key: &str) -> Self {
+        let mut browser = Self::new(server);
+        let page = browser.post(pages::LOGIN, &[("key", key)]);
+        assert_eq!((page.status, page.location.as_str()), (303, pages::ROOT));
+        browser.cookie = page.cookie.split(';').next().unwrap().to_owned();
+        browser
+    }
+
+    fn with_role(server: &'a Server, role: Role) -> Self {
+        let request = ApiKeyRequest { name: format!("a {role}"), role, expires_after: None };
+        let created: ApiKeyCreated = server.admin_post(paths::ADMIN_KEYS, &request).unwrap();
+        Self::signed_in(server, &created.key)
+    }
+
+    fn get(&self, path: &str) -> Page {
+        let request = self.agent.get(format!("{}{path}", self.server.url)).header("cookie", &self.cookie);
+        read(request.call().unwrap())
+    }
+
+    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
+        self.post_from("same-origin", path, fields)
+    }
+
+    fn post_from(&self, site: &str, path: &str, fields: &[(&str, &str)]) -> Page {
+        let form = pages::query(fields);
+        let request = self.agent.post(format!("{}{path}", self.server.url)).header("cookie", &self.cookie);
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", site);
+        read(request.send(form.trim_start_matches('?').as_bytes()).unwrap())
+    }
+
+    fn csrf(&self) -> String {
+        let page = self.get(pages::TOKENS).text;
+        let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    }
+}
+
+fn read(mut response: Response<ureq::Body>) -> Page {
+    let header = |name: &str| {
+        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    };
+    let (location, cookie, policy) =
+        (header("location"), header("set-cookie"), header("content-security-policy"));
+    let status = response.status().as_u16();
+    Page { status, location, cookie, policy, text: response.body_mut().read_to_string().unwrap() }
+}
+
+/// A server with a livepatch, a rollout, and a machine that means harm.
+fn site() -> Server {
+    let server = Server::with_certificate();
+    let (module, manifest) = livepatch(1);
+    server.publish::<PublishAnswer>(&module, &manifest, "edge").unwrap();
+    let request = TokenRequest { tier: "stable".into(), uses: None, expires_after: None, note: EVIL.into() };
+    let created: TokenCreated = server.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
+    let secret = created.token.parse::<EnrolmentToken>().unwrap().secret;
+    let machine = EnrolRequest {
+        machine_id: MACHINE.into(),
+        hostname: EVIL.into(),
+        kernel: kernel(),
+        client_version: "0.1.0".into(),
+    };
+    let credential = server.post::<EnrolAnswer>(paths::ENROL, &secret, &machine).unwrap().credential;
+    let report = CheckInRequest {
+        sequence: 1,
+        boot_id: "boot".into(),
+        kernel: kernel(),
+        state: PatchState::ApplyFailed,
+        applied: None,
+        taint: Taint(36864),
+        events: vec![Event {
+            at: EVIL[..20].into(),
+            kind: EventKind::Failed,
+            detail: format!("{EVIL}\nsecond line"),
+        }],
+        client_version: "0.1.0".into(),
+    };
+    server.post::<CheckInAnswer>(paths::CHECK_IN, &credential, &report).unwrap();
+    let request = RolloutRequest {
+        release: "2026-11".into(),
+        livepatches: vec![name(1)],
+        tier: "stable".into(),
+        profile: "normal".into(),
+        windows: vec![],
+        withdraw_on_halt: false,
+    };
+    server.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &request).unwrap();
+    server
+}
+
+fn every_page() -> Vec<String> {
+    vec![
+        pages::ROOT.into(),
+        pages::MACHINES.into(),
+        pages::one(pages::MACHINES, MACHINE),
+        pages::ROLLOUTS.into(),
+        pages::one(pages::ROLLOUTS, "2026-11"),
+        pages::LIVEPATCHES.into(),
+        pages::one(pages::LIVEPATCHES, &name(1)),
+        pages::SIMULATOR.into(),
+        pages::TOKENS.into(),
+        pages::AUDIT.into(),
+    ]
+}
+
+/// Every form, and the least role that it takes.
+fn every_form() -> Vec<(Role, String)> {
+    let rollout = pages::one(pages::ROLLOUTS, "2026-11");
+    vec![
+        (Role::Operator, format!("{rollout}/halt")),
+        (Role::Releaser, format!("{rollout}/resume")),
+        (Role::Releaser, format!("{rollout}/withdraw")),
+        (Role::Operator, format!("{}/revoke", pages::one(pages::MACHINES, MACHINE))),
+        (Role::Releaser, format!("{}/promote", pages::one(pages::LIVEPATCHES, &name(1)))),
+        (Role::Operator, pages::TOKENS.into()),
+        (Role::Operator, format!("{}/revoke", pages::one(pages::TOKENS, "x"))),
+        (Role::Admin, pages::KEYS.into()),
+        (Role::Admin, format!("{}/revoke", pages::one(pages::KEYS, "x"))),
+    ]
+}
+
+#[test]
+fn nobody_sees_anything_without_a_session() {
+    let server = site();
+    let stranger = Browser::new(&server);
+    for page in every_page() {
+        let answer = stranger.get(&page);
+        assert_eq!(answer.status, 303, "{page}");
+        assert!(
+            answer.location.starts_with(&format!("{}?back=", pages::LOGIN)),
+            "{page}: {}",
+            answer.location
+        );
+    }
+    for suffix in [".csv", ".json"] {
+        for list in
+            [pages::MACHINES, pages::ROLLOUTS, pages::LIVEPATCHES, pages::TOKENS, pages::KEYS, pages::AUDIT]
+        {
+            assert_eq!(stranger.get(&format!("{list}{suffix}")).status, 303);
+        }
+    }
+    for (_, form) in every_form() {
+        assert_eq!(stranger.post(&form, &[("csrf", "x")]).status, 303, "{form}");
+    }
+    assert_eq!(stranger.post(pages::LOGIN, &[("key", "wrong")]).status, 401);
+    let page = stranger.get(pages::LOGIN);
+    assert!(page.policy.contains("default-src 'none'") && !page.policy.contains("unsafe"));
+}
+
+#[test]
+fn a_login_is_used_once_and_a_session_ends_with_its_key() {
+    let server = site();
+    let created: LoginCreated = server.admin_post(paths::ADMIN_LOGINS, &json!({})).unwrap();
+    let code = created.path.split_once("code=").unwrap().1.to_owned();
+    let mut browser = Browser::new(&server);
+    assert!(
+        browser.get(&created.path).text.contains("signs you in once"),
+        "looking at it does not use it up"
+    );
+    let page = browser.post(pages::LOGIN, &[("code", &code)]);
+    assert!(page.cookie.contains("HttpOnly; SameSite=Strict"), "{}", page.cookie);
+    browser.cookie = page.cookie.split(';').next().unwrap().to_owned();
+    assert!(browser.get(pages::ROOT).text.contains("admin.key"));
+    assert_eq!(browser.post(pages::LOGIN, &[("code", &code)]).status, 401);
+    assert!(!server.log().contains(&code), "the log does not tell it");
+
+    let csrf = browser.csrf();
+    assert_eq!(browser.post_from("cross-site", pages::LOGOUT, &[("csrf", &csrf)]).status, 403);
+    assert_eq!(browser.post(pages::LOGOUT, &[("csrf", "guessed")]).status, 403);
+    assert_eq!(browser.post(pages::LOGOUT, &[("csrf", &csrf)]).status, 303);
+    assert_eq!(browser.get(pages::ROOT).status, 303, "signed out");
+
+    let viewer = Browser::with_role(&server, Role::Viewer);
+    assert_eq!(viewer.get(pages::ROOT).status, 200);
+    let keys: Vec<Value> = server.admin_get(paths::ADMIN_KEYS).unwrap();
+    let path = format!("{}/{}/revoke", paths::ADMIN_KEYS, keys[0]["id"].as_str().unwrap());
+    server.admin_post::<Value>(&path, &json!({})).unwrap();
+    assert_eq!(viewer.get(pages::ROOT).status, 303, "the key is worth nothing, and so is the session");
+}
+
+#[test]
+fn no_role_does_more_than_it_may() {
+    let server = site();
+    let roles = [Role::Viewer, Role::Operator, Role::Releaser, Role::Admin];
+    for role in roles {
+        let browser = Browser::with_role(&server, role);
+        let csrf = browser.csrf();
+        for page in every_page() {
+            assert_eq!(browser.get(&page).status, 200, "{role} {page}");
+        }
+        assert_eq!(browser.get(pages::KEYS).status == 200, role == Role::Admin);
+        for (needed, form) in every_form() {
+            // Without its fields no form does anything but ask for the role first.
+            let answer = browser.post(&form, &[("csrf", &csrf), ("seen", "nothing")]);
+            assert_eq!(answer.status == 403, role < needed, "{role} {form}: {}", answer.status);
+            if form.contains("2026-11") {
+                assert_eq!(browser.get(&form).status == 403, role < needed, "{role} asks {form}");
+            }
+        }
+    }
+    let log: Vec<AuditEntry> = server.admin_get(paths::ADMIN_AUDIT).unwrap();
+    assert!(
+        log.iter().filter(|entry| entry.actor == "a viewer").all(|entry| entry.action == "sign-in"),
+        "{log:?}"
+    );
+}
+
+#[test]
+fn a_second_halt_does_no_harm_and_a_stale_resume_is_asked_again() {
+    let server = site();
+    let browser = Browser::with_role(&server, Role::Releaser);
+    let csrf = browser.csrf();
+    let rollout = pages::one(pages::ROLLOUTS, "2026-11");
+    let send = |act: &str, seen: &str| {
+        let fields = [("csrf", csrf.as_str()), ("reason", "looks <b>bad</b>"), ("seen", seen)];
+        browser.post(&format!("{rollout}/{act}"), &fields)
+    };
+    assert_eq!(
+        browser.post(&format!("{rollout}/halt"), &[("csrf", &csrf)]).status,
+        422,
+        "a reason is needed"
+    );
+    assert_eq!(send("halt", "").location, format!("{rollout}?done=halted"));
+    assert_eq!(send("halt", "").location, format!("{rollout}?done=halted-before"));
+    let page = browser.get(&format!("{rollout}?done=halted-before")).text;
+    assert!(page.contains("nothing changed") && page.contains("looks &lt;b&gt;bad"));
+    assert_eq!(send("resume", "running-0").status, 409, "it was halted since that page");
+    assert_eq!(send("resume", "halted-1").location, format!("{rollout}?done=resumed"));
+    let log: Vec<AuditEntry> = server.admin_get(paths::ADMIN_AUDIT).unwrap();
+    assert_eq!(log.iter().filter(|entry| entry.action == "rollout-halt").count(), 1);
+    assert_eq!(send("withdraw", "").location, format!("{rollout}?done=withdrawn"));
+    assert_eq!(send("withdraw", "").location, format!("{rollout}?done=withdrawn-before"));
+}
+
+#[test]
+fn hostile_words_of_machines_stay_words() {
+    let server = site();
+    let browser = Browser::signed_in(&server, &server.admin_key());
+    let mut shown = 0;
+    for page in every_page() {
+        let text = browser.get(&page).text;
+        assert!(!text.contains("<script>alert"), "{page}");
+        assert!(!text.contains(" style=") && !text.contains(" onclick="), "{page}");
+        shown += text.matches("&lt;script&gt;alert(1)").count();
+    }
+    assert!(shown >= 4, "host name, event, note: {shown}");
+    let page = browser.get(&format!("{}/revoke", pages::one(pages::MACHINES, MACHINE)));
+    assert!(page.status == 200 && !page.text.contains("<script>alert"));
+    let search = format!("{}?q={}", pages::MACHINES, pages::escape(EVIL));
+    let found = browser.get(&search).text;
+    assert!(found.contains("1 machine ") && !found.contains("<script>alert"));
+    let csv = browser.get(&format!("{}.csv", pages::MACHINES)).text;
+    assert!(csv.starts_with("hostname,state,kernel"), "{csv}");
+    let rows: Value = serde_json::from_str(&browser.get(&format!("{}.json", pages::MACHINES)).text).unwrap();
+    assert_eq!(rows[0]["hostname"], EVIL);
+    assert_eq!(browser.get(&pages::one(pages::MACHINES, EVIL)).status, 404);
+    assert_eq!(browser.get(&format!("{}/nothing", pages::ROOT)).status, 404);
+}
+
+#[test]
+fn an_admin_makes_tokens_and_keys_on_the_page() {
+    let server = site();
+    let browser = Browser::signed_in(&server, &server.admin_key());
+    let csrf = browser.csrf();
+    let made = browser.post(pages::TOKENS, &[("csrf", &csrf), ("tier", "edge"), ("uses", "2"), ("days", "")]);
+    assert!(made.status == 200 && made.text.contains("sudo livepatch enable "), "{}", made.text);
+    let wrong = browser.post(pages::TOKENS, &[("csrf", &csrf), ("tier", "edge"), ("uses", "many")]);
+    assert!(wrong.status == 422 && wrong.text.contains("must be a number"));
+    let made = browser.post(pages::KEYS, &[("csrf", &csrf), ("name", "ada"), ("role", "viewer")]);
+    let key = made.text.split_once("<code>").unwrap().1.split('<').next().unwrap().to_owned();
+    let ada = Browser::signed_in(&server, &key);
+    assert!(ada.get(pages::ROOT).text.contains("ada"));
+    let dark = ada.post(pages::THEME, &[("csrf", &ada.csrf()), ("theme", "dark"), ("back", "//evil")]);
+    assert!(dark.cookie.starts_with("livepatch_theme=dark") && dark.location == pages::ROOT);
+}
