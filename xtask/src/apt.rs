@@ -40,6 +40,9 @@ const CROSS: [&str; 3] = ["gcc-aarch64-linux-gnu", "gcc-powerpc64le-linux-gnu", 
 /// What packages in Ubuntu's layout are compressed with.
 const COMPRESSION: [&str; 2] = ["bzip2", "zstd"];
 
+/// Looks at the dashboard: a browser, its driver, and letters for it.
+const BROWSER: [&str; 3] = ["chromium", "chromium-driver", "fonts-dejavu-core"];
+
 /// What the demo needs.
 pub(crate) fn needed() -> Vec<&'static str> {
     [VM.as_slice(), BUILDER.as_slice()].concat()
@@ -47,8 +50,18 @@ pub(crate) fn needed() -> Vec<&'static str> {
 
 /// What the tests need.
 pub(crate) fn needed_by_tests() -> Vec<&'static str> {
-    [needed().as_slice(), SYSTEM.as_slice(), ORACLES.as_slice(), CROSS.as_slice(), COMPRESSION.as_slice()]
-        .concat()
+    let groups = [SYSTEM.as_slice(), ORACLES.as_slice(), CROSS.as_slice(), COMPRESSION.as_slice()].concat();
+    [needed(), groups, needed_by_browser()].concat()
+}
+
+/// What tests and pictures of the dashboard need.
+pub(crate) fn needed_by_browser() -> Vec<&'static str> {
+    let mut packages = BROWSER.to_vec();
+    // It fetches the accessibility checker. Node.js often comes from elsewhere, with an npm of its own.
+    if Command::new("npm").arg("--version").stdout(Stdio::null()).status().is_err() {
+        packages.push("npm");
+    }
+    packages
 }
 
 /// Installs those of the packages that are missing; says which.

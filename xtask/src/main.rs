@@ -1,4 +1,4 @@
-//! The developers' one entry: `cargo xtask demo`, `test`, `bench`, `dist`, `tidy`.
+//! The developers' one entry: `cargo xtask demo`, `test`, `bench`, `screenshots`, `dist`, `tidy`.
 //!
 //! `demo` takes a real kernel fix along the whole road into a running machine; `test` runs everything that must pass
 //! before a change goes in; the others are parts of it or build what is shipped. Both start on a bare Debian 12 with a
@@ -11,6 +11,7 @@ mod demo;
 mod dist;
 mod kernels;
 mod narrator;
+mod screenshots;
 mod test;
 mod tidy;
 mod workspace;
@@ -38,6 +39,8 @@ enum Task {
     Corpus(livepatch_corpus::Options),
     /// Build the client's Debian package into target/dist
     Dist(dist::Options),
+    /// Every page of the dashboard as a picture, light and dark, wide and narrow, into target/screenshots
+    Screenshots,
     /// Check the workspace's own rules: dependency direction, file lengths, module comments, unsafe code
     Tidy,
 }
@@ -59,6 +62,7 @@ fn run(task: Task) -> Result<()> {
         Task::Bench(options) => bench::run(&options),
         Task::Corpus(options) => corpus::run(&options),
         Task::Dist(options) => dist::run(&options),
+        Task::Screenshots => screenshots::run(),
         Task::Tidy => tidy::run(),
     }
 }

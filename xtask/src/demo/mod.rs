@@ -90,6 +90,11 @@ impl Demo {
         let machine = self.protect(&kernel, &built, &site)?;
         let report = self.report(&built, &published, unpatched, machine, start)?;
         self.table(&report);
+        let login = site.dashboard_login()?;
+        eprintln!("\ndashboard: {}/dashboard\nsign in once, within ten minutes: {login}", site.url());
+        if !options.keep {
+            eprintln!("(the server ends with this command; --keep leaves it running)");
+        }
         if options.keep {
             eprintln!(
                 "\nkept: server {} (pid {}), data {}",

@@ -124,6 +124,14 @@ impl Site {
         self.run(self.admin().args(["machine", "list", "--format", "text"]))
     }
 
+    /// An address of the dashboard that signs in once.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn dashboard_login(&self) -> Result<String> {
+        Ok(self.run(self.admin().args(["dashboard", "login"]))?.trim().to_owned())
+    }
+
     /// Ends the server as an init system would.
     pub fn stop(mut self) {
         self.end();
