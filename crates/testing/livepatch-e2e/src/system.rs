@@ -1,8 +1,8 @@
 //! A Debian system that the client's package is installed on, as its owner would do it; it outlives its boots.
 
 use crate::Machine;
-use anyhow::{Context as _, Result};
-use livepatch_vm::{CachedKernel, Disk, GuestBuilder, RootFileSystem};
+use anyhow::{Context as _, Result, ensure};
+use livepatch_vm::{CachedKernel, Disk, Exit, GuestBuilder, RootFileSystem};
 use std::{
     cell::Cell,
     path::{Path, PathBuf},
@@ -89,8 +89,18 @@ impl System {
     /// # Errors
     /// When it hangs on the way down, or does not come up.
     pub fn reboot(&self, machine: Machine) -> Result<Machine> {
-        machine.into_guest().shutdown_in_order(SHUTDOWN)?;
+        self.shut_down(machine)?;
         self.boot()
+    }
+
+    /// Shuts a machine of this system down in order.
+    ///
+    /// # Errors
+    /// When it hangs on the way down, or ends otherwise than by switching itself off.
+    pub fn shut_down(&self, machine: Machine) -> Result<()> {
+        let exit = machine.into_guest().shutdown_in_order(SHUTDOWN)?;
+        ensure!(exit == Exit::PoweredOff, "the machine did not switch itself off: {exit:?}");
+        Ok(())
     }
 
     /// Its kernel.

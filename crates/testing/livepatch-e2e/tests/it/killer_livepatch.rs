@@ -10,7 +10,16 @@ use livepatch_vm::{Exit, VmError};
 #[test]
 #[ignore = "long: cargo xtask test --long"]
 fn the_package_lives_in_its_sandbox_and_a_livepatch_that_kills_is_not_applied_twice() {
-    let stage = Stage::new();
+    scenario(&Stage::new());
+}
+
+#[test]
+#[ignore = "long: cargo xtask test --long"]
+fn the_same_on_6_12() {
+    scenario(&Stage::of_series("6.12"));
+}
+
+fn scenario(stage: &Stage) {
     let site = stage.scene.site();
     let good = stage.scene.prepared.manifest().unwrap();
     let killer = stage.scene.livepatch(&site, "panic-on-version.patch", 2);
@@ -30,8 +39,7 @@ fn the_package_lives_in_its_sandbox_and_a_livepatch_that_kills_is_not_applied_tw
     assert_no_denials(&machine);
 
     // What proved good is applied again without a network.
-    machine.guest().check("systemctl start --no-block poweroff.target", LIMIT).unwrap();
-    assert_eq!(machine.guest().wait_for_exit(LIMIT).unwrap(), Exit::PoweredOff);
+    stage.system.shut_down(machine).unwrap();
     let machine = stage.system.boot_with(|builder| builder.network(false)).unwrap();
     wait_for_state(&machine, "applied");
     assert_eq!(in_kernel(&machine), [good.name.as_str()]);

@@ -146,6 +146,11 @@ fn start_from(machine: &Machine, site: &Site, good: &Manifest, state: &Path) -> 
         machine,
         &format!("cp -a {STATES}/{name}/. /var/lib/livepatch/ && rm -rf /var/lib/livepatch/lost+found"),
     );
+    // Done once the daemon has done all that it does by itself at its start.
+    let settled = machine.livepatch("config set soak_seconds=600").unwrap();
+    assert_eq!(settled.status, 0, "{settled:?}");
+    let unfinished = machine.guest().check("find /var/lib/livepatch -name '.new-*'", LIMIT).unwrap();
+    assert_eq!(unfinished, "", "what a power cut left is taken away");
     let status = machine.status().unwrap();
     let said = || format!("state {name}: {status:#}\n{}", machine.daemon_log());
     let found = match status["state"].as_str().unwrap_or_default() {
