@@ -20,8 +20,21 @@ use crate::{
 };
 use jiff::Timestamp;
 use livepatch_cve::verdict::VerdictFile;
-use livepatch_host::{Host, InstalledKernel, KernelPackage, Surroundings};
+use livepatch_host::{Host, InstalledKernel, KernelPackage, Surroundings, TracingUser};
+use livepatch_kernel::KernelIdentity;
 use livepatch_manifest::Manifest;
+use livepatch_module::Certificate;
+
+/// Whether the kernel will take a module signed by one of these certificates, as far as this process sees: the kernel shows its
+/// keys to root alone, so root may know more than the daemon does.
+pub fn look_at_secure_boot(
+    host: &Host,
+    kernel: &KernelIdentity,
+    certificates: &[Certificate],
+) -> SecureBootStatus {
+    let enforcement = host.enforcement(host.kernel_config(kernel.release.as_str()).as_ref());
+    secure_boot::judge(&host.firmware(), enforcement, &host.kernel_keys(), certificates)
+}
 
 /// The machine at one moment, for one question.
 pub(crate) struct Answers<'a> {
@@ -120,11 +133,17 @@ impl<'a> Answers<'a> {
     }
 
     pub(crate) fn secure_boot(&self) -> SecureBootStatus {
-        let config = self.host.kernel_config(self.snapshot.kernel.release.as_str());
         let anchor = self.state.trust_anchor().ok().flatten().and_then(|bytes| Anchor::parse(&bytes).ok());
-        let enforcement = self.host.enforcement(config.as_ref());
         let certificates = anchor.map(|anchor| anchor.certificates).unwrap_or_default();
-        secure_boot::judge(&self.host.firmware(), enforcement, &self.host.kernel_keys(), &certificates)
+        look_at_secure_boot(self.host, &self.snapshot.kernel, &certificates)
+    }
+
+    /// Who traces what the newest offered livepatch replaces.
+    fn tracing_users(&self) -> Vec<TracingUser> {
+        let objects = self.offered().first().into_iter().flat_map(|manifest| &manifest.objects);
+        let functions: Vec<&str> =
+            objects.flat_map(|object| &object.functions).map(|function| function.name.as_str()).collect();
+        if functions.is_empty() { Vec::new() } else { self.host.tracing_users(&functions) }
     }
 
     /// The certificates that sign livepatches, in PEM: public, and what an enrolment needs.
@@ -148,6 +167,7 @@ impl<'a> Answers<'a> {
             secure_boot: &self.secure_boot(),
             taint: self.snapshot.taint,
             foreign: &foreign.cloned().collect::<Vec<_>>(),
+            tracing: &self.tracing_users(),
             now: self.now,
         })
     }

@@ -3,9 +3,10 @@
 use crate::{
     coverage::{KernelState, KernelStatus},
     secure_boot::{Prediction, SecureBootStatus},
+    time_check::can_be_right,
 };
 use jiff::Timestamp;
-use livepatch_host::{KernelConfig, LoadedLivepatch, Surroundings};
+use livepatch_host::{KernelConfig, LoadedLivepatch, Surroundings, TracingUser};
 use livepatch_kernel::{KernelIdentity, Taint};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ pub struct Eligibility {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// Stable: `container`, `livepatch-support`, `kernel-config`, `kernel-covered`, `module-loading`, `signing-key`,
-    /// `other-livepatch`, `taint`, `memory`, `clock`.
+    /// `other-livepatch`, `tracing`, `taint`, `memory`, `clock`.
     pub name: String,
     /// How it stands.
     pub result: FindingResult,
@@ -65,6 +66,8 @@ pub(crate) struct EligibilityFacts<'a> {
     pub(crate) taint: Taint,
     /// Livepatches in the kernel that are not this client's.
     pub(crate) foreign: &'a [LoadedLivepatch],
+    /// Who traces functions that the newest offered livepatch replaces.
+    pub(crate) tracing: &'a [TracingUser],
     pub(crate) now: Timestamp,
 }
 
@@ -75,8 +78,6 @@ const OPTIONS: [&str; 5] =
 const RELIABLE_STACKS: [&str; 2] = ["CONFIG_HAVE_RELIABLE_STACKTRACE", "CONFIG_UNWINDER_ORC"];
 /// A module, its verification and a TUF update; less than this risks the client's life in a memory shortage.
 const MEMORY_KIB: u64 = 64 * 1024;
-/// When this program was written: a clock before it is wrong.
-const WRITTEN: &str = "2026-11-01T00:00:00Z";
 
 /// Looks at everything.
 pub(crate) fn judge(facts: &EligibilityFacts<'_>) -> Eligibility {
@@ -88,6 +89,7 @@ pub(crate) fn judge(facts: &EligibilityFacts<'_>) -> Eligibility {
         module_loading(facts),
         signing_key(facts),
         other_livepatch(facts),
+        tracing(facts),
         taint(facts),
         memory(facts),
         clock(facts),
@@ -217,6 +219,20 @@ fn other_livepatch(facts: &EligibilityFacts<'_>) -> Finding {
     )
 }
 
+fn tracing(facts: &EligibilityFacts<'_>) -> Finding {
+    if facts.tracing.is_empty() {
+        return good("tracing", "nobody who can be seen traces a function that a livepatch replaces");
+    }
+    let users: Vec<String> = facts.tracing.iter().map(ToString::to_string).collect();
+    let mend = if facts.tracing.iter().all(TracingUser::survives_livepatching) {
+        "nothing: what hangs at a function's entry goes on firing"
+    } else {
+        "attach what is inside of a function again once the livepatch is applied; `livepatch config explain tracing_users`"
+    };
+    let sentence = format!("functions that a livepatch replaces are traced: {}", users.join(", "));
+    not_good("tracing", FindingResult::Warning, sentence, mend)
+}
+
 /// Flags after which the kernel's own state is in doubt.
 const SHAKEN: [u8; 5] = [1, 3, 4, 5, Taint::DIED];
 
@@ -255,7 +271,7 @@ fn memory(facts: &EligibilityFacts<'_>) -> Finding {
 }
 
 fn clock(facts: &EligibilityFacts<'_>) -> Finding {
-    if WRITTEN.parse::<Timestamp>().is_ok_and(|written| facts.now >= written) {
+    if can_be_right(facts.now) {
         return good("clock", "the clock can be right");
     }
     not_good(
@@ -270,7 +286,7 @@ fn clock(facts: &EligibilityFacts<'_>) -> Finding {
 #[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 mod tests {
     use super::*;
-    use livepatch_host::Lockdown;
+    use livepatch_host::{Lockdown, TracingKind};
 
     struct Machine {
         config: Option<KernelConfig>,
@@ -280,6 +296,7 @@ mod tests {
         secure_boot: SecureBootStatus,
         taint: Taint,
         foreign: Vec<LoadedLivepatch>,
+        tracing: Vec<TracingUser>,
         now: Timestamp,
     }
 
@@ -314,6 +331,7 @@ mod tests {
                 },
                 taint: Taint(0),
                 foreign: Vec::new(),
+                tracing: Vec::new(),
                 now: "2026-11-24T12:00:00Z".parse().unwrap(),
             }
         }
@@ -333,6 +351,7 @@ mod tests {
                 secure_boot: &self.secure_boot,
                 taint: self.taint,
                 foreign: &self.foreign,
+                tracing: &self.tracing,
                 now: self.now,
             })
         }
@@ -354,7 +373,7 @@ mod tests {
     #[test]
     fn each_obstacle_is_named_and_can_be_mended() {
         type Change = fn(&mut Machine);
-        let cases: [(Change, &str, bool); 12] = [
+        let cases: [(Change, &str, bool); 13] = [
             (|m| m.surroundings.container = Some("lxc".into()), "container Bad", false),
             (|m| m.supports_livepatch = false, "livepatch-support Bad", false),
             (|m| m.config = Some(KernelConfig::parse("CONFIG_LIVEPATCH=y\n")), "kernel-config Bad", false),
@@ -366,6 +385,14 @@ mod tests {
             (|m| m.taint = Taint(1 << 7), "taint Warning", true),
             (|m| m.surroundings.memory_available_kib = Some(1000), "memory Warning", true),
             (|m| m.now = Timestamp::UNIX_EPOCH, "clock Bad", false),
+            (
+                |m| {
+                    let (function, detail) = ("fifo_open".to_owned(), "+0x10".to_owned());
+                    m.tracing = vec![TracingUser { function, kind: TracingKind::KprobeInside, detail }];
+                },
+                "tracing Warning",
+                true,
+            ),
             (
                 |m| {
                     let name = "kpatch_x".to_owned();

@@ -33,6 +33,7 @@ impl Agent {
         if let Some(container) = self.environment.host.surroundings().container {
             return Err(Refusal::Container(container));
         }
+        self.refuse_wrong_clock()?;
         if let Some(identity) = self.state.load::<Identity>()? {
             return Err(Refusal::AlreadyEnabled(origin(&identity.server)));
         }

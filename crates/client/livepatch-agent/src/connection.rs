@@ -105,23 +105,40 @@ fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ConfigErr
     Ok(items.collect())
 }
 
-/// What servers asked for with `Retry-After` since it was asked last.
+/// What servers said beside their answers: with `Retry-After` how long they want to be left alone, with `Date` what time it is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Patience(Arc<Mutex<Option<Duration>>>);
+pub(crate) struct Patience(Arc<Mutex<Said>>);
+
+#[derive(Debug, Default)]
+struct Said {
+    wait: Option<Duration>,
+    clock: Option<Timestamp>,
+}
 
 impl Patience {
     /// Notes what an answer asks for: only one that says "later" is taken at its word.
     pub(crate) fn note(&self, status: StatusCode, headers: &HeaderMap) {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let later = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&status);
-        let value = headers.get("retry-after").and_then(|value| value.to_str().ok());
-        let wait = value.filter(|_| later).and_then(|value| parse_retry_after(value, Timestamp::now()));
-        if let (Some(wait), Ok(mut noted)) = (wait, self.0.lock()) {
-            *noted = Some(noted.unwrap_or_default().max(wait));
+        let wait = header("retry-after")
+            .filter(|_| later)
+            .and_then(|value| parse_retry_after(value, Timestamp::now()));
+        let clock = header("date").and_then(|value| jiff::fmt::rfc2822::parse(value).ok());
+        if let Ok(mut said) = self.0.lock() {
+            said.clock = clock.map(|date| date.timestamp());
+            if let Some(wait) = wait {
+                said.wait = Some(said.wait.unwrap_or_default().max(wait));
+            }
         }
     }
 
-    /// What was noted; it is forgotten.
+    /// How long servers want to be left alone; it is forgotten.
     pub(crate) fn take(&self) -> Option<Duration> {
-        self.0.lock().ok().and_then(|mut noted| noted.take())
+        self.0.lock().ok().and_then(|mut said| said.wait.take())
+    }
+
+    /// The time by the last answer.
+    pub(crate) fn clock(&self) -> Option<Timestamp> {
+        self.0.lock().ok().and_then(|said| said.clock)
     }
 }

@@ -101,6 +101,7 @@ const AFTER_ERROR: Duration = Duration::from_secs(30);
 pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let state = StateDir::open(&options.state_dir)?;
     let _lock = take(&state)?.ok_or_else(|| DaemonError::Running(options.state_dir.clone()))?;
+    state.sweep();
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(system("watch for signals"))?;
     let agent = new_agent(options, state.clone())?;
     let stop = agent.stop_flag();

@@ -8,10 +8,12 @@ use crate::{
     service::{Repository, Service},
     verify::Anchor,
 };
+use jiff::Timestamp;
 use livepatch_api::{ApiError, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, paths};
 use livepatch_manifest::Digest;
 use livepatch_schedule::Steering;
 use livepatch_trust::{DirectoryFetch, Fetch, FetchError, LoadRequest, Published, Versions};
+use rustls::CertificateError;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{path::Path, sync::Arc, time::Duration};
 use ureq::{
@@ -135,6 +137,10 @@ impl Service for HttpService {
         self.patience.take()
     }
 
+    fn server_clock(&self) -> Option<Timestamp> {
+        self.patience.clock()
+    }
+
     fn open_repository(
         &self,
         server: &Url,
@@ -182,7 +188,7 @@ impl Fetch for HttpService {
         if is_directory(url) {
             return DirectoryFetch.fetch(url, limit);
         }
-        let broken = |error: ureq::Error| FetchError::Unreachable(error.to_string());
+        let broken = |error: ureq::Error| FetchError::Unreachable(why(&error));
         let agent = if url.path().ends_with(".ko") { &self.modules } else { &self.metadata };
         let mut answer = agent.get(url.as_str()).call().map_err(broken)?;
         self.patience.note(answer.status(), answer.headers());
@@ -246,7 +252,33 @@ pub(crate) fn origin(server: &Url) -> String {
 }
 
 fn unreachable(server: &Url, error: &ureq::Error) -> Refusal {
-    Refusal::ServerUnreachable { server: origin(server), reason: error.to_string() }
+    Refusal::ServerUnreachable { server: origin(server), reason: why(error) }
+}
+
+/// The error, and for one of the server's certificate what helps against it.
+fn why(error: &ureq::Error) -> String {
+    let tls = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+        _ => None,
+    };
+    let help = match tls {
+        Some(rustls::Error::InvalidCertificate(wrong)) => match wrong {
+            CertificateError::UnknownIssuer => {
+                ": this machine does not know the authority that vouches for the server; if it is your own, name its \
+                 certificate with `ca_file`"
+            }
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => {
+                ": the server's certificate is not valid at this time; see that this machine's clock is right"
+            }
+            _ => ": the server's certificate is not good",
+        },
+        _ => "",
+    };
+    format!("{error}{help}")
 }
 
 fn refused(server: &Url, mut answer: Response<Body>) -> Refusal {

@@ -48,6 +48,7 @@ mod soak;
 mod state_dir;
 mod status;
 mod telemetry;
+mod time_check;
 mod traced;
 mod upgrade;
 mod verify;
@@ -58,6 +59,7 @@ mod window;
 mod wire;
 
 pub use agent::Agent;
+pub use answers::look_at_secure_boot;
 pub use canonical::{NOT_ENABLED, canonical_yaml};
 pub use check::{Eligibility, Finding, FindingResult};
 pub use client::{Answer, Client, ClientError};

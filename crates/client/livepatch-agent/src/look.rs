@@ -11,12 +11,14 @@ use crate::{
     service::Repository,
     status::patch_state,
     telemetry::Telemetry,
+    time_check::{can_be_right, comparison},
     verify::Anchor,
     wait::may_retry,
 };
 use jiff::Timestamp;
 use livepatch_api::{CheckInAnswer, EventKind, PatchState};
 use livepatch_manifest::Manifest;
+use livepatch_trust::TrustError;
 use std::{collections::BTreeMap, time::Duration};
 
 /// The version that is reported.
@@ -28,16 +30,37 @@ const REPORT_RETRY: Duration = Duration::from_secs(60);
 impl Agent {
     /// Checks in, reads the repository, keeps what it offers to this machine. What fails is recorded, not returned.
     pub(crate) fn look(&mut self, progress: &mut dyn Progress) -> Result<(), Refusal> {
+        if let Err(refusal) = self.refuse_wrong_clock() {
+            let failure = refusal.to_failure();
+            tell(progress, "refused", format!("{}: {}", failure.code, failure.message));
+            return self.record_look(Some(failure.clone()), Err(failure));
+        }
         let answer = self.check_in(progress)?;
         let repository = self.read_repository(progress);
         if let Err(refusal @ (Refusal::State(_) | Refusal::Machine(_))) = repository {
             return Err(refusal);
         }
-        let failure = repository.err().map(|refusal| refusal.to_failure());
+        let failure = repository.err().map(|refusal| self.explain(&refusal));
         if let Some(failure) = &failure {
             tell(progress, "refused", format!("{}: {}", failure.code, failure.message));
         }
         self.record_look(failure, answer)
+    }
+
+    /// With a clock that cannot be right nobody is asked: certificates would not be valid yet, and old metadata would be.
+    pub(crate) fn refuse_wrong_clock(&self) -> Result<(), Refusal> {
+        let now = self.environment.clock.now();
+        if can_be_right(now) { Ok(()) } else { Err(Refusal::ClockWrong(now)) }
+    }
+
+    /// Metadata that are out of date by this clock may be so because of this clock.
+    fn explain(&self, refusal: &Refusal) -> Failure {
+        let mut failure = refusal.to_failure();
+        if let Refusal::Repository(TrustError::Expired { .. }) = refusal {
+            let server = self.environment.service.server_clock();
+            failure.message += &comparison(self.environment.clock.now(), server);
+        }
+        failure
     }
 
     fn record_look(
@@ -149,7 +172,7 @@ impl Agent {
         let identity = self.identity()?;
         let repository = self.open_repository(&identity, anchor)?;
         let published = repository.published();
-        let withdrawn = || livepatch_trust::TrustError::TargetMissing { name: manifest.file_name() };
+        let withdrawn = || TrustError::TargetMissing { name: manifest.file_name() };
         let published = published.into_iter().find(|published| published.manifest == *manifest);
         let published = published.ok_or_else(withdrawn)?;
         // The rollout may have been halted since the last look.

@@ -103,6 +103,13 @@ pub enum Refusal {
     /// The machine is enabled already.
     #[error("this machine is enabled already, at {0}: run `livepatch disable` first")]
     AlreadyEnabled(String),
+    /// The clock is wrong, so nothing new can be trusted.
+    #[error(
+        "this machine's clock says {}, which is before this program was made, and without the time outdated metadata cannot be \
+         told from current ones: set it (`timedatectl set-ntp true`); what is applied stays",
+        .0.strftime("%Y-%m-%d %H:%M UTC")
+    )]
+    ClockWrong(jiff::Timestamp),
     /// No server is given or configured.
     #[error("no server is known: give --server URL, or set `server` in livepatchd.toml")]
     NoServer,
@@ -157,6 +164,7 @@ impl Refusal {
             Self::SoakTrouble(_) => "soak-trouble",
             Self::NotEnabled => "not-enabled",
             Self::AlreadyEnabled(_) => "already-enabled",
+            Self::ClockWrong(_) => "clock-wrong",
             Self::NoServer => "no-server",
             Self::MalformedServer(_) => "malformed-server",
             Self::NothingToUndo => "nothing-to-undo",

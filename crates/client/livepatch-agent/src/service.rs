@@ -1,6 +1,7 @@
 //! What the agent needs of the server, as a trait, so that its tests need no network.
 
 use crate::{refusal::Refusal, verify::Anchor};
+use jiff::Timestamp;
 use livepatch_api::{CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest};
 use livepatch_manifest::Digest;
 use livepatch_schedule::Steering;
@@ -35,6 +36,11 @@ pub trait Service: Send {
 
     /// How long the server asked to be left alone since this was asked last (`Retry-After`).
     fn asked_patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What time it is by the server's last answer; nobody signed that.
+    fn server_clock(&self) -> Option<Timestamp> {
         None
     }
 

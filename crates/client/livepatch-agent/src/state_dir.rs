@@ -59,6 +59,23 @@ impl StateDir {
         }
     }
 
+    /// Removes what a write left behind that a power cut or a kill ended in its middle. To be called by whoever holds the lock,
+    /// before anything is written. What cannot be removed is harmless: nobody reads it.
+    pub fn sweep(&self) {
+        let mut pending = vec![self.path.clone()];
+        while let Some(directory) = pending.pop() {
+            for entry in fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok) {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    pending.push(entry.path());
+                } else if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
+                    && let Err(error) = fs::remove_file(entry.path())
+                {
+                    tracing::debug!(%error, path = %entry.path().display(), "an unfinished file stays");
+                }
+            }
+        }
+    }
+
     /// Where the TUF client keeps what it saw last, for its protection against rollback.
     pub fn datastore(&self) -> PathBuf {
         self.path.join("tuf")
@@ -203,13 +220,15 @@ impl StateDir {
     }
 }
 
+/// How the names of files begin that are not whole yet.
+const UNFINISHED: &str = ".new-";
 const TRUST_ANCHOR: &str = "trust-anchor.json";
 
 /// Writes beside, synchronises, renames, synchronises the directory. The file is for its owner alone (mode 0600, which
 /// is what a temporary file has).
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
@@ -267,6 +286,21 @@ mod tests {
         assert!(state.path.join("confirmed.json.unreadable").exists());
         state.save(&Confirmed::default()).unwrap();
         assert!(state.load::<Confirmed>().unwrap().is_some());
+    }
+
+    #[test]
+    fn what_a_power_cut_left_unfinished_goes() {
+        let (_directory, state) = state();
+        state.save(&Spool::default()).unwrap();
+        state.save_document("documents/one.olpv", b"whole").unwrap();
+        for unfinished in [".new-a1b2c3", "modules/.new-d4e5f6", "documents/.new-g7h8i9"] {
+            fs::write(state.path.join(unfinished), "half").unwrap();
+        }
+        state.sweep();
+        assert!(!state.path.join(".new-a1b2c3").exists());
+        assert_eq!(fs::read_dir(state.path.join("modules")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(state.path.join("documents")).unwrap().count(), 1);
+        assert!(state.load::<Spool>().unwrap().is_some());
     }
 
     #[test]

@@ -7,9 +7,13 @@ use crate::{
     render, status, vex as openvex, yaml,
 };
 use livepatch_agent::{
-    CheckInPreview, Client, CveList, CveState, Eligibility, History, Question, SecureBootStatus, Upgrade,
+    CheckInPreview, Client, CveList, CveState, DEFAULT_SOCKET, Eligibility, History, Prediction, Question,
+    SecureBootStatus, Upgrade, look_at_secure_boot,
 };
+use livepatch_host::Host;
+use livepatch_module::Certificate;
 use serde::de::DeserializeOwned;
+use std::path::Path;
 
 fn ask<T: DeserializeOwned>(arguments: &Arguments, question: Question) -> anyhow::Result<T> {
     Ok(Client::connect(&arguments.socket)?.question(question)?)
@@ -63,7 +67,21 @@ pub(crate) fn check_in(arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 pub(crate) fn secure_boot(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let status: SecureBootStatus = ask(arguments, Question::SecureBoot)?;
+    let mut status: SecureBootStatus = ask(arguments, Question::SecureBoot)?;
+    if status.prediction == Prediction::Uncertain && arguments.socket == Path::new(DEFAULT_SOCKET) {
+        status = with_own_eyes(arguments)?.unwrap_or(status);
+    }
     output::document(arguments.format, &status, || render::secure_boot(&status))?;
     Ok(Exit::Fine)
+}
+
+/// The kernel shows its keys to root, and the daemon is not root: whoever runs this may see more. For anybody else the answer is the
+/// same again.
+fn with_own_eyes(arguments: &Arguments) -> anyhow::Result<Option<SecureBootStatus>> {
+    let certificates: Vec<String> = ask(arguments, Question::Certificates)?;
+    let certificates: Vec<Certificate> =
+        certificates.iter().map(|pem| Certificate::from_pem(pem)).collect::<Result<_, _>>()?;
+    let host = Host::new("/");
+    let kernel = host.kernel().ok().filter(|_| !certificates.is_empty());
+    Ok(kernel.map(|kernel| look_at_secure_boot(&host, &kernel, &certificates)))
 }

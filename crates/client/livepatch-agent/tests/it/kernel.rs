@@ -173,6 +173,11 @@ impl FakeKernel {
         self.root.join("sys/kernel/livepatch")
     }
 
+    /// As a kernel without CONFIG_LIVEPATCH is.
+    pub(crate) fn lose_livepatch_support(&self) {
+        fs::remove_dir_all(self.livepatches()).unwrap();
+    }
+
     pub(crate) fn put(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

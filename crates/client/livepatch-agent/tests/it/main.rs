@@ -11,3 +11,4 @@ mod reports;
 mod rig;
 mod site;
 mod states;
+mod tls;

@@ -136,3 +136,22 @@ fn enabling_twice_and_without_a_server() {
     rig.site.set_down(true);
     assert_eq!(rig.enable().unwrap_err().code(), "server-unreachable");
 }
+
+#[test]
+fn a_container_has_no_kernel_of_its_own() {
+    let mut rig = Rig::new();
+    rig.kernel.put("run/systemd/container", "lxc\n");
+    let refusal = rig.enable().unwrap_err();
+    assert_eq!(refusal.code(), "container");
+    assert!(refusal.to_string().contains("enable livepatching there"), "{refusal}");
+    assert_eq!(rig.status().state, PatchState::Disabled);
+}
+
+#[test]
+fn a_kernel_without_livepatch_support() {
+    let mut rig = Rig::enabled();
+    rig.kernel.lose_livepatch_support();
+    rig.site.publish(1, &signed(1));
+    assert_eq!(rig.refused(), "kernel-unsupported");
+    assert_eq!(rig.status().state, PatchState::ApplyFailed);
+}
