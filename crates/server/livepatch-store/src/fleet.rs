@@ -128,8 +128,9 @@ impl Store {
             });
             binds.push(Bind::Text(id.clone()));
         }
+        // Ids first: what a summary looks up besides would otherwise be looked up for every machine that is sorted.
         let statement = format!(
-            "{} {} ORDER BY {column}, id LIMIT ${}",
+            "{} WHERE id IN (SELECT id FROM machines {} ORDER BY {column}, id LIMIT ${}) ORDER BY {column}, id",
             machines::SUMMARY,
             all_of(&conditions),
             binds.len() + 1

@@ -9,19 +9,21 @@ use std::{path::Path, str::FromStr, time::Duration};
 
 /// The schema's steps: version, description, statements. Named one by one, since the macro that would find them compiles
 /// the database library a second time.
-const SQLITE_MIGRATIONS: [(i64, &str, &str); 4] = [
+const SQLITE_MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "first light", include_str!("../../../../migrations/sqlite/0001_first_light.sql")),
     (2, "rollouts", include_str!("../../../../migrations/sqlite/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/sqlite/0003_access.sql")),
     (30, "dashboard", include_str!("../../../../migrations/sqlite/0030_dashboard.sql")),
+    (31, "machine orders", include_str!("../../../../migrations/sqlite/0031_machine_orders.sql")),
 ];
 
 /// The same steps for PostgreSQL: other types where the two differ.
-const POSTGRES_MIGRATIONS: [(i64, &str, &str); 4] = [
+const POSTGRES_MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "first light", include_str!("../../../../migrations/postgres/0001_first_light.sql")),
     (2, "rollouts", include_str!("../../../../migrations/postgres/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/postgres/0003_access.sql")),
     (30, "dashboard", include_str!("../../../../migrations/postgres/0030_dashboard.sql")),
+    (31, "machine orders", include_str!("../../../../migrations/postgres/0031_machine_orders.sql")),
 ];
 
 /// How long a query waits for another process's write before it gives up.
