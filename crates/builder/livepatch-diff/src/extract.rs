@@ -462,12 +462,15 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A carried symbol: by section and offset, as the assembler does it for local ones and as objtool expects it.
+    /// A carried symbol: by section and offset, as the assembler does it for local ones, and as objtool expects it. A place
+    /// within a global function too: by the function's symbol objtool would take a jump there, back from the cold part,
+    /// for a call of the function (tools/objtool/check.c, `add_jump_destinations`).
     fn copy(&self, target: SymbolIndex, into: i64) -> Result<(SymbolId, i64), ExtractError> {
         let missing = || ExtractError::NotSelected(self.difference.patched.symbols[target].name.clone());
         let &(out, offset) = self.symbols.get(&target).ok_or_else(missing)?;
         let is_global = self.builder.symbols.get(self.defined[&target]).st_bind() == elf::STB_GLOBAL;
-        if is_global {
+        let is_within = into != 0 && self.difference.patched.symbols[target].kind == SymbolKind::Function;
+        if is_global && !is_within {
             return Ok((self.defined[&target], into));
         }
         let section = self.sections[out].symbol.ok_or_else(missing)?;

@@ -110,11 +110,22 @@ impl Update {
             return BTreeSet::new();
         }
         let (old, new) = (String::from_utf8_lossy(&old), String::from_utf8_lossy(&new));
-        let before: BTreeSet<&str> = old.lines().collect();
+        // The same line may stand in several structures: one time more is a new line.
+        let mut before: BTreeMap<&str, usize> = BTreeMap::new();
+        for line in old.lines() {
+            *before.entry(line).or_default() += 1;
+        }
         let (mut found, mut declaration) = (BTreeSet::new(), Vec::new());
         for line in new.lines() {
             declaration.push(line);
-            if !before.contains(line) {
+            let is_new = match before.get_mut(line) {
+                Some(left @ 1..) => {
+                    *left -= 1;
+                    false
+                }
+                _ => true,
+            };
+            if is_new {
                 found.extend(declaration.iter().flat_map(|line| words(line)).map(str::to_owned));
             }
             let text = line.trim_end();
@@ -225,6 +236,11 @@ net/nf_tables_api.c:6255:42: error: passing argument 4 of 'set->ops->insert' fro
             ("include/net/ops.h", "int (*dump)(int a);\n", "int (*dump)(int a, bool reset);\n"),
             ("include/net/same.h", "int (*dump)(int a);\n", "int (*dump)(int a);\n"),
             ("fs/x/deep/x.h", "int fresh(int a,\n\tint b);\n", "int fresh(int a,\n\tlong b);\n"),
+            (
+                "fs/x/again.h",
+                "struct a {\n\tint list;\n};\n",
+                "struct b {\n\tint list;\n};\nstruct a {\n\tint list;\n};\n",
+            ),
             ("fs/x/y.c", "one\n", "two\n"),
             ("fs/x/z.c", "one\n", "one\n"),
             ("mm/defines.c", "", "bool is_odd(int a)\n"),
@@ -238,10 +254,10 @@ net/nf_tables_api.c:6255:42: error: passing argument 4 of 'set->ops->insert' fro
             new: folder.path().join("new"),
             shared: OnceCell::new(),
         };
-        let errors = "fs/x/y.c:1:1: error: 'fresh' undeclared\nfs/x/z.c:1:1: error: passing argument 1 of 'ops->dump' from incompatible pointer type\n";
+        let errors = "fs/x/y.c:1:1: error: 'fresh' undeclared\nfs/x/z.c:1:1: error: passing argument 1 of 'ops->dump' from incompatible pointer type\nfs/x/z.c:1:1: error: 'struct b' has no member named 'list'\n";
         let known: BTreeSet<String> = ["fs/x/z.c".to_owned()].into();
         let lacking: Vec<String> = update.lacking(errors, &known).into_iter().collect();
-        assert_eq!(lacking, ["fs/x/deep/x.h", "fs/x/y.c", "include/net/ops.h"]);
+        assert_eq!(lacking, ["fs/x/again.h", "fs/x/deep/x.h", "fs/x/y.c", "include/net/ops.h"]);
         let naming: Vec<String> = update.naming(&["is_odd".to_owned()], &known).into_iter().collect();
         assert_eq!(naming, ["mm/defines.c"]);
     }

@@ -3,6 +3,7 @@
 
 mod base;
 mod cases;
+mod cold_parts;
 mod compile;
 mod constants;
 mod dead_ends;
