@@ -93,6 +93,8 @@ impl Browser {
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--disable-gpu",
+            // They are as wide as a margin, and pictures would lack it.
+            "--hide-scrollbars",
             "--force-device-scale-factor=1",
             &profile,
         ];
