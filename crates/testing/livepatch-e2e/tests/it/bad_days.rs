@@ -65,8 +65,28 @@ fn somebody_elses_is_respected(machine: &Machine, scene: &Scene, site: &Site) {
     assert_ne!(output.status, 0, "{output:?}");
     assert_eq!(field(machine, "/last_check/code"), "repository-unreachable");
     proxy.be_honest();
+    a_wrong_clock_is_named(machine);
     let output = machine.livepatch("refresh").unwrap();
     assert_applied(machine, &scene.prepared.manifest().unwrap(), &output);
+}
+
+/// Before its time nobody is asked; long after it, who is behind is said. Set right, all is well. (1970 itself cannot be set: a
+/// kernel takes no time from which its uptime leads before 1970.)
+fn a_wrong_clock_is_named(machine: &Machine) {
+    let now = machine.guest().check("date +%s", LIMIT).unwrap();
+    for (clock, code, words) in [
+        ("31536000", "clock-wrong", "this machine's clock says 1971-01-01"),
+        ("2145916800", "metadata-expired", "this machine's clock says 2038-01-01"),
+    ] {
+        machine.guest().check(&format!("date -s @{clock}"), LIMIT).unwrap();
+        let output = machine.livepatch("refresh").unwrap();
+        assert_ne!(output.status, 0, "{output:?}");
+        let status = machine.status().unwrap();
+        assert_eq!(status["last_check"]["code"], code, "{status:#}");
+        let message = status["last_check"]["message"].as_str().unwrap();
+        assert!(message.contains(words) && message.contains("timedatectl"), "{message}");
+    }
+    machine.guest().check(&format!("date -s @{}", now.trim()), LIMIT).unwrap();
 }
 
 fn one_that_warns_is_taken_back(machine: &Machine, scene: &Scene, warns: &Manifest) {

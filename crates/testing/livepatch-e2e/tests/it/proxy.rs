@@ -64,9 +64,13 @@ fn relay(mut client: TcpStream, server: u16, change: &Mutex<Box<Change>>) -> std
     let (head, body) = read_message(&mut upstream)?;
     let status = head.first().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(502);
     let answer = change.lock().unwrap()(&path, Answer { status, body });
-    let kind = head.iter().filter(|line| line.to_ascii_lowercase().starts_with("content-type:")).cloned();
+    let kept = |line: &&String| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("content-type:") || line.starts_with("date:")
+    };
+    let kept = head.iter().filter(kept).cloned();
     let head: Vec<String> =
-        std::iter::once(format!("HTTP/1.1 {} altered", answer.status)).chain(kind).collect();
+        std::iter::once(format!("HTTP/1.1 {} altered", answer.status)).chain(kept).collect();
     write_message(&mut client, &head, &answer.body)
 }
 
