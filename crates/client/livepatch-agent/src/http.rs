@@ -147,13 +147,17 @@ impl Service for HttpService {
         anchor: &Anchor,
         datastore: &Path,
     ) -> Result<Box<dyn Repository>, Refusal> {
-        let loaded = livepatch_trust::Repository::load(LoadRequest {
+        let mut loaded = livepatch_trust::Repository::load(LoadRequest {
             root: anchor.tuf_root.as_bytes(),
             metadata_url: endpoint(self.connection.mirror.as_ref().unwrap_or(server), paths::METADATA),
             targets_url: endpoint(self.connection.mirror.as_ref().unwrap_or(server), paths::TARGETS),
             datastore,
             fetch: Arc::new(self.clone()),
         })?;
+        if !anchor.origins.is_empty() {
+            let origins = loaded.origins(&anchor.origins)?;
+            loaded.keep_endorsed(&origins);
+        }
         for skipped in loaded.skipped() {
             tracing::warn!(
                 target = skipped.target,

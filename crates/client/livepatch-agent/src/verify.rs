@@ -8,6 +8,7 @@ use livepatch_api::TrustAnchor;
 use livepatch_kernel::KernelIdentity;
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_module::{Certificate, Module, ModuleError, verify};
+use livepatch_trust::PinnedOrigin;
 
 /// The only schema of trust anchors that this client reads.
 const ANCHOR_SCHEMA: u32 = 1;
@@ -19,6 +20,8 @@ pub struct Anchor {
     pub tuf_root: String,
     /// The certificates whose keys may sign modules.
     pub certificates: Vec<Certificate>,
+    /// Sites whose livepatches come through this server, which cannot alter them.
+    pub origins: Vec<PinnedOrigin>,
 }
 
 impl Anchor {
@@ -36,7 +39,12 @@ impl Anchor {
         let certificates = anchor.module_certificates.iter().map(|pem| Certificate::from_pem(pem));
         let certificates =
             certificates.collect::<Result<_, _>>().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { tuf_root: anchor.tuf_root, certificates })
+        let origins = anchor.origins.into_iter().map(|origin| PinnedOrigin {
+            id: origin.site,
+            root: origin.tuf_root.into_bytes(),
+            certificates: origin.certificates,
+        });
+        Ok(Self { tuf_root: anchor.tuf_root, certificates, origins: origins.collect() })
     }
 }
 
@@ -55,7 +63,12 @@ pub fn verify_module(
     if found != manifest.module.sha256 {
         return Err(Refusal::ModuleAltered { expected: manifest.module.sha256.clone(), found });
     }
-    verify(bytes, trusted)?;
+    let signer: String =
+        verify(bytes, trusted)?.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Whose word counts for a livepatch depends on the certificate, so it must be the one that the manifest names.
+    if manifest.module.signer.as_ref().is_some_and(|named| named.as_str() != signer) {
+        return Err(Refusal::ModuleMalformed("it is signed by another key than its manifest names".into()));
+    }
     check_module(bytes, manifest, running)
 }
 

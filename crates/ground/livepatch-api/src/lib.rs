@@ -10,6 +10,7 @@ mod error;
 pub mod paths;
 mod rollout;
 mod trust_anchor;
+mod upstream;
 
 pub use access::{
     ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, BrokenChain, LoginCreated, Role, UnknownRole,
@@ -23,4 +24,8 @@ pub use client::{
 };
 pub use error::{ApiError, ErrorCode};
 pub use rollout::{RolloutBuild, RolloutHalt, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
-pub use trust_anchor::{EnrolmentToken, TokenError, TrustAnchor};
+pub use trust_anchor::{AnchoredOrigin, EnrolmentToken, TokenError, TrustAnchor};
+pub use upstream::{
+    AnchorView, BundleImported, Selection, Skip, SkippedLivepatch, SyncReport, TakenLivepatch,
+    UpstreamRequest, UpstreamSummary,
+};

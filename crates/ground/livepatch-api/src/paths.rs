@@ -10,6 +10,8 @@ pub const TRUST: &str = "/v1/trust";
 pub const METADATA: &str = "/repository/metadata";
 /// GET: TUF targets, static files.
 pub const TARGETS: &str = "/repository/targets";
+/// GET: `…/SITE/N.root.json`, roots of the sites whose livepatches this one passes on; static files.
+pub const ORIGINS: &str = "/repository/origins";
 /// GET: 200 when the server serves.
 pub const HEALTH: &str = "/healthz";
 
@@ -36,5 +38,14 @@ pub const ADMIN_KEYS: &str = "/v1/admin/keys";
 pub const ADMIN_LOGINS: &str = "/v1/admin/logins";
 /// GET `?after=ID` → the next [`crate::AuditEntry`]s, oldest first, at most 1000.
 pub const ADMIN_AUDIT: &str = "/v1/admin/audit";
+/// GET → [`crate::AnchorView`]: what tokens and downstream servers pin.
+pub const ADMIN_TRUST_ANCHOR: &str = "/v1/admin/trust-anchor";
+/// POST [`crate::UpstreamRequest`] → [`crate::UpstreamSummary`]; GET → list of [`crate::UpstreamSummary`].
+/// `…/NAME/preview`: POST `{}` → [`crate::SyncReport`] of what a sync would do. `…/NAME/sync`: POST `{}` →
+/// [`crate::SyncReport`]. `…/NAME/remove`: POST `{}` → list. `…/NAME/bundle`: POST a bundle → [`crate::BundleImported`].
+pub const ADMIN_UPSTREAMS: &str = "/v1/admin/upstreams";
+/// GET `?since=VERSION&days=N`: a bundle (a tar archive): the site's whole state, without the modules of that version of
+/// the targets metadata.
+pub const ADMIN_BUNDLE: &str = "/v1/admin/bundle";
 /// GET: 200 when the database answers and the signed metadata are good; 503 otherwise.
 pub const READY: &str = "/readyz";

@@ -16,6 +16,23 @@ pub struct TrustAnchor {
     pub tuf_root: String,
     /// PEM certificates of the keys that may sign modules.
     pub module_certificates: Vec<String>,
+    /// What the site is called among others: SHA-256 of its first root document. Absent in anchors of older servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Digest>,
+    /// Sites whose livepatches this one passes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<AnchoredOrigin>,
+}
+
+/// A site whose livepatches come through others: what it published, no mirror can alter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnchoredOrigin {
+    /// SHA-256 of its first root document.
+    pub site: Digest,
+    /// A TUF root metadata document of its, whole, as text.
+    pub tuf_root: String,
+    /// SHA-256 of the certificates (DER), among the anchor's, that its modules are signed with.
+    pub certificates: Vec<Digest>,
 }
 
 /// What the machine owner types: `lp1.SECRET.DIGEST`.

@@ -74,6 +74,16 @@ impl Datastore {
         Ok(())
     }
 
+    /// The newest root of an origin that was reached from this pinned one.
+    pub(crate) fn origin_root(&self, pinned: &[u8]) -> Result<Option<Vec<u8>>, TrustError> {
+        self.read(&origin_file(pinned), limit_of(Role::Root))
+    }
+
+    /// Remembers a newer root of an origin.
+    pub(crate) fn keep_origin_root(&self, pinned: &[u8], root: &[u8]) -> Result<(), TrustError> {
+        self.write(&origin_file(pinned), root)
+    }
+
     fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, TrustError> {
         let path = self.directory.join(name);
         match durable::read(&path, limit) {
@@ -97,6 +107,10 @@ impl Datastore {
             _ => durable::sync_directory(&self.directory).map_err(failed(&path)),
         }
     }
+}
+
+fn origin_file(pinned: &[u8]) -> String {
+    format!("origin-{}.json", Digest::of(pinned))
 }
 
 /// The names that tough 0.24 uses in its datastore.

@@ -1,6 +1,6 @@
 //! A livepatch as the targets metadata hold it.
 
-use crate::LARGEST_MODULE;
+use crate::{Endorsement, LARGEST_MODULE, Signed};
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_schedule::Schedule;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,12 @@ pub struct Published {
     /// The earliest times at which parts of the fleet may have it; absent: everybody may have it now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// The site that published it, where this one only passes it on: SHA-256 of that site's first root document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Digest>,
+    /// The publishing site's word for it; absent in metadata of older publishers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endorsement: Option<Signed<Endorsement>>,
 }
 
 /// The custom part of a target.
@@ -40,6 +46,10 @@ struct Custom {
     published_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    endorsement: Option<Signed<Endorsement>>,
 }
 
 impl Published {
@@ -53,12 +63,14 @@ impl Published {
             tiers,
             published_at: None,
             schedule: None,
+            origin: None,
+            endorsement: None,
         }
     }
 
     /// Where the module's file is, relative to the targets directory or URL: `RELEASE/DIGEST.NAME.ko`
     /// (specification 6.2: the digest goes before the file name).
-    pub(crate) fn location(&self) -> String {
+    pub fn location(&self) -> String {
         match self.target.rsplit_once('/') {
             Some((directory, file)) => format!("{directory}/{}.{file}", self.sha256),
             None => format!("{}.{}", self.sha256, self.target),
@@ -72,6 +84,8 @@ impl Published {
             tiers: self.tiers.clone(),
             published_at: self.published_at,
             schedule: self.schedule.clone(),
+            origin: self.origin.clone(),
+            endorsement: self.endorsement.clone(),
         };
         Ok(Target {
             length: self.length,
@@ -94,8 +108,8 @@ impl Published {
         if let Some(schedule) = &custom.schedule {
             schedule.check().map_err(|error| error.to_string())?;
         }
-        let (published_at, schedule) = (custom.published_at, custom.schedule);
-        let published = Self { published_at, schedule, ..Self::new(manifest, custom.tiers) };
+        let Custom { tiers, published_at, schedule, origin, endorsement, .. } = custom;
+        let published = Self { published_at, schedule, origin, endorsement, ..Self::new(manifest, tiers) };
         if published.target != name {
             return Err(format!("its manifest is that of {}", published.target));
         }

@@ -106,6 +106,16 @@ pub enum TrustError {
         /// Target name.
         name: String,
     },
+    /// A livepatch that an origin should vouch for, and does not as it stands here: a mirror altered it.
+    #[error("{name} is not as its origin {origin} published it: {reason}")]
+    NotEndorsed {
+        /// Target name.
+        name: String,
+        /// The origin's id, its first digits.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The directory where this machine keeps what it has seen is unusable.
     #[error("{}: what this machine has seen of the repository cannot be kept", path.display())]
     Datastore {
@@ -140,6 +150,7 @@ impl TrustError {
             Self::Unreachable { .. } => "repository-unreachable",
             Self::TargetAltered { .. } => "target-altered",
             Self::TargetMissing { .. } => "target-missing",
+            Self::NotEndorsed { .. } => "endorsement-invalid",
             Self::Datastore { .. } => "state-unusable",
             Self::Other { .. } => "repository-unusable",
         }

@@ -15,22 +15,28 @@
 
 mod datastore;
 mod durable;
+mod endorsement;
 mod entry;
 mod error;
 mod fetch;
 mod keys;
 mod metadata;
+mod mirror;
 mod publisher;
 mod repository;
 mod role;
 mod rotate;
+mod statement;
 
+pub use endorsement::{Endorsement, Origin, check_origin, endorser};
 pub use entry::Published;
 pub use error::{PublishError, TrustError};
 pub use fetch::{DirectoryFetch, Fetch, FetchError};
+pub use mirror::{Bundle, PinnedOrigin, has_module, keep_module};
 pub use publisher::Publisher;
 pub use repository::{LoadRequest, Repository, Skipped};
 pub use role::{Lifetimes, Role, Versions};
+pub use statement::{OnRoot, Signed, Statement, TrustedRoot};
 
 /// A larger module is neither published nor fetched. The largest livepatches seen are below 1 MiB; a debug build of a
 /// big module stays below 64 MiB.

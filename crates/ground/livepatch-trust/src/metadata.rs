@@ -223,7 +223,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> std::io::Result<F::Output> {
     Ok(tokio::runtime::Builder::new_current_thread().build()?.block_on(future))
 }
 
-pub(crate) fn role_type(role: Role) -> RoleType {
+pub(crate) const fn role_type(role: Role) -> RoleType {
     match role {
         Role::Root => RoleType::Root,
         Role::Targets => RoleType::Targets,

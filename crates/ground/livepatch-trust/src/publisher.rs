@@ -8,6 +8,7 @@ use crate::{
     LARGEST_MODULE, Lifetimes, PublishError, Published, Role, Versions, durable,
     keys::{self, RoleKey},
     metadata::{self, Documents},
+    mirror,
 };
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_schedule::{Schedule, Steering};
@@ -21,18 +22,20 @@ use tough::{editor::signed::SignedRole, schema};
 
 /// Directories below the repository.
 const METADATA: &str = "metadata";
-const TARGETS: &str = "targets";
+pub(crate) const TARGETS: &str = "targets";
 
 /// A repository and the keys to change it. One at a time: the key directory is locked while it lives.
 pub struct Publisher {
-    repository: PathBuf,
+    pub(crate) repository: PathBuf,
     pub(crate) keys: PathBuf,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) documents: Documents,
     /// What the signed targets metadata say, by module name.
     committed: BTreeMap<String, Published>,
     /// What the next commit will say.
-    staged: BTreeMap<String, Published>,
+    pub(crate) staged: BTreeMap<String, Published>,
+    /// What this site is called among others: SHA-256 of its first root document.
+    pub(crate) origin: Digest,
     _lock: File,
 }
 
@@ -92,6 +95,8 @@ impl Publisher {
         if let Some(before) = self.staged.get(&manifest.name) {
             published.published_at = before.published_at;
             published.schedule.clone_from(&before.schedule);
+            published.origin.clone_from(&before.origin);
+            published.endorsement.clone_from(&before.endorsement);
         }
         if let Some(other) = self.staged.get(&manifest.name)
             && (&other.manifest, &other.sha256) != (manifest, &published.sha256)
@@ -171,6 +176,7 @@ impl Publisher {
         for livepatch in self.staged.values_mut() {
             livepatch.published_at = livepatch.published_at.or_else(|| seconds(now));
         }
+        self.endorse()?;
         let targets = self.sign_targets(now)?;
         self.bring_out(Some(targets), true, now)?;
         self.committed = self.staged.clone();
@@ -189,9 +195,11 @@ impl Publisher {
         }
         let targets = if self.is_due(Role::Targets, now)? && self.has_key(Role::Targets) {
             let staged = std::mem::replace(&mut self.staged, self.committed.clone());
-            let signed = self.sign_targets(now);
-            self.staged = staged;
-            Some(signed?)
+            let signed = self.endorse().and_then(|()| self.sign_targets(now));
+            let endorsed = std::mem::replace(&mut self.staged, staged);
+            let signed = signed?;
+            self.committed = endorsed;
+            Some(signed)
         } else {
             None
         };
@@ -256,7 +264,8 @@ impl Publisher {
         }
         let staged = committed.clone();
         let (repository, keys) = (repository.to_owned(), keys.to_owned());
-        Ok(Self { repository, keys, lifetimes, documents, committed, staged, _lock: lock })
+        let origin = mirror::origin_of(&directory)?;
+        Ok(Self { repository, keys, lifetimes, documents, committed, staged, origin, _lock: lock })
     }
 
     fn sign_targets(&self, now: SystemTime) -> Result<SignedRole<schema::Targets>, PublishError> {
@@ -448,7 +457,7 @@ fn is_empty(directory: &Path) -> Result<bool, PublishError> {
     }
 }
 
-fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PublishError {
+pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PublishError {
     let path = path.to_owned();
     move |source| PublishError::File { action, path, source }
 }

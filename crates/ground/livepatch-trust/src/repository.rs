@@ -1,7 +1,7 @@
 //! The machine's side: load a repository with proof, and fetch modules from it.
 
 use crate::{
-    Fetch, FetchError, Published, Role, TrustError, Versions,
+    Fetch, FetchError, Origin, Published, Role, TrustError, TrustedRoot, Versions, check_origin,
     datastore::Datastore,
     fetch::{MetadataTransport, bounded, limit_of, role_of},
     metadata::{self, block_on},
@@ -9,7 +9,7 @@ use crate::{
 use livepatch_manifest::Digest;
 use livepatch_schedule::Steering;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -21,7 +21,7 @@ use tough::{
 use url::Url;
 
 /// Roots that are followed in one go. A yearly rotation would take centuries to get there.
-const MOST_ROOTS: u64 = 256;
+pub(crate) const MOST_ROOTS: u64 = 256;
 
 /// What is needed to load a repository.
 pub struct LoadRequest<'a> {
@@ -45,9 +45,15 @@ pub struct Repository {
     steering: Steering,
     versions: Versions,
     /// When the first of its documents expires, and whose it is.
-    expires: (SystemTime, Role),
+    pub(crate) expires: (SystemTime, Role),
+    /// The same for root and targets alone.
+    pub(crate) lasting: (SystemTime, Role),
     targets_url: Url,
-    fetch: Arc<dyn Fetch>,
+    pub(crate) root: TrustedRoot,
+    /// Where the roots of origins are, below their ids.
+    pub(crate) origins_url: Option<Url>,
+    pub(crate) datastore: PathBuf,
+    pub(crate) fetch: Arc<dyn Fetch>,
 }
 
 /// An entry that this version of the program cannot use. One such entry must not cost a machine the others.
@@ -65,13 +71,20 @@ impl Repository {
     /// # Errors
     /// [`TrustError`], a variant for each way in which a repository can be wrong, late or absent.
     pub fn load(request: LoadRequest<'_>) -> Result<Self, TrustError> {
+        Self::load_with(request, ExpirationEnforcement::Safe)
+    }
+
+    pub(crate) fn load_with(
+        request: LoadRequest<'_>,
+        expiration: ExpirationEnforcement,
+    ) -> Result<Self, TrustError> {
         let datastore = Datastore::open(request.datastore)?;
         let root = datastore.root(request.root)?;
         let copy = datastore.copy()?;
         let loader = RepositoryLoader::new(&root, base(&request.metadata_url), base(&request.targets_url))
             .transport(MetadataTransport(Arc::clone(&request.fetch)))
             .datastore(copy.path())
-            .expiration_enforcement(ExpirationEnforcement::Safe)
+            .expiration_enforcement(expiration)
             .limits(limits());
         let outcome = block_on(loader.load());
         // Also after a failure: a newer timestamp that was verified counts even when the snapshot did not come.
@@ -83,6 +96,26 @@ impl Repository {
     /// What the repository holds, in no particular order.
     pub fn livepatches(&self) -> impl Iterator<Item = &Published> {
         self.livepatches.iter()
+    }
+
+    /// Leaves out what an origin should vouch for and does not, by the certificate that each manifest names; whoever
+    /// loads a module checks that this certificate's key signed it. A manifest that names none is left out, unless an
+    /// origin vouches for it.
+    pub fn keep_endorsed(&mut self, origins: &[Origin]) {
+        let mut kept = Vec::new();
+        for livepatch in std::mem::take(&mut self.livepatches) {
+            let outcome = match &livepatch.manifest.module.signer {
+                Some(signer) => check_origin(origins, &livepatch, signer),
+                None => origins.iter().try_for_each(|origin| origin.check(&livepatch)),
+            };
+            match outcome {
+                Ok(()) => kept.push(livepatch),
+                Err(error) => {
+                    self.skipped.push(Skipped { target: livepatch.target, reason: error.to_string() });
+                }
+            }
+        }
+        self.livepatches = kept;
     }
 
     /// The entries that had to be left out.
@@ -153,8 +186,11 @@ impl Repository {
             (snapshot.expires().as_second(), Role::Snapshot),
             (timestamp.expires().as_second(), Role::Timestamp),
         ];
-        let first = seconds.into_iter().min_by_key(|(second, _)| *second).unwrap_or((0, Role::Timestamp));
-        let expires = UNIX_EPOCH + Duration::from_secs(u64::try_from(first.0).unwrap_or_default());
+        let first = |seconds: &[(i64, Role)]| {
+            let first = seconds.iter().copied().min_by_key(|(second, _)| *second);
+            let (second, role) = first.unwrap_or((0, Role::Timestamp));
+            (UNIX_EPOCH + Duration::from_secs(u64::try_from(second).unwrap_or_default()), role)
+        };
 
         // Signed words that are not understood may say that something is halted: nothing is given out then.
         let steering = metadata::steering_of(timestamp)
@@ -173,8 +209,12 @@ impl Repository {
             skipped,
             steering,
             versions,
-            expires: (expires, first.1),
+            expires: first(&seconds),
+            lasting: first(&seconds[..2]),
             targets_url: base(&request.targets_url),
+            root: TrustedRoot::of_loaded(loaded.root()),
+            origins_url: base(&request.metadata_url).join("../origins/").ok(),
+            datastore: request.datastore.to_owned(),
             fetch: request.fetch,
         })
     }
@@ -187,7 +227,7 @@ impl std::fmt::Debug for Repository {
 }
 
 /// The URL as a base: with a slash at its end, so that joining appends.
-fn base(url: &Url) -> Url {
+pub(crate) fn base(url: &Url) -> Url {
     let mut url = url.clone();
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));

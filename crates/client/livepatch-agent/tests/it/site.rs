@@ -45,6 +45,8 @@ impl Site {
             schema: 1,
             tuf_root: publisher.root_document().to_owned(),
             module_certificates: vec![KEY.certificate().to_pem().to_owned()],
+            site: None,
+            origins: vec![],
         };
         let anchor = anchor.to_bytes().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

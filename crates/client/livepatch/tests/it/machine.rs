@@ -98,8 +98,15 @@ impl Machine {
 
     /// Enrols the machine, as far as its records go, with a server that nobody hears of.
     pub(crate) fn enrol(&self) {
-        let anchor =
-            TrustAnchor { schema: 1, tuf_root: "{}".into(), module_certificates: vec![] }.to_bytes().unwrap();
+        let anchor = TrustAnchor {
+            schema: 1,
+            tuf_root: "{}".into(),
+            module_certificates: vec![],
+            site: None,
+            origins: vec![],
+        }
+        .to_bytes()
+        .unwrap();
         let identity = serde_json::json!({
             "machine_id": "m-1", "server": "http://127.0.0.1:1/", "credential": Self::CREDENTIAL, "tier": "stable",
             "trust_anchor": Digest::of(&anchor),
@@ -155,7 +162,13 @@ impl Drop for Machine {
 
 /// A server that serves an anchor and knows no token. Returns its URL and the anchor's digest.
 pub(crate) fn server_without_tokens() -> (String, Digest) {
-    let anchor = TrustAnchor { schema: 1, tuf_root: "{}".into(), module_certificates: vec![] };
+    let anchor = TrustAnchor {
+        schema: 1,
+        tuf_root: "{}".into(),
+        module_certificates: vec![],
+        site: None,
+        origins: vec![],
+    };
     let anchor = anchor.to_bytes().unwrap();
     let digest = Digest::of(&anchor);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -19,6 +19,8 @@ fn machine() -> (Machine, String) {
         schema: 1,
         tuf_root: "{}".into(),
         module_certificates: vec![certificate.to_pem().to_owned()],
+        site: None,
+        origins: vec![],
     };
     machine.enrol();
     fs::write(machine.directory.path().join("state/trust-anchor.json"), anchor.to_bytes().unwrap()).unwrap();
