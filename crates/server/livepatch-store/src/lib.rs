@@ -14,6 +14,7 @@ mod rows;
 mod sessions;
 mod store;
 mod tokens;
+mod upstreams;
 
 pub use access::{KnownApiKey, NewApiKey};
 pub use certificates::StoredCertificate;
@@ -23,6 +24,7 @@ pub use rollouts::{MachinePlace, RolloutResult, StoredRollout};
 pub use sessions::{KnownSession, SessionLife};
 pub use store::{Backend, Store, StoreError};
 pub use tokens::{Enrolment, NewToken};
+pub use upstreams::StoredUpstream;
 
 /// RFC 3339, UTC; `None` for a moment that cannot be written.
 pub fn moment(seconds: Seconds) -> Option<String> {

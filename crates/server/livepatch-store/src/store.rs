@@ -9,19 +9,21 @@ use std::{path::Path, str::FromStr, time::Duration};
 
 /// The schema's steps: version, description, statements. Named one by one, since the macro that would find them compiles
 /// the database library a second time.
-const SQLITE_MIGRATIONS: [(i64, &str, &str); 5] = [
+const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../../../migrations/sqlite/0001_first_light.sql")),
     (2, "rollouts", include_str!("../../../../migrations/sqlite/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/sqlite/0003_access.sql")),
+    (10, "upstreams", include_str!("../../../../migrations/sqlite/0010_upstreams.sql")),
     (30, "dashboard", include_str!("../../../../migrations/sqlite/0030_dashboard.sql")),
     (31, "machine orders", include_str!("../../../../migrations/sqlite/0031_machine_orders.sql")),
 ];
 
 /// The same steps for PostgreSQL: other types where the two differ.
-const POSTGRES_MIGRATIONS: [(i64, &str, &str); 5] = [
+const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../../../migrations/postgres/0001_first_light.sql")),
     (2, "rollouts", include_str!("../../../../migrations/postgres/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/postgres/0003_access.sql")),
+    (10, "upstreams", include_str!("../../../../migrations/postgres/0010_upstreams.sql")),
     (30, "dashboard", include_str!("../../../../migrations/postgres/0030_dashboard.sql")),
     (31, "machine orders", include_str!("../../../../migrations/postgres/0031_machine_orders.sql")),
 ];
@@ -84,11 +86,11 @@ fn migrations(backend: Backend) -> Migrator {
         Backend::Sqlite => SQLITE_MIGRATIONS,
         Backend::Postgres => POSTGRES_MIGRATIONS,
     };
-    let migration = |(version, description, statements): (i64, &'static str, &'static str)| {
+    let migration = |(version, description, statements): &(i64, &'static str, &'static str)| {
         let statements = sqlx::SqlStr::from_static(statements);
-        Migration::new(version, description.into(), MigrationType::Simple, statements, false)
+        Migration::new(*version, (*description).into(), MigrationType::Simple, statements, false)
     };
-    Migrator::with_migrations(steps.into_iter().map(migration).collect())
+    Migrator::with_migrations(steps.iter().map(migration).collect())
 }
 
 impl Store {
