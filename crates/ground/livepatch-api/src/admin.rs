@@ -110,6 +110,19 @@ pub struct LivepatchSummary {
     pub manifest: Manifest,
     /// Where it is available.
     pub tiers: Vec<String>,
+    /// It was withdrawn: no machine loads it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
+    /// The site that published it, where this one only passes it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Digest>,
+}
+
+/// Take a livepatch back for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawRequest {
+    /// Why; stands in the audit log.
+    pub reason: String,
 }
 
 /// A machine in a list.

@@ -17,7 +17,7 @@ pub use access::{
 };
 pub use admin::{
     CertificateAdded, CertificateRequest, LivepatchSummary, MachineDetail, MachineSummary, PromoteRequest,
-    PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary,
+    PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary, WithdrawRequest,
 };
 pub use client::{
     AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, PatchState,

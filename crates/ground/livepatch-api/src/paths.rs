@@ -21,7 +21,8 @@ pub const ADMIN_TOKENS: &str = "/v1/admin/tokens";
 /// POST [`crate::CertificateRequest`] → [`crate::CertificateAdded`].
 pub const ADMIN_CERTIFICATES: &str = "/v1/admin/certificates";
 /// POST: body is [`crate::PublishHeader`] as one JSON line, then the module's bytes → [`crate::PublishAnswer`];
-/// GET → list of [`crate::LivepatchSummary`].
+/// GET → list of [`crate::LivepatchSummary`]. `…/NAME/withdraw`: POST [`crate::WithdrawRequest`] →
+/// [`crate::LivepatchSummary`].
 pub const ADMIN_LIVEPATCHES: &str = "/v1/admin/livepatches";
 /// POST [`crate::PromoteRequest`] → [`crate::PublishAnswer`].
 pub const ADMIN_PROMOTE: &str = "/v1/admin/promote";

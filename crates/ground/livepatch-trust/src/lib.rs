@@ -32,7 +32,7 @@ pub use endorsement::{Endorsement, Origin, check_origin, endorser};
 pub use entry::Published;
 pub use error::{PublishError, TrustError};
 pub use fetch::{DirectoryFetch, Fetch, FetchError};
-pub use mirror::{Bundle, PinnedOrigin, has_module, keep_module};
+pub use mirror::{Bundle, PinnedOrigin, has_module, keep_module, pass_root_on};
 pub use publisher::Publisher;
 pub use repository::{LoadRequest, Repository, Skipped};
 pub use role::{Lifetimes, Role, Versions};

@@ -119,8 +119,8 @@ impl Repository {
         let kept = datastore.origin_root(&pinned.root)?.and_then(|kept| TrustedRoot::parse(&kept).ok());
         let start = kept.filter(|kept| kept.version() > first.version()).unwrap_or(first);
         let mut keep = |root: &TrustedRoot, document: &[u8]| {
-            datastore.keep_origin_root(&pinned.root, document)?;
-            each(root, document)
+            each(root, document)?;
+            datastore.keep_origin_root(&pinned.root, document)
         };
         let root = match self.origins_url.as_ref().and_then(|url| url.join(&format!("{}/", pinned.id)).ok()) {
             Some(directory) => start.newest(self.fetch.as_ref(), &directory, &mut keep)?,
@@ -173,17 +173,22 @@ impl Publisher {
         self.staged.insert(name.clone(), entry);
         Ok(())
     }
+}
 
-    /// Serves a root of another site, for machines that pinned that site.
-    ///
-    /// # Errors
-    /// A file.
-    pub fn pass_root_on(&self, origin: &Digest, version: u64, document: &[u8]) -> Result<(), PublishError> {
-        let directory = self.repository.join(ORIGINS).join(origin.as_str());
-        fs::create_dir_all(&directory).map_err(file("create", &directory))?;
-        let path = directory.join(format!("{version}.root.json"));
-        durable::write(&path, document, 0o644).map_err(file("write", &path))
-    }
+/// Serves a root of another site from the repository's directory, for machines that pinned that site.
+///
+/// # Errors
+/// A file.
+pub fn pass_root_on(
+    repository: &Path,
+    origin: &Digest,
+    version: u64,
+    document: &[u8],
+) -> Result<(), PublishError> {
+    let directory = repository.join(ORIGINS).join(origin.as_str());
+    fs::create_dir_all(&directory).map_err(file("create", &directory))?;
+    let path = directory.join(format!("{version}.root.json"));
+    durable::write(&path, document, 0o644).map_err(file("write", &path))
 }
 
 /// Whether the module of this livepatch is in the repository's directory, whole and unaltered.

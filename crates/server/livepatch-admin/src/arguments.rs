@@ -2,6 +2,7 @@
 
 use crate::period::Period;
 pub(crate) use crate::rollout::arguments::{RolloutCommand, Simulate};
+use crate::upstream::{BundleCommand, TrustAnchor, UpstreamCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use livepatch_api::Role;
 use std::path::PathBuf;
@@ -73,6 +74,14 @@ pub(crate) enum Command {
     /// Rollouts: a release through the fleet, wave by wave.
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Sites whose livepatches this server passes on.
+    #[command(subcommand, visible_alias = "sync")]
+    Upstream(UpstreamCommand),
+    /// The server's state in a file, for where no network goes.
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Print the digest of the trust anchor: what downstream servers pin.
+    TrustAnchor(TrustAnchor),
     /// Machines.
     #[command(subcommand)]
     Machine(MachineCommand),
@@ -198,7 +207,17 @@ pub(crate) struct Promote {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LivepatchCommand {
     /// Show what is published, and where.
+    #[command(visible_alias = "patches")]
     List,
+    /// Take a livepatch back for good: no machine loads it any more, here and downstream.
+    Withdraw {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Why; stands in the audit log.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,11 +8,12 @@ use crate::{
     },
     generate, output, rollout,
     server::Server,
+    upstream,
 };
 use anyhow::{Context as _, Result, bail};
 use livepatch_api::{
     CertificateAdded, CertificateRequest, LivepatchSummary, MachineSummary, PatchState, PromoteRequest,
-    PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary, paths,
+    PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary, WithdrawRequest, paths,
 };
 use livepatch_manifest::{Digest, Manifest};
 use std::{fs, path::Path};
@@ -46,7 +47,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Audit(command) => access::audit(&server, format, command),
         Command::Publish(request) => publish(&server, format, request),
         Command::Promote(request) => promote(&server, format, request),
-        Command::Livepatch(LivepatchCommand::List) => list_livepatches(&server, format),
+        Command::Livepatch(LivepatchCommand::List) => {
+            list_livepatches(format, server.get(paths::ADMIN_LIVEPATCHES)?)
+        }
+        Command::Livepatch(LivepatchCommand::Withdraw { name, reason }) => {
+            let path = access::act_on(paths::ADMIN_LIVEPATCHES, name, "withdraw");
+            let request = WithdrawRequest { reason: reason.clone() };
+            list_livepatches(format, vec![server.post(&path, &request)?])
+        }
         Command::Machine(MachineCommand::List) => list_machines(format, server.get(paths::ADMIN_MACHINES)?),
         Command::Machine(MachineCommand::Show { id }) => {
             access::machine(format, &server.get(&access::one_of(paths::ADMIN_MACHINES, id))?)
@@ -56,6 +64,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             access::machine(format, &server.post(&path, &access::NOTHING)?)
         }
         Command::Rollout(command) => rollout::run(&server, format, command),
+        Command::Upstream(command) => upstream::upstreams(&server, format, command),
+        Command::Bundle(command) => upstream::bundles(&server, format, command),
+        Command::TrustAnchor(wish) => upstream::trust_anchor(&server, format, wish),
         Command::Completions { .. } | Command::ManPages { .. } => Ok(()),
     }
 }
@@ -168,8 +179,7 @@ fn show(format: Format, done: &str, answer: &PublishAnswer) -> Result<()> {
     }
 }
 
-fn list_livepatches(server: &Server, format: Format) -> Result<()> {
-    let livepatches: Vec<LivepatchSummary> = server.get(paths::ADMIN_LIVEPATCHES)?;
+fn list_livepatches(format: Format, livepatches: Vec<LivepatchSummary>) -> Result<()> {
     if format == Format::Json {
         return output::json(&livepatches);
     }
@@ -180,7 +190,7 @@ fn list_livepatches(server: &Server, format: Format) -> Result<()> {
             manifest.name,
             manifest.version.to_string(),
             manifest.kernel.release.to_string(),
-            livepatch.tiers.join(", "),
+            if livepatch.withdrawn { "withdrawn".to_owned() } else { livepatch.tiers.join(", ") },
             fixes.join(", "),
             manifest.module.sha256.short().to_owned(),
         ]

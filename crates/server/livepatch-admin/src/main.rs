@@ -11,6 +11,7 @@ mod output;
 mod period;
 mod rollout;
 mod server;
+mod upstream;
 
 use arguments::Arguments;
 use clap::Parser as _;

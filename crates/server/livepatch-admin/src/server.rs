@@ -72,14 +72,48 @@ impl Server {
         self.read(request.header("content-type", content_type).send(body))
     }
 
+    /// For work that takes as long as it takes.
+    pub(crate) fn post_patiently<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T> {
+        let body = serde_json::to_vec(document)?;
+        let request = self.agent.post(self.at(path)).config().timeout_global(None).build();
+        let request = request.header("authorization", &self.authorization);
+        self.read(request.header("content-type", "application/json").send(&body))
+    }
+
+    /// Sends a file of any size.
+    pub(crate) fn upload<T: DeserializeOwned>(&self, path: &str, file: &fs::File) -> Result<T> {
+        let request = self.agent.post(self.at(path)).config().timeout_global(None).build();
+        let request = request.header("authorization", &self.authorization);
+        self.read(request.header("content-type", "application/x-tar").send(file))
+    }
+
+    /// Takes a file of any size in: its bytes.
+    pub(crate) fn download(&self, path: &str, to: &mut fs::File) -> Result<u64> {
+        let request = self.agent.get(self.at(path)).config().timeout_global(None).build();
+        let mut response = self.answer(request.header("authorization", &self.authorization).call())?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
+            return Err(self.explain(status, &body.unwrap_or_default()));
+        }
+        let promised = response.body().content_length();
+        let size = std::io::copy(&mut response.body_mut().as_reader(), to).context("the answer broke off")?;
+        if promised.is_some_and(|promised| promised != size) {
+            bail!("the answer broke off after {size} bytes");
+        }
+        Ok(size)
+    }
+
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url.as_str().trim_end_matches('/'))
     }
 
     fn read<T: DeserializeOwned>(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<T> {
-        let mut response = outcome.with_context(|| {
-            format!("the server at {} cannot be reached; is it running, and is --server right?", self.url)
-        })?;
+        let mut response = self.answer(outcome)?;
         let status = response.status();
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
         let body = body.context("the server's answer broke off")?;
@@ -88,6 +122,12 @@ impl Server {
         }
         serde_json::from_slice(&body)
             .context("the server's answer is not understood; do livepatch-admin and livepatch-server have one version?")
+    }
+
+    fn answer(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<Response<ureq::Body>> {
+        outcome.with_context(|| {
+            format!("the server at {} cannot be reached; is it running, and is --server right?", self.url)
+        })
     }
 
     fn explain(&self, status: StatusCode, body: &[u8]) -> anyhow::Error {

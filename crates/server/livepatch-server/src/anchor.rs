@@ -3,7 +3,6 @@
 
 use livepatch_api::TrustAnchor;
 use livepatch_manifest::Digest;
-use livepatch_store::StoredCertificate;
 use std::{fs, io, io::Write as _, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 /// The directory of trust anchors.
@@ -17,10 +16,8 @@ impl Anchors {
         Self { directory }
     }
 
-    /// The anchor of this root and these certificates: its digest, after its file was made durable.
-    pub(crate) fn keep(&self, tuf_root: &str, certificates: &[StoredCertificate]) -> io::Result<Digest> {
-        let module_certificates = certificates.iter().map(|certificate| certificate.pem.clone()).collect();
-        let anchor = TrustAnchor { schema: 1, tuf_root: tuf_root.to_owned(), module_certificates };
+    /// The digest of an anchor, after its file was made durable.
+    pub(crate) fn keep(&self, anchor: &TrustAnchor) -> io::Result<Digest> {
         let bytes = anchor.to_bytes()?;
         let digest = Digest::of(&bytes);
         let path = self.path(&digest);

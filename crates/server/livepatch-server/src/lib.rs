@@ -27,6 +27,7 @@ mod secret;
 mod serve;
 mod settings;
 mod site;
+mod upstream;
 mod worker;
 
 pub use serve::{ServeError, Server};

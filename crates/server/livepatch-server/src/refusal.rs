@@ -39,6 +39,11 @@ impl Refusal {
         Self::new(ErrorCode::Conflict, message)
     }
 
+    /// What it says.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// The server's fault: the cause goes to the log, not to the client.
     pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(cause = %chain(cause), "a request failed");

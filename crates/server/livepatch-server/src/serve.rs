@@ -1,6 +1,6 @@
 //! The running server.
 
-use crate::{Settings, SiteError, rollouts, routes, site::Site, worker};
+use crate::{Settings, SiteError, rollouts, routes, site::Site, upstream, worker};
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
@@ -65,6 +65,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let fresh = tokio::spawn(worker::keep_metadata_fresh(Arc::clone(&self.site)));
         let looks = tokio::spawn(rollouts::keep_looking(Arc::clone(&self.site)));
+        let syncs = tokio::spawn(upstream::keep_synced(Arc::clone(&self.site)));
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let site = Arc::clone(&self.site);
         let serving =
@@ -85,6 +86,7 @@ impl Server {
         };
         fresh.abort();
         looks.abort();
+        syncs.abort();
         self.site.database.close().await;
         outcome
     }

@@ -35,6 +35,8 @@ pub(crate) struct Site {
     pub(crate) glances: Glances,
     /// Becomes true when the server stops: streams that never end by themselves end then.
     pub(crate) streams: watch::Sender<bool>,
+    /// One sync or import at a time.
+    pub(crate) syncs: tokio::sync::Mutex<()>,
     publisher: Arc<Mutex<Publisher>>,
 }
 
@@ -87,6 +89,7 @@ impl Site {
             looks: Looks::default(),
             glances: Glances::default(),
             streams: watch::Sender::new(false),
+            syncs: tokio::sync::Mutex::default(),
             publisher: Arc::new(Mutex::new(publisher)),
             settings,
         })

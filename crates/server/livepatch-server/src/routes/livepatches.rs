@@ -2,7 +2,7 @@
 
 use super::{
     certificates,
-    extract::{Actor, Document, Releaser, Viewer},
+    extract::{Actor, Document, Releaser, Viewer, text},
 };
 use crate::{
     clock,
@@ -13,11 +13,12 @@ use crate::{
 use axum::{
     Json,
     body::Bytes,
-    extract::{FromRequest as _, Request, State},
+    extract::{FromRequest as _, Path, Request, State},
     http::StatusCode,
 };
-use livepatch_api::{LivepatchSummary, PromoteRequest, PublishAnswer};
-use livepatch_trust::{PublishError, Publisher};
+use livepatch_api::{LivepatchSummary, PromoteRequest, PublishAnswer, WithdrawRequest};
+use livepatch_schedule::{Steering, key_of};
+use livepatch_trust::{PublishError, Published, Publisher};
 use std::sync::Arc;
 
 /// Publishes a module to a tier and those before it.
@@ -100,17 +101,53 @@ pub(crate) async fn list(
 
 /// The list.
 pub(super) async fn list_of(site: &Site) -> Result<Vec<LivepatchSummary>, Refusal> {
-    let published =
-        site.with_publisher(|publisher| Ok(publisher.published().cloned().collect::<Vec<_>>())).await?;
-    let mut list: Vec<_> = published
-        .into_iter()
-        .map(|entry| LivepatchSummary { manifest: entry.manifest, tiers: entry.tiers })
-        .collect();
+    let mut list = site
+        .with_publisher(|publisher| {
+            let steering = publisher.steering();
+            Ok(publisher.published().map(|entry| summary(entry, steering)).collect::<Vec<_>>())
+        })
+        .await?;
     list.sort_by(|one, other| {
         let key = |entry: &LivepatchSummary| (entry.manifest.kernel.release.clone(), entry.manifest.version);
         key(one).cmp(&key(other))
     });
     Ok(list)
+}
+
+/// Takes a livepatch back for good: no machine loads it any more, here and downstream. Again changes nothing.
+pub(crate) async fn withdraw(
+    State(site): State<Arc<Site>>,
+    Releaser(actor): Releaser,
+    Path(name): Path<String>,
+    Document(request): Document<WithdrawRequest>,
+) -> Result<Json<LivepatchSummary>, Refusal> {
+    text("reason", &request.reason, 1000)?;
+    let asked = name.clone();
+    let (summary, is_new) = site
+        .with_publisher(move |publisher| {
+            let entry = publisher.published().find(|entry| entry.manifest.name == asked).cloned();
+            let entry = entry.ok_or(PublishError::UnknownName(asked))?;
+            let mut steering = publisher.steering().clone();
+            let is_new = steering.denied.insert(key_of(&entry.sha256));
+            publisher.steer(&steering, clock::now())?;
+            Ok((summary(&entry, &steering), is_new))
+        })
+        .await?;
+    if is_new {
+        tracing::warn!(name, by = actor.name, reason = request.reason, "withdrew a livepatch");
+        let store = site.database.store().await?;
+        store.record_act(&actor.name, "withdraw", &name, &request.reason, clock::seconds()).await?;
+    }
+    Ok(Json(summary))
+}
+
+fn summary(entry: &Published, steering: &Steering) -> LivepatchSummary {
+    LivepatchSummary {
+        manifest: entry.manifest.clone(),
+        tiers: entry.tiers.clone(),
+        withdrawn: steering.denies(&entry.sha256),
+        origin: entry.origin.clone(),
+    }
 }
 
 fn current_tiers(publisher: &Publisher, name: &str) -> Result<Vec<String>, PublishError> {

@@ -12,6 +12,7 @@ mod machines;
 mod rollouts;
 mod statics;
 mod tokens;
+mod upstreams;
 mod web;
 
 pub(crate) use web::Glances;
@@ -41,6 +42,7 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(paths::ENROL, post(enrol::enrol))
         .route(paths::CHECK_IN, post(check_in::check_in))
         .route(paths::ADMIN_TOKENS, post(tokens::create).get(tokens::list))
+        .route(&format!("{}/{{name}}/withdraw", paths::ADMIN_LIVEPATCHES), post(livepatches::withdraw))
         .route(paths::ADMIN_CERTIFICATES, post(certificates::add))
         .route(paths::ADMIN_PROMOTE, post(livepatches::promote))
         .route(&format!("{}/{{id}}/revoke", paths::ADMIN_TOKENS), post(tokens::revoke))
@@ -50,6 +52,8 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(paths::ADMIN_LOGINS, post(web::create_login))
         .route(paths::ADMIN_KEYS, post(access::create_key).get(access::list_keys))
         .route(&format!("{}/{{id}}/revoke", paths::ADMIN_KEYS), post(access::revoke_key))
+        .route(paths::ADMIN_TRUST_ANCHOR, get(certificates::anchor))
+        .merge(upstreams::router())
         .route(paths::ADMIN_AUDIT, get(access::audit))
         .route(paths::ADMIN_ROLLOUTS, post(rollouts::begin).get(rollouts::list))
         .route(&format!("{}/{{release}}", paths::ADMIN_ROLLOUTS), get(rollouts::show).post(rollouts::order))

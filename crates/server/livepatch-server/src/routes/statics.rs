@@ -26,6 +26,7 @@ pub(crate) fn router(site: &Site) -> Router<Arc<Site>> {
     };
     Router::new()
         .nest_service(paths::METADATA, directory("metadata"))
+        .nest_service(paths::ORIGINS, directory("origins"))
         .nest_service(paths::TARGETS, directory("targets"))
         .route(&format!("{}/{{digest}}", paths::TRUST), get(anchor))
         .layer(middleware::from_fn(set_cache_policy))
