@@ -150,7 +150,7 @@ pub fn support_table(support: &[Support]) -> Table {
 
 /// One livepatch.
 pub fn livepatch(frame: &Frame, view: &LivepatchView) -> String {
-    let LivepatchSummary { manifest, tiers } = &view.livepatch;
+    let LivepatchSummary { manifest, tiers, .. } = &view.livepatch;
     let address = paths::one(paths::LIVEPATCHES, &manifest.name);
     let (applied, all) = view.machines;
     let body = html! {

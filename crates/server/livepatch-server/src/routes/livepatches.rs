@@ -141,7 +141,8 @@ pub(crate) async fn withdraw(
     Ok(Json(summary))
 }
 
-fn summary(entry: &Published, steering: &Steering) -> LivepatchSummary {
+/// A livepatch for a list.
+pub(super) fn summary(entry: &Published, steering: &Steering) -> LivepatchSummary {
     LivepatchSummary {
         manifest: entry.manifest.clone(),
         tiers: entry.tiers.clone(),

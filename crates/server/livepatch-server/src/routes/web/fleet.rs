@@ -174,6 +174,8 @@ mod tests {
             length: 0,
             published_at: None,
             schedule: None,
+            origin: None,
+            endorsement: None,
         }
     }
 

@@ -7,14 +7,14 @@ use super::{
 use crate::{
     clock,
     refusal::Refusal,
-    routes::livepatches::{list_of, promote_to},
+    routes::livepatches::{list_of, promote_to, summary},
     site::Site,
 };
 use axum::{
     extract::{Path, Query, State},
     response::{Html, Response},
 };
-use livepatch_api::{ErrorCode, LivepatchSummary, Role};
+use livepatch_api::{ErrorCode, Role};
 use livepatch_dashboard::{self as dashboard, Done, LivepatchView, Question, paths};
 use std::sync::Arc;
 
@@ -59,10 +59,10 @@ async fn view(site: &Arc<Site>, name: &str) -> Result<LivepatchView, Refusal> {
     Ok(LivepatchView {
         machines: (with.map(|group| group.machines).sum(), here().map(|group| group.machines).sum()),
         further_tiers: tiers.cloned().collect(),
+        livepatch: summary(&entry, &steering),
         published: entry.published_at,
         release: entry.schedule.map(|schedule| schedule.release),
         denied: steering.denies(&entry.sha256),
-        livepatch: LivepatchSummary { manifest: entry.manifest, tiers: entry.tiers },
     })
 }
 
