@@ -102,7 +102,7 @@ impl Publisher {
     pub(crate) fn endorse(&mut self) -> Result<(), PublishError> {
         let key = RoleKey::load(&self.keys, Role::Targets)?;
         let mut endorsed = Vec::new();
-        for livepatch in self.staged.values().filter(|livepatch| livepatch.origin.is_none()) {
+        for livepatch in self.staged.livepatches.values().filter(|livepatch| livepatch.origin.is_none()) {
             // While a key is replaced the root names both: the new one alone will last.
             let lasts = livepatch.endorsement.as_ref().map(|signed| signed.names_key(&key)).transpose()?;
             if lasts == Some(true) {
@@ -113,7 +113,7 @@ impl Publisher {
             endorsed.push((livepatch.manifest.name.clone(), self.say(&words)?));
         }
         for (name, signed) in endorsed {
-            if let Some(livepatch) = self.staged.get_mut(&name) {
+            if let Some(livepatch) = self.staged.livepatches.get_mut(&name) {
                 livepatch.endorsement = Some(signed);
             }
         }

@@ -131,7 +131,7 @@ fn target_name(manifest: &Manifest) -> String {
 }
 
 /// The 32 bytes that the 64 digits stand for.
-fn digest_bytes(digest: &Digest) -> Vec<u8> {
+pub(crate) fn digest_bytes(digest: &Digest) -> Vec<u8> {
     let nibble = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default() as u8;
     digest
         .as_str()

@@ -216,6 +216,14 @@ pub enum PublishError {
     /// No livepatch of that name is published.
     #[error("no livepatch named {0} is published")]
     UnknownName(String),
+    /// A document cannot be published.
+    #[error("the document {name} cannot be published: {reason}")]
+    Document {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The TUF library failed.
     #[error("the {role} metadata cannot be signed: {reason}")]
     Sign {

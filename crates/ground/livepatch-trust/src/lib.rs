@@ -3,8 +3,9 @@
 //! The only crate that names the TUF library. Both sides are plain synchronous calls: [`Publisher`] for the server,
 //! [`Repository`] for the machine. The network is an argument ([`Fetch`]), and so is the publisher's clock.
 //!
-//! A repository is two directories of static files, `metadata/` and `targets/`. Every target is a signed module named
-//! `RELEASE/NAME.ko`; the signed targets metadata carry its manifest and the tiers that it is available to:
+//! A repository is two directories of static files, `metadata/` and `targets/`. A target is a signed module named
+//! `RELEASE/NAME.ko`, or a document below `documents/` ([`SignedDocument`]). For a module the signed targets metadata carry
+//! its manifest and the tiers that it is available to:
 //!
 //! ```json
 //! {"custom": {"livepatch": {"manifest": {"schema": 1, "…": "…"}, "tiers": ["edge", "beta"]}}}
@@ -14,6 +15,7 @@
 //! mirror that is half way through a copy serves the old state or the new one, never a mixture.
 
 mod datastore;
+mod document;
 mod durable;
 mod endorsement;
 mod entry;
@@ -28,6 +30,7 @@ mod role;
 mod rotate;
 mod statement;
 
+pub use document::SignedDocument;
 pub use endorsement::{Endorsement, Origin, check_origin, endorser};
 pub use entry::Published;
 pub use error::{PublishError, TrustError};
@@ -41,3 +44,6 @@ pub use statement::{OnRoot, Signed, Statement, TrustedRoot};
 /// A larger module is neither published nor fetched. The largest livepatches seen are below 1 MiB; a debug build of a
 /// big module stays below 64 MiB.
 pub const LARGEST_MODULE: u64 = 64 << 20;
+
+/// A larger document is neither published nor fetched. Verdicts of a kernel family stay below 64 KiB.
+pub const LARGEST_DOCUMENT: u64 = 1 << 20;

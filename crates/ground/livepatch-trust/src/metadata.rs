@@ -1,6 +1,9 @@
 //! Makes, signs and reads metadata documents; the only part of the publisher that speaks the library's schema.
 
-use crate::{Lifetimes, PublishError, Published, Role, Versions, durable, fetch::limit_of, keys::RoleKey};
+use crate::{
+    Lifetimes, PublishError, Published, Role, SignedDocument, Versions, durable, fetch::limit_of,
+    keys::RoleKey,
+};
 use aws_lc_rs::{digest, rand::SystemRandom};
 use livepatch_schedule::Steering;
 use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
@@ -70,21 +73,36 @@ impl Documents {
         }
     }
 
-    /// The published livepatches, by module name.
+    /// What is published.
     ///
     /// # Errors
     /// An entry that this version cannot read: to go on would drop it from the repository at the next commit.
-    pub(crate) fn published(&self, directory: &Path) -> Result<BTreeMap<String, Published>, PublishError> {
+    pub(crate) fn content(&self, directory: &Path) -> Result<Content, PublishError> {
         let path = directory.join(format!("{}.targets.json", self.targets.signed.version));
-        let entries = self.targets.signed.targets.iter().map(|(name, target)| {
-            let entry = Published::from_target(name.raw(), target);
-            let entry = entry.unwrap_or_else(|| Err("it is no livepatch".to_owned()));
-            let entry =
-                entry.map_err(|reason| damaged(&path, &format!("target {}: {reason}", name.raw())))?;
-            Ok((entry.manifest.name.clone(), entry))
-        });
-        entries.collect()
+        let mut content = Content::default();
+        for (name, target) in &self.targets.signed.targets {
+            let wrong = |reason: String| damaged(&path, &format!("target {}: {reason}", name.raw()));
+            if let Some(document) = SignedDocument::from_target(name.raw(), target) {
+                let document = document.map_err(wrong)?;
+                content.documents.insert(document.name.clone(), document);
+                continue;
+            }
+            let entry = Published::from_target(name.raw(), target)
+                .unwrap_or_else(|| Err("it is no livepatch and no document".to_owned()))
+                .map_err(wrong)?;
+            content.livepatches.insert(entry.manifest.name.clone(), entry);
+        }
+        Ok(content)
     }
+}
+
+/// What the targets metadata list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Content {
+    /// By module name.
+    pub(crate) livepatches: BTreeMap<String, Published>,
+    /// By target name.
+    pub(crate) documents: BTreeMap<String, SignedDocument>,
 }
 
 /// Whether less than half of a document's life is left, or the document is from the future.
@@ -132,18 +150,21 @@ pub(crate) fn name_key(root: &mut Root, role: Role, key: &RoleKey, beside: bool)
     Ok(())
 }
 
-pub(crate) fn targets_document<'a>(
-    livepatches: impl Iterator<Item = &'a Published>,
+pub(crate) fn targets_document(
+    content: &Content,
     version: NonZeroU64,
     expires: Moment,
 ) -> Result<Targets, PublishError> {
     let sign = |reason: String| PublishError::Sign { role: Role::Targets, reason };
+    let name = |text: &str| TargetName::new(text).map_err(|error| sign(error.to_string()));
     let mut targets = Targets::new(SPEC_VERSION.to_owned(), version, expires);
     targets.delegations = None;
-    for livepatch in livepatches {
-        let name = TargetName::new(livepatch.target.as_str()).map_err(|error| sign(error.to_string()))?;
+    for livepatch in content.livepatches.values() {
         let target = livepatch.to_target().map_err(|error| sign(error.to_string()))?;
-        targets.targets.insert(name, target);
+        targets.targets.insert(name(&livepatch.target)?, target);
+    }
+    for document in content.documents.values() {
+        targets.targets.insert(name(&document.name)?, document.to_target());
     }
     Ok(targets)
 }

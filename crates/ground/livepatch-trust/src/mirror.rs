@@ -154,7 +154,7 @@ impl Publisher {
         tiers: &[String],
     ) -> Result<(), PublishError> {
         let name = &livepatch.manifest.name;
-        let before = self.staged.get(name);
+        let before = self.staged.livepatches.get(name);
         if before.is_some_and(|before| {
             (&before.manifest, &before.sha256) != (&livepatch.manifest, &livepatch.sha256)
         }) {
@@ -170,7 +170,7 @@ impl Publisher {
             origin: Some(origin.clone()),
             ..livepatch.clone()
         };
-        self.staged.insert(name.clone(), entry);
+        self.staged.livepatches.insert(name.clone(), entry);
         Ok(())
     }
 }

@@ -5,15 +5,14 @@
 //! last step. What an interrupted commit left behind is overwritten by the next.
 
 use crate::{
-    LARGEST_MODULE, Lifetimes, PublishError, Published, Role, Versions, durable,
+    LARGEST_MODULE, Lifetimes, PublishError, Published, Role, SignedDocument, Versions, durable,
     keys::{self, RoleKey},
-    metadata::{self, Documents},
+    metadata::{self, Content, Documents},
     mirror,
 };
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_schedule::{Schedule, Steering};
 use std::{
-    collections::BTreeMap,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     time::SystemTime,
@@ -30,10 +29,10 @@ pub struct Publisher {
     pub(crate) keys: PathBuf,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) documents: Documents,
-    /// What the signed targets metadata say, by module name.
-    committed: BTreeMap<String, Published>,
+    /// What the signed targets metadata say.
+    committed: Content,
     /// What the next commit will say.
-    pub(crate) staged: BTreeMap<String, Published>,
+    pub(crate) staged: Content,
     /// What this site is called among others: SHA-256 of its first root document.
     pub(crate) origin: Digest,
     _lock: File,
@@ -92,26 +91,68 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         check_module(module, manifest)?;
         let mut published = Published::new(manifest.clone(), tiers.to_vec());
-        if let Some(before) = self.staged.get(&manifest.name) {
+        if let Some(before) = self.staged.livepatches.get(&manifest.name) {
             published.published_at = before.published_at;
             published.schedule.clone_from(&before.schedule);
             published.origin.clone_from(&before.origin);
             published.endorsement.clone_from(&before.endorsement);
         }
-        if let Some(other) = self.staged.get(&manifest.name)
+        if let Some(other) = self.staged.livepatches.get(&manifest.name)
             && (&other.manifest, &other.sha256) != (manifest, &published.sha256)
         {
             return Err(PublishError::NameTaken(manifest.name.clone()));
         }
-        let path = self.repository.join(TARGETS).join(published.location());
+        self.write_target(&published.location(), module)?;
+        self.staged.livepatches.insert(manifest.name.clone(), published);
+        Ok(())
+    }
+
+    /// Takes a document in, such as `documents/kernel-catalogue.json`: its file is written now, and the next
+    /// [`commit`](Self::commit) makes it available to every machine, in the place of one of the same name.
+    ///
+    /// # Errors
+    /// [`PublishError::Document`] when its name or size is not allowed; a file.
+    pub fn stage_document(&mut self, name: &str, content: &[u8]) -> Result<(), PublishError> {
+        let document = SignedDocument::new(name, content)
+            .map_err(|reason| PublishError::Document { name: name.chars().take(200).collect(), reason })?;
+        self.write_target(&document.location(), content)?;
+        self.staged.documents.insert(document.name.clone(), document);
+        Ok(())
+    }
+
+    /// Takes a document out of the metadata from the next commit on; false when there is none of that name.
+    pub fn remove_document(&mut self, name: &str) -> bool {
+        self.staged.documents.remove(name).is_some()
+    }
+
+    /// The documents that are published, by name; staged changes are not shown.
+    pub fn documents(&self) -> impl Iterator<Item = &SignedDocument> {
+        self.committed.documents.values()
+    }
+
+    /// The content of a published document; none when there is none of that name.
+    ///
+    /// # Errors
+    /// Its file, or [`PublishError::Damaged`] when that is not what was signed.
+    pub fn document(&self, name: &str) -> Result<Option<Vec<u8>>, PublishError> {
+        let Some(document) = self.committed.documents.get(name) else { return Ok(None) };
+        let path = self.repository.join(TARGETS).join(document.location());
+        let content = durable::read(&path, document.length).map_err(file("read", &path))?;
+        if Digest::of(&content) != document.sha256 {
+            let reason = "its digest is not the one that was signed".to_owned();
+            return Err(PublishError::Damaged { path, reason });
+        }
+        Ok(Some(content))
+    }
+
+    fn write_target(&self, location: &str, content: &[u8]) -> Result<(), PublishError> {
+        let targets = self.repository.join(TARGETS);
+        let path = targets.join(location);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(file("create", directory))?;
         }
-        durable::write(&path, module, 0o644).map_err(file("write", &path))?;
-        let targets = self.repository.join(TARGETS);
-        durable::sync_directory(&targets).map_err(file("write", &targets))?;
-        self.staged.insert(manifest.name.clone(), published);
-        Ok(())
+        durable::write(&path, content, 0o644).map_err(file("write", &path))?;
+        durable::sync_directory(&targets).map_err(file("write", &targets))
     }
 
     /// Makes a published livepatch available to exactly these tiers from the next commit on.
@@ -119,7 +160,11 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::UnknownName`].
     pub fn set_tiers(&mut self, name: &str, tiers: &[String]) -> Result<(), PublishError> {
-        let entry = self.staged.get_mut(name).ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
+        let entry = self
+            .staged
+            .livepatches
+            .get_mut(name)
+            .ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
         entry.tiers = tiers.to_vec();
         Ok(())
     }
@@ -129,7 +174,11 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::UnknownName`].
     pub fn set_schedule(&mut self, name: &str, schedule: Option<Schedule>) -> Result<(), PublishError> {
-        let entry = self.staged.get_mut(name).ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
+        let entry = self
+            .staged
+            .livepatches
+            .get_mut(name)
+            .ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
         entry.schedule = schedule;
         Ok(())
     }
@@ -160,7 +209,11 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::UnknownName`].
     pub fn remove(&mut self, name: &str) -> Result<(), PublishError> {
-        self.staged.remove(name).map(|_| ()).ok_or_else(|| PublishError::UnknownName(name.to_owned()))
+        self.staged
+            .livepatches
+            .remove(name)
+            .map(|_| ())
+            .ok_or_else(|| PublishError::UnknownName(name.to_owned()))
     }
 
     /// Forgets what was staged since the last commit.
@@ -173,7 +226,7 @@ impl Publisher {
     /// # Errors
     /// A key or a file. The repository then still has its old state, and what is staged stays staged.
     pub fn commit(&mut self, now: SystemTime) -> Result<Versions, PublishError> {
-        for livepatch in self.staged.values_mut() {
+        for livepatch in self.staged.livepatches.values_mut() {
             livepatch.published_at = livepatch.published_at.or_else(|| seconds(now));
         }
         self.endorse()?;
@@ -234,7 +287,7 @@ impl Publisher {
 
     /// What is published, by module name; staged changes are not shown.
     pub fn published(&self) -> impl Iterator<Item = &Published> {
-        self.committed.values()
+        self.committed.livepatches.values()
     }
 
     /// When the first of the current documents expires.
@@ -258,7 +311,7 @@ impl Publisher {
     fn read(repository: &Path, keys: &Path, lifetimes: Lifetimes, lock: File) -> Result<Self, PublishError> {
         let directory = repository.join(METADATA);
         let documents = Documents::read(&directory)?;
-        let committed = documents.published(&directory)?;
+        let committed = documents.content(&directory)?;
         for role in [Role::Snapshot, Role::Timestamp] {
             check_key(role, &RoleKey::load(keys, role)?, &documents.root.signed)?;
         }
@@ -274,7 +327,7 @@ impl Publisher {
         check_key(Role::Targets, &key, root)?;
         let version = self.documents.targets.signed.version.saturating_add(1);
         let expires = metadata::expiry_of(Role::Targets, &self.lifetimes, now)?;
-        let document = metadata::targets_document(self.staged.values(), version, expires)?;
+        let document = metadata::targets_document(&self.staged, version, expires)?;
         metadata::sign(document, Role::Targets, root, &key)
     }
 
@@ -382,7 +435,7 @@ fn write_first_metadata(
 
     let root = metadata::first_root(&role_keys, expires(Role::Root)?)?;
     let signed_root = metadata::sign(root.clone(), Role::Root, &root, &root_key.1)?;
-    let targets = metadata::targets_document(std::iter::empty(), version, expires(Role::Targets)?)?;
+    let targets = metadata::targets_document(&Content::default(), version, expires(Role::Targets)?)?;
     let targets = metadata::sign(targets, Role::Targets, &root, &targets_key.1)?;
     let snapshot =
         metadata::snapshot_document(metadata::metafile(&targets), version, expires(Role::Snapshot)?);

@@ -1,7 +1,8 @@
 //! The machine's side: load a repository with proof, and fetch modules from it.
 
 use crate::{
-    Fetch, FetchError, Origin, Published, Role, TrustError, TrustedRoot, Versions, check_origin,
+    Fetch, FetchError, Origin, Published, Role, SignedDocument, TrustError, TrustedRoot, Versions,
+    check_origin,
     datastore::Datastore,
     fetch::{MetadataTransport, bounded, limit_of, role_of},
     metadata::{self, block_on},
@@ -41,6 +42,7 @@ pub struct LoadRequest<'a> {
 /// A repository whose signatures, versions and expiry dates were checked.
 pub struct Repository {
     livepatches: Vec<Published>,
+    documents: Vec<SignedDocument>,
     skipped: Vec<Skipped>,
     steering: Steering,
     versions: Versions,
@@ -144,28 +146,51 @@ impl Repository {
     /// [`TrustError::TargetAltered`], [`TrustError::TargetMissing`], [`TrustError::Unreachable`], and
     /// [`TrustError::Expired`] when the metadata expired since they were loaded.
     pub fn module(&self, livepatch: &Published) -> Result<Vec<u8>, TrustError> {
+        self.target(&livepatch.target, &livepatch.location(), livepatch.length, &livepatch.sha256)
+    }
+
+    /// The signed documents beside the livepatches, in no particular order.
+    pub fn documents(&self) -> impl Iterator<Item = &SignedDocument> {
+        self.documents.iter()
+    }
+
+    /// Fetches a document and checks its length and digest against the signed ones.
+    ///
+    /// # Errors
+    /// As [`Repository::module`].
+    pub fn document(&self, document: &SignedDocument) -> Result<Vec<u8>, TrustError> {
+        self.target(&document.name, &document.location(), document.length, &document.sha256)
+    }
+
+    fn target(
+        &self,
+        name: &str,
+        location: &str,
+        length: u64,
+        sha256: &Digest,
+    ) -> Result<Vec<u8>, TrustError> {
         if SystemTime::now() >= self.expires.0 {
             return Err(TrustError::Expired { role: self.expires.1 });
         }
-        let name = || livepatch.target.clone();
-        let url = self.targets_url.join(&livepatch.location()).map_err(|error| TrustError::Unreachable {
+        let name = || name.to_owned();
+        let url = self.targets_url.join(location).map_err(|error| TrustError::Unreachable {
             url: self.targets_url.to_string(),
             reason: error.to_string(),
         })?;
-        let bytes = bounded(self.fetch.as_ref(), &url, livepatch.length).map_err(|error| match error {
+        let bytes = bounded(self.fetch.as_ref(), &url, length).map_err(|error| match error {
             FetchError::NotFound => TrustError::TargetMissing { name: name() },
             FetchError::Unreachable(reason) => TrustError::Unreachable { url: url.to_string(), reason },
             FetchError::TooLarge(limit) => {
                 TrustError::TargetAltered { name: name(), reason: format!("it is larger than {limit} bytes") }
             }
         })?;
-        if bytes.len() as u64 != livepatch.length {
-            let reason = format!("it has {} bytes instead of {}", bytes.len(), livepatch.length);
+        if bytes.len() as u64 != length {
+            let reason = format!("it has {} bytes instead of {length}", bytes.len());
             return Err(TrustError::TargetAltered { name: name(), reason });
         }
         let digest = Digest::of(&bytes);
-        if digest != livepatch.sha256 {
-            let reason = format!("its digest is {digest} instead of {}", livepatch.sha256);
+        if digest != *sha256 {
+            let reason = format!("its digest is {digest} instead of {sha256}");
             return Err(TrustError::TargetAltered { name: name(), reason });
         }
         Ok(bytes)
@@ -195,17 +220,22 @@ impl Repository {
         // Signed words that are not understood may say that something is halted: nothing is given out then.
         let steering = metadata::steering_of(timestamp)
             .map_err(|error| TrustError::Malformed { role: Role::Timestamp, reason: error.to_string() })?;
-        let (mut livepatches, mut skipped) = (Vec::new(), Vec::new());
+        let (mut livepatches, mut documents, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for (name, target) in loaded.all_targets() {
-            match Published::from_target(name.raw(), target) {
-                Some(Ok(livepatch)) => livepatches.push(livepatch),
-                Some(Err(reason)) => skipped.push(Skipped { target: name.raw().to_owned(), reason }),
-                None => skipped
-                    .push(Skipped { target: name.raw().to_owned(), reason: "it is no livepatch".into() }),
+            let mut skip = |reason| skipped.push(Skipped { target: name.raw().to_owned(), reason });
+            match SignedDocument::from_target(name.raw(), target) {
+                Some(Ok(document)) => documents.push(document),
+                Some(Err(reason)) => skip(reason),
+                None => match Published::from_target(name.raw(), target) {
+                    Some(Ok(livepatch)) => livepatches.push(livepatch),
+                    Some(Err(reason)) => skip(reason),
+                    None => skip("it is no livepatch and no document".into()),
+                },
             }
         }
         Ok(Self {
             livepatches,
+            documents,
             skipped,
             steering,
             versions,
