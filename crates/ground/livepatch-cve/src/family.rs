@@ -2,7 +2,7 @@
 
 use crate::Name;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// Who builds the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,5 +78,61 @@ impl fmt::Display for Distribution {
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.distribution, self.release, self.package)
+    }
+}
+
+/// The text names no family.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("'{0}' is no family of kernels, such as debian/bookworm/linux")]
+pub struct FamilyError(pub String);
+
+/// The release may have a slash itself (`ubuntu/trusty/esm/linux`).
+impl FromStr for Family {
+    type Err = FamilyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (distribution, rest) = text.split_once('/')?;
+            let (release, package) = rest.rsplit_once('/')?;
+            let distribution = match distribution {
+                "debian" => Distribution::Debian,
+                "ubuntu" => Distribution::Ubuntu,
+                _ => return None,
+            };
+            let sound = |part: &str| {
+                let plain =
+                    |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.+/".contains(&byte);
+                part.starts_with(|first: char| first.is_ascii_alphanumeric())
+                    && part.bytes().all(plain)
+                    && !part.contains("..")
+            };
+            let family = Self { distribution, release: release.into(), package: package.into() };
+            (sound(release) && sound(package)).then_some(family)
+        };
+        parse().ok_or_else(|| FamilyError(text.chars().take(80).collect()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_read_back() {
+        for text in ["debian/bookworm/linux-6.12", "ubuntu/trusty/esm/linux-lts-xenial"] {
+            assert_eq!(text.parse::<Family>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "debian",
+            "debian/bookworm",
+            "fedora/40/linux",
+            "debian//linux",
+            "debian/../linux",
+            "debian/b m/linux",
+        ] {
+            assert!(text.parse::<Family>().is_err(), "{text}");
+        }
     }
 }

@@ -24,7 +24,7 @@ mod proposal;
 mod register;
 mod upstream;
 
-pub use family::{Distribution, Family};
+pub use family::{Distribution, Family, FamilyError};
 pub use id::{CveId, CveIdError};
 pub use name::{Name, Names};
 pub use priority::{DecisionError, LivepatchPolicy, Priority, PriorityError, Rating};

@@ -258,6 +258,27 @@ impl Kernels {
         }
     }
 
+    /// The source package of a flavour, by the distribution's custom: Debian's `linux` and `linux-6.12`; Ubuntu's `linux`,
+    /// `linux-hwe-5.15`, `linux-aws`, `linux-aws-5.15`.
+    pub fn package(&self, flavour: &str) -> String {
+        let series = &self.series;
+        match (self.distribution, self.track) {
+            (Distribution::Debian, Track::Ga) => "linux".to_owned(),
+            (Distribution::Debian, Track::Hwe) => format!("linux-{series}"),
+            (Distribution::Ubuntu, track) => {
+                let own = !matches!(flavour, "generic" | "lowlatency");
+                match (own, track, self.code_name.as_str()) {
+                    (true, Track::Ga, _) => format!("linux-{flavour}"),
+                    (true, Track::Hwe, _) => format!("linux-{flavour}-{series}"),
+                    (false, Track::Ga, _) => "linux".to_owned(),
+                    (false, Track::Hwe, "trusty") => "linux-lts-xenial".to_owned(),
+                    (false, Track::Hwe, "xenial") => "linux-hwe".to_owned(),
+                    (false, Track::Hwe, _) => format!("linux-hwe-{series}"),
+                }
+            }
+        }
+    }
+
     fn is_of(&self, build: &CatalogueBuild) -> bool {
         self.distribution == build.distribution
             && self.release == build.release

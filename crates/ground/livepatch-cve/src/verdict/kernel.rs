@@ -60,3 +60,8 @@ pub(super) fn base(distribution: Distribution, version: &PackageVersion) -> Opti
         Distribution::Ubuntu => Base::Series(upstream),
     })
 }
+
+/// A flavour as verdict files name it: Debian's `cloud-amd64` is `cloud` there, its plain `amd64` is none.
+pub fn flavour_name<'a>(flavour: &'a str, architecture: &str) -> &'a str {
+    flavour.strip_suffix(architecture).map_or(flavour, |rest| rest.trim_end_matches('-'))
+}

@@ -13,7 +13,7 @@ mod kernel;
 pub use engine::{Engine, Run, Verdicts};
 pub use exposure::{Exposure, Stance};
 pub use file::{FileBuild, LARGEST_VERDICT_FILE, VerdictFile, VerdictFileError};
-pub use kernel::{BuildNumber, FamilyNumber, KernelBuild};
+pub use kernel::{BuildNumber, FamilyNumber, KernelBuild, flavour_name};
 
 use crate::Name;
 use livepatch_kernel::PackageVersion;

@@ -114,3 +114,20 @@ fn the_calendar() {
     }
     assert!(unfolded.contains(r"Flavours: amd64\, cloud-amd64."));
 }
+
+#[test]
+fn packages_by_the_distributions_custom() {
+    let catalogue = Catalogue::read(Catalogue::BUILT_IN.as_bytes()).unwrap();
+    let package = |matrix: &str, code_name: &str, series: &str, flavour: &str| {
+        let rows = &catalogue.matrix(matrix).unwrap().kernels;
+        let row = rows.iter().find(|row| row.code_name == code_name && row.series == series).unwrap();
+        row.package(flavour)
+    };
+    assert_eq!(package("tested", "bookworm", "6.1", "cloud-amd64"), "linux");
+    assert_eq!(package("tested", "bookworm", "6.12", "cloud-amd64"), "linux-6.12");
+    assert_eq!(package("ubuntu", "bionic", "4.15", "generic"), "linux");
+    assert_eq!(package("ubuntu", "bionic", "5.4", "lowlatency"), "linux-hwe-5.4");
+    assert_eq!(package("ubuntu", "bionic", "5.4", "aws"), "linux-aws-5.4");
+    assert_eq!(package("ubuntu", "xenial", "4.15", "generic"), "linux-hwe");
+    assert_eq!(package("ubuntu", "trusty", "4.4", "generic"), "linux-lts-xenial");
+}

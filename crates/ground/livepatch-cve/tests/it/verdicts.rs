@@ -3,7 +3,7 @@
 use livepatch_cve::record::{PackageState, PackageStatus};
 use livepatch_cve::verdict::{
     BuildNumber, Engine, Exposure, FileBuild, KernelBuild, NotAffected, Pending, Stance, Verdict,
-    VerdictFile, VerdictFileError,
+    VerdictFile, VerdictFileError, flavour_name,
 };
 use livepatch_cve::{CveId, Distribution, Family, Name, UpstreamRanges};
 use livepatch_kernel::PackageVersion;
@@ -286,4 +286,11 @@ fn states_become_stances() {
     );
     let was = state(PackageStatus::Ignored, None, Some(r"was pending \[5.0.0-31.33\] now end-of-life"));
     assert_eq!(was, Stance::Prepared { version: version("5.0.0-31.33"), otherwise: Pending::WillNotBeFixed });
+}
+
+#[test]
+fn flavours_as_verdict_files_name_them() {
+    assert_eq!(flavour_name("cloud-amd64", "amd64"), "cloud");
+    assert_eq!(flavour_name("amd64", "amd64"), "");
+    assert_eq!(flavour_name("generic", "amd64"), "generic");
 }
