@@ -3,9 +3,13 @@
 use crate::{
     facts::Snapshot,
     status::{Status, offer},
+    upgrade::{Upgrade, UpgradeReason},
 };
 use livepatch_api::PatchState;
 use livepatch_kernel::Taint;
+
+/// CVEs that a sentence names; the rest is counted.
+const MOST_NAMED: usize = 5;
 
 /// What the taint mask means on a machine whose kernel is (`livepatched`) or is not livepatched now.
 pub(crate) fn explain_taint(taint: Taint, livepatched: bool) -> String {
@@ -56,6 +60,27 @@ pub(crate) fn sentence(state: PatchState) -> &'static str {
         PatchState::CheckFailed => "check failed: what was applied stays applied, and nothing new comes in",
         PatchState::RebootNeeded => "reboot needed: this kernel gets no more livepatches",
     }
+}
+
+/// A machine where nothing is left to livepatch is not safe from what only another kernel mends: its owner is told so.
+pub(crate) fn with_upgrade(mut status: Status, upgrade: &Upgrade) -> Status {
+    let at_rest =
+        matches!(status.state, PatchState::NothingToApply | PatchState::Soaking | PatchState::Applied);
+    let is_open =
+        |reason: &&UpgradeReason| matches!(reason.code.as_str(), "cannot-be-livepatched" | "missing-fixes");
+    let open: Vec<_> = upgrade.reasons.iter().filter(is_open).collect();
+    if at_rest && !open.is_empty() {
+        let why: Vec<&str> = open.iter().map(|reason| reason.sentence.as_str()).collect();
+        let mut cves: Vec<&str> = open.iter().flat_map(|reason| &reason.cves).map(String::as_str).collect();
+        cves.sort_unstable();
+        cves.dedup();
+        let more = cves.len().saturating_sub(MOST_NAMED);
+        let more =
+            if more > 0 { format!(" and {more} more, see `livepatch cves --open`") } else { String::new() };
+        let named = cves.get(..cves.len().min(MOST_NAMED)).unwrap_or_default().join(", ");
+        status.next_step = format!("{}: {} ({named}{more})", upgrade.next_step, why.join("; "));
+    }
+    status
 }
 
 /// What the owner should do now.

@@ -2,12 +2,13 @@
 //! anything or talks to the network.
 
 use crate::{
+    advice::with_upgrade,
     check::{self, Eligibility, EligibilityFacts},
     config::Config,
     coverage::{self, CoverageFacts, KernelStatus, debian_architecture},
     cves::{self, CveFacts, CveList},
     decide::{applied_version, own_version},
-    documents::{self, verdict_flavour, verdicts_name},
+    documents::{self, verdicts_name},
     facts::Snapshot,
     history::History,
     refusal::Refusal,
@@ -19,7 +20,7 @@ use crate::{
     verify::Anchor,
 };
 use jiff::Timestamp;
-use livepatch_cve::verdict::VerdictFile;
+use livepatch_cve::verdict::{VerdictFile, flavour_name};
 use livepatch_host::{Host, InstalledKernel, KernelPackage, Surroundings, TracingUser};
 use livepatch_kernel::KernelIdentity;
 use livepatch_manifest::Manifest;
@@ -70,7 +71,7 @@ impl<'a> Answers<'a> {
     }
 
     pub(crate) fn status(&self) -> Status {
-        status_of(&self.snapshot, self.config, self.coverage())
+        with_upgrade(status_of(&self.snapshot, self.config, self.coverage()), &self.upgrade())
     }
 
     pub(crate) fn coverage(&self) -> KernelStatus {
@@ -112,7 +113,7 @@ impl<'a> Answers<'a> {
             next_boot: &self.host.next_boot(),
             installed: &installed,
             verdicts: self.verdicts(&installed).as_ref(),
-            flavour: verdict_flavour(self.snapshot.kernel.release.flavour(), architecture),
+            flavour: flavour_name(self.snapshot.kernel.release.flavour(), architecture),
             architecture,
         })
     }
@@ -127,7 +128,7 @@ impl<'a> Answers<'a> {
             in_kernel: own.and_then(|own| known_manifest(&self.snapshot, own)),
             verdicts: self.verdicts(&self.host.installed_kernels()).as_ref(),
             version: self.package.as_ref().and_then(|package| package.version.as_ref()),
-            flavour: verdict_flavour(self.snapshot.kernel.release.flavour(), architecture),
+            flavour: flavour_name(self.snapshot.kernel.release.flavour(), architecture),
             architecture,
         })
     }

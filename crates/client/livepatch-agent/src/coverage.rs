@@ -141,7 +141,7 @@ fn released(facts: &CoverageFacts<'_>) -> Option<Date> {
 }
 
 /// Debian's name of an architecture.
-pub(crate) fn debian_architecture(machine: &str) -> &str {
+pub fn debian_architecture(machine: &str) -> &str {
     match machine {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -82,12 +82,13 @@ pub(crate) fn list(facts: &CveFacts<'_>) -> CveList {
     let from_verdicts = verdicts(facts);
     let basis = if from_verdicts.is_some() { "verdicts" } else { "livepatches" };
     found.extend(from_verdicts.into_iter().flatten().map(|status| (status.id.clone(), status)));
-    // The kernel's word goes before anybody's: what is applied is applied.
+    // The kernel's word goes before anybody's: what is applied is applied. An offer tells only of what is open.
     for status in fixes(facts) {
-        found
-            .entry(status.id.clone())
-            .and_modify(|known| known.notice.clone_from(&status.notice))
-            .or_insert(status);
+        match found.get_mut(&status.id) {
+            Some(known) if status.state == CveState::Livepatched || known.state.is_open() => *known = status,
+            Some(known) => known.notice.clone_from(&status.notice),
+            None => drop(found.insert(status.id.clone(), status)),
+        }
     }
     CveList { schema: 1, basis: basis.to_owned(), cves: found.into_values().collect() }
 }
@@ -95,19 +96,22 @@ pub(crate) fn list(facts: &CveFacts<'_>) -> CveList {
 fn verdicts(facts: &CveFacts<'_>) -> Option<Vec<CveStatus>> {
     let file = facts.verdicts?;
     let build = file.build(facts.version?, facts.flavour, facts.architecture)?;
-    let status = |(cve, verdict): (livepatch_cve::CveId, &Verdict)| CveStatus {
-        id: cve.to_string(),
-        state: state(verdict, facts.applied),
-        sentence: verdict.to_string(),
-        notice: None,
+    let status = |(cve, verdict): (livepatch_cve::CveId, &Verdict)| {
+        let (state, sentence) = state(verdict, facts);
+        CveStatus { id: cve.to_string(), state, sentence, notice: None }
     };
     Some(file.of_build(build).map(status).collect())
 }
 
-fn state(verdict: &Verdict, applied: Option<u32>) -> CveState {
-    match verdict {
-        Verdict::Livepatched { version } if applied.is_some_and(|applied| applied >= *version) => {
+fn state(verdict: &Verdict, facts: &CveFacts<'_>) -> (CveState, String) {
+    let state = match verdict {
+        Verdict::Livepatched { version } if facts.applied.is_some_and(|applied| applied >= *version) => {
             CveState::Livepatched
+        }
+        Verdict::Livepatched { version } if !facts.offered.iter().any(|offer| offer.version >= *version) => {
+            let sentence =
+                format!("a livepatch exists, version {version}, and is not offered to this machine yet");
+            return (CveState::Open, sentence);
         }
         Verdict::Livepatched { .. } => CveState::LivepatchAvailable,
         other => match other.kind() {
@@ -117,7 +121,8 @@ fn state(verdict: &Verdict, applied: Option<u32>) -> CveState {
             VerdictKind::Mitigated => CveState::Mitigated,
             VerdictKind::Pending | VerdictKind::Livepatched => CveState::Open,
         },
-    }
+    };
+    (state, verdict.to_string())
 }
 
 fn fixes(facts: &CveFacts<'_>) -> Vec<CveStatus> {
@@ -187,9 +192,23 @@ mod tests {
     #[test]
     fn a_livepatch_counts_when_it_is_applied() {
         let verdict = Verdict::Livepatched { version: 3 };
-        assert_eq!(state(&verdict, Some(3)), CveState::Livepatched);
-        assert_eq!(state(&verdict, Some(2)), CveState::LivepatchAvailable);
-        assert!(state(&verdict, None).is_open());
+        let offered = [manifest(3, &["CVE-2026-1"])];
+        let state_of = |applied, offered| {
+            let facts = CveFacts {
+                applied,
+                offered,
+                in_kernel: None,
+                verdicts: None,
+                version: None,
+                flavour: "",
+                architecture: "amd64",
+            };
+            state(&verdict, &facts).0
+        };
+        assert_eq!(state_of(Some(3), &[]), CveState::Livepatched);
+        assert_eq!(state_of(Some(2), &offered), CveState::LivepatchAvailable);
+        assert_eq!(state_of(None, &[]), CveState::Open);
+        assert!(state_of(None, &offered).is_open());
         assert!(!CveState::FixedInKernel.is_open());
     }
 }

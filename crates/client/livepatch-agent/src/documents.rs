@@ -6,6 +6,7 @@ use crate::{refusal::Refusal, service::Repository, state_dir::StateDir};
 use livepatch_cve::{catalogue::Catalogue, verdict::VerdictFile};
 use livepatch_host::{InstalledKernel, KernelPackage, Surroundings};
 use livepatch_kernel::KernelIdentity;
+use livepatch_manifest::Digest;
 
 /// The catalogue's name in the repository and in the state directory.
 pub(crate) const CATALOGUE: &str = "documents/kernel-catalogue.json";
@@ -28,11 +29,6 @@ pub(crate) fn verdicts_name(
     };
     let parts = [distribution, release, source];
     parts.into_iter().all(sound).then(|| format!("{VERDICTS}/{distribution}/{release}/{source}.olpv"))
-}
-
-/// The flavour as verdict files name it: Debian's `cloud-amd64` is `cloud` there, its plain `amd64` is none.
-pub(crate) fn verdict_flavour<'a>(flavour: &'a str, architecture: &str) -> &'a str {
-    flavour.strip_suffix(architecture).map_or(flavour, |rest| rest.trim_end_matches('-'))
 }
 
 /// Reads the documents of a trusted repository and keeps them. A document that cannot be had or used leaves the one from
@@ -60,6 +56,12 @@ fn keep_one(
     name: &str,
     check: impl Fn(&[u8]) -> Result<(), String>,
 ) -> Result<(), Refusal> {
+    let kept = state.document(name).ok().flatten();
+    if let (Some(kept), Some(digest)) = (kept, repository.document_digest(name))
+        && Digest::of(&kept) == digest
+    {
+        return Ok(());
+    }
     let fetched = repository.document(name).unwrap_or_else(|error| {
         tracing::warn!(%error, name, "a signed document cannot be read");
         None
@@ -146,13 +148,6 @@ mod tests {
             package: "linux".into(),
         };
         VerdictFile::new(&family, Vec::new(), 0..0, &engine.verdicts())
-    }
-
-    #[test]
-    fn flavours_as_verdict_files_name_them() {
-        assert_eq!(verdict_flavour("cloud-amd64", "amd64"), "cloud");
-        assert_eq!(verdict_flavour("amd64", "amd64"), "");
-        assert_eq!(verdict_flavour("generic", "amd64"), "generic");
     }
 
     #[test]

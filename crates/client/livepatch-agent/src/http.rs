@@ -185,6 +185,15 @@ impl Repository for livepatch_trust::Repository {
     fn module(&self, published: &Published) -> Result<Vec<u8>, Refusal> {
         Ok(Self::module(self, published)?)
     }
+
+    fn document(&self, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        let document = self.documents().find(|document| document.name == name);
+        Ok(document.map(|document| Self::document(self, document)).transpose()?)
+    }
+
+    fn document_digest(&self, name: &str) -> Option<Digest> {
+        self.documents().find(|document| document.name == name).map(|document| document.sha256.clone())
+    }
 }
 
 impl Fetch for HttpService {

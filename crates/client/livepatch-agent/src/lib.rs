@@ -65,7 +65,7 @@ pub use check::{Eligibility, Finding, FindingResult};
 pub use client::{Answer, Client, ClientError};
 pub use config::{Config, ConfigError, TracingPolicy};
 pub use connection::Connection;
-pub use coverage::{KernelState, KernelStatus};
+pub use coverage::{KernelState, KernelStatus, debian_architecture};
 pub use cves::{CveList, CveState, CveStatus};
 pub use daemon::{DaemonError, DaemonOptions, run};
 pub use decide::{Action, Facts, Forget, decide};

@@ -80,4 +80,9 @@ pub trait Repository {
     fn document(&self, _name: &str) -> Result<Option<Vec<u8>>, Refusal> {
         Ok(None)
     }
+
+    /// The digest that the metadata name for a document, so that one that is kept already is not fetched again.
+    fn document_digest(&self, _name: &str) -> Option<Digest> {
+        None
+    }
 }

@@ -48,6 +48,10 @@ pub(crate) enum Format {
     Yaml,
     /// Metrics, for `status`
     Prometheus,
+    /// OpenVEX, for scanners; for `vex`
+    Openvex,
+    /// CSAF 2.0 in the profile VEX, for scanners; for `vex`
+    Csaf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,7 +100,7 @@ pub(crate) enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// The same as an OpenVEX document, for scanners
+    /// The same for scanners: an OpenVEX document, or with --format csaf a CSAF 2.0 one
     Vex,
     /// Livepatches that this machine does not load, since the kernel got into trouble with them
     #[command(subcommand)]

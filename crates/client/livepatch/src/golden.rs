@@ -164,7 +164,9 @@ fn what_the_server_is_told() {
 
 #[test]
 fn documents_of_other_programs() {
-    check("vex.json", &serde_json::to_string_pretty(&vex::document(&cves(), &applied(), now())).unwrap());
+    let pretty = |document: Value| serde_json::to_string_pretty(&document).unwrap();
+    check("vex.json", &pretty(vex::openvex(&cves(), &applied(), now())));
+    check("vex-csaf.json", &pretty(vex::csaf(&cves(), &applied(), now())));
     let canonical = json!({"Client-Version": "0.1.0", "Machine-Id": "m", "Architecture": "x86_64", "CPU-Model": "A CPU",
         "Last-Check": "2026-11-24T07:00:00Z", "Boot-Time": "2026-11-24T06:00:00Z", "Uptime": "3600", "tier": "stable",
         "Status": [{"Kernel": "6.1.0-55-cloud-amd64", "Running": true, "Supported": "supported",

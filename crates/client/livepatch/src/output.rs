@@ -16,6 +16,9 @@ pub(crate) fn document<T: Serialize>(
         Format::Json => print(&serde_json::to_string_pretty(document)?),
         Format::Yaml => print(&yaml::from_json(&serde_json::to_value(document)?)),
         Format::Prometheus => anyhow::bail!("--format prometheus is for `livepatch status` only"),
+        Format::Openvex | Format::Csaf => {
+            anyhow::bail!("--format openvex and csaf are for `livepatch vex` only")
+        }
     }
 }
 

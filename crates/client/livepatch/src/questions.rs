@@ -4,7 +4,7 @@ use crate::{
     arguments::{Arguments, Format},
     exit::Exit,
     output::{self, print},
-    render, status, vex as openvex, yaml,
+    render, status, vex, yaml,
 };
 use livepatch_agent::{
     CheckInPreview, Client, CveList, CveState, DEFAULT_SOCKET, Eligibility, History, Prediction, Question,
@@ -41,10 +41,18 @@ pub(crate) fn cves(arguments: &Arguments, open: bool, all: bool) -> anyhow::Resu
     Ok(Exit::Fine)
 }
 
-/// OpenVEX is JSON; as YAML it is the same document.
+/// Both are JSON; as YAML it is the same document.
 pub(crate) fn vex(arguments: &Arguments) -> anyhow::Result<Exit> {
     let list: CveList = ask(arguments, Question::Cves)?;
-    let document = openvex::document(&list, &status::ask(arguments)?, jiff::Timestamp::now());
+    let (status, now) = (status::ask(arguments)?, jiff::Timestamp::now());
+    let document = match arguments.format {
+        Format::Csaf if list.cves.is_empty() => anyhow::bail!(
+            "no vulnerability is known here, and CSAF has no document without one; `livepatch vex` gives an empty OpenVEX one"
+        ),
+        Format::Csaf => vex::csaf(&list, &status, now),
+        Format::Prometheus => anyhow::bail!("--format prometheus is for `livepatch status` only"),
+        _ => vex::openvex(&list, &status, now),
+    };
     match arguments.format {
         Format::Yaml => print(&yaml::from_json(&document))?,
         _ => print(&serde_json::to_string_pretty(&document)?)?,

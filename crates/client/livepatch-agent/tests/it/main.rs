@@ -12,3 +12,4 @@ mod rig;
 mod site;
 mod states;
 mod tls;
+mod verdicts;

@@ -97,6 +97,12 @@ impl Site {
         manifest
     }
 
+    pub(crate) fn publish_document(&self, name: &str, content: &[u8]) {
+        let mut publisher = self.publisher(Lifetimes::default());
+        publisher.stage_document(name, content).unwrap();
+        publisher.commit(SystemTime::now()).unwrap();
+    }
+
     pub(crate) fn withdraw(&self, name: &str) {
         let mut publisher = self.publisher(Lifetimes::default());
         publisher.remove(name).unwrap();
@@ -121,6 +127,17 @@ impl Site {
             let path = entry.unwrap().path();
             let mut bytes = fs::read(&path).unwrap();
             bytes[100] ^= 1;
+            fs::write(path, bytes).unwrap();
+        }
+    }
+
+    /// Changes a byte of every published verdict file.
+    pub(crate) fn alter_documents(&self) {
+        let folder = self.directory.path().join("repository/targets/documents/verdicts/debian/bookworm");
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let mut bytes = fs::read(&path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
             fs::write(path, bytes).unwrap();
         }
     }
