@@ -33,7 +33,7 @@ const BUILDER: [&str; 13] = [
 
 /// The oracles that signatures are compared with, byte for byte: OpenSSL and the kernel's own sign-file; and a token
 /// without hardware that holds a key.
-const ORACLES: [&str; 3] = ["openssl", "linux-kbuild-6.1", "softhsm2"];
+const ORACLES: [&str; 4] = ["openssl", "linux-kbuild-6.1", "softhsm2", "python3-aiosmtpd"];
 
 /// Compilers for the other machines whose objects can be compared.
 const CROSS: [&str; 3] = ["gcc-aarch64-linux-gnu", "gcc-powerpc64le-linux-gnu", "gcc-s390x-linux-gnu"];

@@ -6,7 +6,9 @@
 mod access;
 mod admin;
 mod client;
+mod cve;
 mod error;
+mod notice;
 pub mod paths;
 mod rollout;
 mod trust_anchor;
@@ -22,7 +24,12 @@ pub use admin::{
 pub use client::{
     AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, PatchState,
 };
+pub use cve::{
+    CveDetail, CveImport, CveImportDocument, CveImported, CvePage, CveProposal, CveRating, CveRefusal,
+    CveRefusalRequest, CveSummary, CveVerdict, FamilyVerdicts, VerdictRequest, VerdictsPublished,
+};
 pub use error::{ApiError, ErrorCode};
+pub use notice::{MailReport, NoticeDraft, NoticePage, NoticeState, NoticeView, SubscriberRequest};
 pub use rollout::{RolloutBuild, RolloutHalt, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
 pub use trust_anchor::{AnchoredOrigin, EnrolmentToken, TokenError, TrustAnchor};
 pub use upstream::{

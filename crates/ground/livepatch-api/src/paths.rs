@@ -50,3 +50,27 @@ pub const ADMIN_UPSTREAMS: &str = "/v1/admin/upstreams";
 pub const ADMIN_BUNDLE: &str = "/v1/admin/bundle";
 /// GET: 200 when the database answers and the signed metadata are good; 503 otherwise.
 pub const READY: &str = "/readyz";
+/// POST [`crate::CveImport`] → [`crate::CveImported`].
+pub const ADMIN_CVE_DOCUMENTS: &str = "/v1/admin/cve-documents";
+/// GET `?after=CVE` → [`crate::CvePage`]. `…/CVE`: GET → [`crate::CveDetail`]. `…/CVE/rating`: POST [`crate::CveRating`] →
+/// [`crate::CveDetail`]. `…/CVE/refusal`: POST [`crate::CveRefusalRequest`] → [`crate::CveDetail`].
+pub const ADMIN_CVES: &str = "/v1/admin/cves";
+/// POST [`crate::VerdictRequest`] → [`crate::VerdictsPublished`].
+pub const ADMIN_VERDICTS: &str = "/v1/admin/verdicts";
+/// POST [`crate::NoticeDraft`] → [`crate::NoticeView`]; GET → list of [`crate::NoticeView`], newest first.
+/// `…/NUMBER`: GET → [`crate::NoticeView`]; POST the notice → [`crate::NoticeView`]. `…/NUMBER/review`, `…/NUMBER/publish`:
+/// POST `[]` → [`crate::NoticeView`].
+pub const ADMIN_NOTICES: &str = "/v1/admin/notices";
+/// POST [`crate::SubscriberRequest`] → list of addresses; GET → the same.
+pub const ADMIN_SUBSCRIBERS: &str = "/v1/admin/subscribers";
+/// For everybody. GET `?cursor=…&limit=…` → [`crate::NoticePage`]. `…/NUMBER`: GET → the notice; `…/NUMBER/osv`, `…/csaf`,
+/// `…/openvex`: GET → the same in that form.
+pub const NOTICES: &str = "/v1/notices";
+/// For everybody: pages. `…/NUMBER`: one notice. `….rss` and `….atom`: feeds.
+pub const NOTICE_PAGES: &str = "/notices";
+/// `…/TOKEN`: GET → a page with a button; POST: the holder gets no more mails (RFC 8058).
+pub const UNSUBSCRIBE: &str = "/unsubscribe";
+/// For everybody: GET `?matrix=NAME` → the last days of kernels, iCalendar.
+pub const CALENDAR: &str = "/kernels.ics";
+/// GET → list of [`crate::CveRefusal`]: every vulnerability that cannot be livepatched. Open to everybody.
+pub const NOT_LIVEPATCHABLE: &str = "/v1/not-livepatchable";

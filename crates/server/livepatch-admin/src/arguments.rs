@@ -85,6 +85,18 @@ pub(crate) enum Command {
     /// Machines.
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// Vulnerabilities: what is known, how they are rated, which cannot be livepatched.
+    #[command(subcommand)]
+    Cve(CveCommand),
+    /// Verdicts: what holds for each vulnerability and kernel build, signed for every machine.
+    #[command(subcommand)]
+    Verdicts(VerdictsCommand),
+    /// Security notices: draft, review, publish.
+    #[command(subcommand)]
+    Notice(NoticeCommand),
+    /// Who gets notices by mail.
+    #[command(subcommand)]
+    Subscriber(SubscriberCommand),
     /// Print a completion script.
     Completions {
         /// The shell to print it for.
@@ -236,6 +248,140 @@ pub(crate) enum MachineCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CveCommand {
+    /// Take documents in; those that are as before cost nothing, a fault costs only itself.
+    Import(CveImportArguments),
+    /// Show the known vulnerabilities.
+    List {
+        /// Only those that are livepatched by the policy.
+        #[arg(long)]
+        livepatched: bool,
+    },
+    /// Show all about one, with who says so and the verdict for each kernel.
+    Show {
+        /// Such as CVE-2026-1234.
+        #[arg(value_name = "CVE")]
+        cve: String,
+    },
+    /// Decide a priority; it goes before what any document says.
+    Rate {
+        /// Such as CVE-2026-1234.
+        #[arg(value_name = "CVE")]
+        cve: String,
+        /// negligible, low, medium, high or critical.
+        #[arg(long, value_name = "PRIORITY")]
+        priority: String,
+        /// Why this one and no other.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Say that one cannot be livepatched in a family of kernels: machines are told to update and reboot.
+    Refuse {
+        /// Such as CVE-2026-1234.
+        #[arg(value_name = "CVE")]
+        cve: String,
+        /// Distribution, release and source package, such as debian/bookworm/linux.
+        #[arg(long, value_name = "FAMILY")]
+        family: String,
+        /// The builder's reason code, such as changed-data.
+        #[arg(long, value_name = "CODE")]
+        code: String,
+        /// Why, for people.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// What helps until the update.
+        #[arg(long, value_name = "TEXT")]
+        mitigation: Option<String>,
+    },
+    /// Show everything that cannot be livepatched.
+    Refused,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CveImportArguments {
+    /// ubuntu-tracker, changelog, osv, cve-record, kev or epss.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) source: String,
+    /// Of a changelog: distribution, release and source package, such as debian/bookworm/linux.
+    #[arg(long, value_name = "FAMILY")]
+    pub(crate) family: Option<String>,
+    /// The files are feeds of many records (JSON lines, an array, or records one after the other); for cve-record and osv.
+    #[arg(long)]
+    pub(crate) records: bool,
+    /// Files, or folders of files.
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerdictsCommand {
+    /// Sign the verdicts of now, a document for each kernel family of the catalogue.
+    Publish {
+        /// The kernel catalogue to publish with them; the one that was published last by default.
+        #[arg(long, value_name = "FILE")]
+        catalogue: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NoticeCommand {
+    /// Begin a notice: that there is a livepatch for these vulnerabilities, or, when they cannot be livepatched, that there is
+    /// none. Or begin the next revision of a published one.
+    Draft {
+        /// The vulnerabilities.
+        #[arg(value_name = "CVE", required_unless_present = "revise")]
+        cves: Vec<String>,
+        /// Correct this published notice, such as LSN-0123.
+        #[arg(long, value_name = "NOTICE", requires = "note", conflicts_with = "cves")]
+        revise: Option<String>,
+        /// What the revision changes, for readers.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// Show the notices.
+    List,
+    /// Show one, and what became of its mails.
+    Show {
+        /// LSN-0123, or LSN-0123-1 for a revision.
+        #[arg(value_name = "NOTICE")]
+        number: String,
+    },
+    /// Change one that is not published, in $EDITOR or from a file; it must then be reviewed again.
+    Edit {
+        /// LSN-0123.
+        #[arg(value_name = "NOTICE")]
+        number: String,
+        /// The whole notice, JSON; - for standard input.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Say that you have read it and it may go out. Whoever wrote it cannot, but for the holder of admin.key.
+    Review {
+        /// LSN-0123.
+        #[arg(value_name = "NOTICE")]
+        number: String,
+    },
+    /// Publish a reviewed one on every channel. It never changes again; revisions correct it.
+    Publish {
+        /// LSN-0123.
+        #[arg(value_name = "NOTICE")]
+        number: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubscriberCommand {
+    /// Put an address on the list; its owner must have asked for that.
+    Add {
+        /// Such as reader@example.org.
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+    },
+    /// Show who is on the list.
+    List,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::{
         Arguments, CertificateCommand, Command, DashboardCommand, Format, LivepatchCommand, MachineCommand,
         Promote, Publish, RolloutCommand, TokenCommand, TokenCreate,
     },
-    generate, output, rollout,
+    cve, generate, notice, output, rollout,
     server::Server,
     upstream,
 };
@@ -63,6 +63,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             let path = access::act_on(paths::ADMIN_MACHINES, id, "revoke");
             access::machine(format, &server.post(&path, &access::NOTHING)?)
         }
+        Command::Cve(command) => cve::run(&server, format, command),
+        Command::Notice(command) => notice::run(&server, format, command),
+        Command::Subscriber(command) => notice::subscribers(&server, format, command),
+        Command::Verdicts(command) => cve::verdicts(&server, format, command),
         Command::Rollout(command) => rollout::run(&server, format, command),
         Command::Upstream(command) => upstream::upstreams(&server, format, command),
         Command::Bundle(command) => upstream::bundles(&server, format, command),

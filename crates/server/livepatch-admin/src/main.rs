@@ -6,7 +6,9 @@
 mod access;
 mod arguments;
 mod commands;
+mod cve;
 mod generate;
+mod notice;
 mod output;
 mod period;
 mod rollout;

@@ -18,7 +18,10 @@
 
 mod anchor;
 mod clock;
+mod cves;
 mod database;
+mod notices;
+mod post;
 mod publish;
 mod refusal;
 mod rollouts;
@@ -30,6 +33,7 @@ mod site;
 mod upstream;
 mod worker;
 
+pub use post::{Mailbox, MailboxError};
 pub use serve::{ServeError, Server};
 pub use settings::{Settings, SettingsError, Tiers};
 pub use site::SiteError;

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use livepatch_server::{Server, Settings, Tiers};
+use livepatch_server::{Mailbox, Server, Settings, Tiers};
 use livepatch_trust::Lifetimes;
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,6 +47,18 @@ struct Serve {
     /// file of the data directory.
     #[arg(long, value_name = "URL", env = "LIVEPATCH_DATABASE", hide_env_values = true)]
     database: Option<String>,
+    /// The URL that people and scanners reach the server by, for links in notices and feeds.
+    #[arg(long, value_name = "URL", env = "LIVEPATCH_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Send notices through this mail server, such as smtp://localhost or smtps://USER:PASSWORD@HOST.
+    #[arg(long, value_name = "URL", env = "LIVEPATCH_SMTP", hide_env_values = true, requires = "mail_from")]
+    smtp: Option<String>,
+    /// Who the mails are from, such as 'Livepatch notices <notices@example.org>'.
+    #[arg(long, value_name = "ADDRESS", env = "LIVEPATCH_MAIL_FROM")]
+    mail_from: Option<Mailbox>,
+    /// How long a mail that the mail server defers waits the first time, in seconds; twice as long the next time, and so on.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=14_400))]
+    mail_retry_after: u32,
 }
 
 fn main() -> ExitCode {
@@ -76,6 +88,10 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         refresh_every: Duration::from_secs(arguments.refresh_every),
         look_every: Duration::from_secs(arguments.look_every),
         database: arguments.database,
+        public_url: arguments.public_url,
+        smtp: arguments.smtp,
+        mail_from: arguments.mail_from,
+        mail_retry: Duration::from_secs(arguments.mail_retry_after.into()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {

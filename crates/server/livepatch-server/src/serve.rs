@@ -1,6 +1,6 @@
 //! The running server.
 
-use crate::{Settings, SiteError, rollouts, routes, site::Site, upstream, worker};
+use crate::{Settings, SiteError, post, rollouts, routes, site::Site, upstream, worker};
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
@@ -66,6 +66,7 @@ impl Server {
         let fresh = tokio::spawn(worker::keep_metadata_fresh(Arc::clone(&self.site)));
         let looks = tokio::spawn(rollouts::keep_looking(Arc::clone(&self.site)));
         let syncs = tokio::spawn(upstream::keep_synced(Arc::clone(&self.site)));
+        let post = tokio::spawn(post::keep_sending(Arc::clone(&self.site)));
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let site = Arc::clone(&self.site);
         let serving =
@@ -87,6 +88,7 @@ impl Server {
         fresh.abort();
         looks.abort();
         syncs.abort();
+        post.abort();
         self.site.database.close().await;
         outcome
     }

@@ -1,5 +1,6 @@
 //! What the program is started with.
 
+use crate::Mailbox;
 use livepatch_trust::Lifetimes;
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -20,6 +21,22 @@ pub struct Settings {
     pub look_every: Duration,
     /// A PostgreSQL database instead of the file in the data directory.
     pub database: Option<String>,
+    /// What people and scanners reach the server by, without a slash at the end; absent: the address it listens on.
+    pub public_url: Option<String>,
+    /// The mail server that takes notices, such as `smtps://USER:PASSWORD@HOST`; absent: no mail is sent.
+    pub smtp: Option<String>,
+    /// Who the mails are from.
+    pub mail_from: Option<Mailbox>,
+    /// How long a mail that was deferred waits the first time; twice as long the next time, and so on.
+    pub mail_retry: Duration,
+}
+
+impl Settings {
+    /// The server's address for readers.
+    pub fn public_url(&self) -> String {
+        let own = || format!("http://{}", self.listen);
+        self.public_url.as_ref().map_or_else(own, |url| url.trim_end_matches('/').to_owned())
+    }
 }
 
 /// Ordered tiers. A livepatch that is available to one is available to all before it, so no tier ever gets what an

@@ -3,8 +3,9 @@
 use crate::{
     Settings,
     anchor::Anchors,
-    clock,
+    clock, cves,
     database::{Database, Place},
+    post::Post,
     refusal::Refusal,
     rollouts::Looks,
     routes::Glances,
@@ -37,6 +38,8 @@ pub(crate) struct Site {
     pub(crate) streams: watch::Sender<bool>,
     /// One sync or import at a time.
     pub(crate) syncs: tokio::sync::Mutex<()>,
+    pub(crate) cves: cves::Registers,
+    pub(crate) post: Post,
     publisher: Arc<Mutex<Publisher>>,
 }
 
@@ -90,6 +93,8 @@ impl Site {
             glances: Glances::default(),
             streams: watch::Sender::new(false),
             syncs: tokio::sync::Mutex::default(),
+            cves: cves::Registers::default(),
+            post: Post::default(),
             publisher: Arc::new(Mutex::new(publisher)),
             settings,
         })

@@ -7,8 +7,10 @@
 
 mod access;
 mod certificates;
+mod cves;
 mod fleet;
 mod machines;
+mod notices;
 mod rollouts;
 mod rows;
 mod sessions;
@@ -18,8 +20,10 @@ mod upstreams;
 
 pub use access::{KnownApiKey, NewApiKey};
 pub use certificates::StoredCertificate;
+pub use cves::CveDocument;
 pub use fleet::{FleetEvent, Group, MachineOrder, MachinePage, MachineQuery};
 pub use machines::{KnownMachine, Reported};
+pub use notices::{DueMail, StoredNotice};
 pub use rollouts::{MachinePlace, RolloutResult, StoredRollout};
 pub use sessions::{KnownSession, SessionLife};
 pub use store::{Backend, Store, StoreError};

@@ -14,6 +14,8 @@ const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "rollouts", include_str!("../../../../migrations/sqlite/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/sqlite/0003_access.sql")),
     (10, "upstreams", include_str!("../../../../migrations/sqlite/0010_upstreams.sql")),
+    (20, "cves", include_str!("../../../../migrations/sqlite/0020_cves.sql")),
+    (21, "notices", include_str!("../../../../migrations/sqlite/0021_notices.sql")),
     (30, "dashboard", include_str!("../../../../migrations/sqlite/0030_dashboard.sql")),
     (31, "machine orders", include_str!("../../../../migrations/sqlite/0031_machine_orders.sql")),
 ];
@@ -24,6 +26,8 @@ const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "rollouts", include_str!("../../../../migrations/postgres/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/postgres/0003_access.sql")),
     (10, "upstreams", include_str!("../../../../migrations/postgres/0010_upstreams.sql")),
+    (20, "cves", include_str!("../../../../migrations/postgres/0020_cves.sql")),
+    (21, "notices", include_str!("../../../../migrations/postgres/0021_notices.sql")),
     (30, "dashboard", include_str!("../../../../migrations/postgres/0030_dashboard.sql")),
     (31, "machine orders", include_str!("../../../../migrations/postgres/0031_machine_orders.sql")),
 ];

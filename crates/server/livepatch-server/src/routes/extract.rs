@@ -62,6 +62,11 @@ async fn actor(parts: &mut Parts, site: &Arc<Site>, needed: Role) -> Result<Acto
 }
 
 impl Actor {
+    /// Whether it holds `admin.key`.
+    pub(crate) fn is_master(&self) -> bool {
+        self.name == MASTER
+    }
+
     /// Whether the role is enough.
     pub(crate) fn must_be(&self, needed: Role) -> Result<(), Refusal> {
         if self.role >= needed {

@@ -52,6 +52,7 @@ pub(crate) async fn publish(
         return Ok((StatusCode::OK, Json(answer)));
     }
     note(&site, &actor, "publish", &answer).await;
+    crate::cves::follow(&site).await;
     Ok((StatusCode::CREATED, Json(answer)))
 }
 

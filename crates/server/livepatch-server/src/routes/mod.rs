@@ -4,11 +4,13 @@ mod access;
 mod bodies;
 mod certificates;
 mod check_in;
+mod cves;
 mod enrol;
 mod extract;
 mod health;
 mod livepatches;
 mod machines;
+mod notices;
 mod rollouts;
 mod statics;
 mod tokens;
@@ -16,6 +18,8 @@ mod upstreams;
 mod web;
 
 pub(crate) use web::Glances;
+
+pub(crate) use extract::Actor;
 
 use crate::{refusal::Refusal, site::Site};
 use axum::{
@@ -35,6 +39,9 @@ const LARGEST_DOCUMENT: usize = 256 << 10;
 
 /// A module, its manifest and the line end between them.
 const LARGEST_PUBLISH: usize = LARGEST_MODULE as usize + livepatch_manifest::LARGEST + 4096;
+
+/// Some thousand documents about vulnerabilities, or the kernel catalogue.
+const LARGEST_IMPORT: usize = 48 << 20;
 
 /// All routes of both planes.
 pub(crate) fn router(site: &Arc<Site>) -> Router {
@@ -61,8 +68,19 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
     let modules = Router::new()
         .route(paths::ADMIN_LIVEPATCHES, post(livepatches::publish).get(livepatches::list))
         .layer(DefaultBodyLimit::max(LARGEST_PUBLISH));
+    let feeds = Router::new()
+        .route(paths::ADMIN_CVE_DOCUMENTS, post(cves::import))
+        .route(paths::ADMIN_VERDICTS, post(cves::publish_verdicts))
+        .layer(DefaultBodyLimit::max(LARGEST_IMPORT));
     documents
         .merge(modules)
+        .merge(feeds)
+        .route(paths::ADMIN_CVES, get(cves::list))
+        .route(&format!("{}/{{cve}}", paths::ADMIN_CVES), get(cves::show))
+        .route(&format!("{}/{{cve}}/rating", paths::ADMIN_CVES), post(cves::rate))
+        .route(&format!("{}/{{cve}}/refusal", paths::ADMIN_CVES), post(cves::refuse))
+        .route(paths::NOT_LIVEPATCHABLE, get(cves::not_livepatchable))
+        .merge(notice_routes())
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
         .merge(statics::router(site))
@@ -76,6 +94,30 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
             tracing::debug_span!("request", method = %request.method(), path = request.uri().path())
         }))
         .with_state(Arc::clone(site))
+}
+
+/// The operator's desk, and what everybody reads.
+fn notice_routes() -> Router<Arc<Site>> {
+    let (desk, data, pages) = (paths::ADMIN_NOTICES, paths::NOTICES, paths::NOTICE_PAGES);
+    Router::new()
+        .route(desk, post(notices::draft).get(notices::list))
+        .route(&format!("{desk}/{{number}}"), get(notices::show).post(notices::edit))
+        .route(&format!("{desk}/{{number}}/review"), post(notices::review))
+        .route(&format!("{desk}/{{number}}/publish"), post(notices::publish))
+        .route(paths::ADMIN_SUBSCRIBERS, post(notices::subscribe).get(notices::subscribers))
+        .route(data, get(notices::page))
+        .route(&format!("{data}/{{number}}"), get(notices::json))
+        .route(&format!("{data}/{{number}}/{{form}}"), get(notices::form))
+        .route(pages, get(notices::index))
+        .route(&format!("{pages}/{{number}}"), get(notices::html_page))
+        .route(&format!("{pages}.rss"), get(notices::rss_feed))
+        .route(&format!("{pages}.atom"), get(notices::atom_feed))
+        .route(
+            &format!("{}/{{token}}", paths::UNSUBSCRIBE),
+            get(notices::unsubscribe_page).post(notices::unsubscribe),
+        )
+        .route(paths::CALENDAR, get(notices::calendar))
+        .layer(DefaultBodyLimit::max(LARGEST_DOCUMENT))
 }
 
 async fn no_such_address(uri: Uri) -> Refusal {

@@ -1,0 +1,185 @@
+//! Vulnerabilities: what is imported, how they are rated, which cannot be livepatched, and the verdicts that are signed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Import documents of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveImport {
+    /// `ubuntu-tracker`, `changelog`, `osv`, `cve-record`, `kev` or `epss`.
+    pub source: String,
+    /// Of a changelog: whose it is, such as `debian/bookworm/linux`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// The documents.
+    pub documents: Vec<CveImportDocument>,
+}
+
+/// A document to import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveImportDocument {
+    /// A path or an address: the next import of the same name replaces what this one said.
+    pub name: String,
+    /// Its text; an empty one takes back what an earlier one said.
+    pub text: String,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveImported {
+    /// Documents that were new or different.
+    pub imported: u32,
+    /// Documents that were as before.
+    pub unchanged: u32,
+    /// What could not be understood, with document and line; the rest was imported.
+    pub problems: Vec<String>,
+}
+
+/// A vulnerability in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveSummary {
+    /// `CVE-2026-1234`.
+    pub id: String,
+    /// A line about it.
+    pub title: String,
+    /// `negligible`, `low`, `medium`, `high`, `critical`; absent: not rated.
+    pub priority: Option<String>,
+    /// Whether a person of this service decided the priority.
+    pub decided: bool,
+    /// Whether it is livepatched, by the policy.
+    pub livepatch: bool,
+    /// Whether it is used in attacks.
+    pub exploited: bool,
+    /// Whether the identifier stands for no vulnerability.
+    pub rejected: bool,
+}
+
+/// A page of vulnerabilities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CvePage {
+    /// The vulnerabilities, in order.
+    pub cves: Vec<CveSummary>,
+    /// What to ask for the next page with (`after`); absent: this was the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// All about a vulnerability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CveDetail {
+    /// As in a list.
+    pub summary: CveSummary,
+    /// Every field with everything that is said about it, by whom (the schema of the register's records).
+    pub record: Value,
+    /// The documents that say so: number in the record, kind, name.
+    pub documents: Vec<(u32, String, String)>,
+    /// Fields about which sources differ.
+    pub contested: Vec<String>,
+    /// A priority that the rules propose, with the reason.
+    pub proposal: Option<CveProposal>,
+    /// What holds for kernels.
+    pub verdicts: Vec<CveVerdict>,
+}
+
+/// A proposed priority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveProposal {
+    /// The priority.
+    pub priority: String,
+    /// The rule.
+    pub rule: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The verdict for some builds of a family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CveVerdict {
+    /// `debian/bookworm/linux`.
+    pub family: String,
+    /// The first of these builds: version, flavour and architecture.
+    pub first: String,
+    /// The last of these builds.
+    pub last: String,
+    /// The verdict as verdict files carry it.
+    pub verdict: Value,
+    /// One sentence.
+    pub sentence: String,
+}
+
+/// Decide a priority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveRating {
+    /// The priority.
+    pub priority: String,
+    /// Why this one and no other.
+    pub reason: String,
+}
+
+/// Say that a vulnerability cannot be livepatched in a family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveRefusalRequest {
+    /// `debian/bookworm/linux`.
+    pub family: String,
+    /// The builder's reason code.
+    pub code: String,
+    /// Why, in words.
+    pub reason: String,
+    /// What helps until the update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mitigation: Option<String>,
+}
+
+/// A vulnerability that cannot be livepatched in a family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveRefusal {
+    /// The vulnerability.
+    pub cve: String,
+    /// The family.
+    pub family: String,
+    /// The builder's reason code.
+    pub code: String,
+    /// Why, in words.
+    pub reason: String,
+    /// What helps until the update.
+    pub mitigation: Option<String>,
+    /// Who said so.
+    pub decided_by: String,
+    /// When, in seconds since 1970.
+    pub decided_at: i64,
+}
+
+/// Publish verdicts for every kernel family of the catalogue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VerdictRequest {
+    /// The kernel catalogue to publish with them; absent: the one that was published last, or the one that the server was
+    /// built with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<Value>,
+}
+
+/// What was published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictsPublished {
+    /// Each family's file.
+    pub families: Vec<FamilyVerdicts>,
+    /// Version of the targets metadata.
+    pub targets_version: u64,
+    /// False when everything was published as it is already, so that nothing was signed.
+    pub changed: bool,
+}
+
+/// A family's verdict file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FamilyVerdicts {
+    /// `debian/bookworm/linux`.
+    pub family: String,
+    /// Name of the signed document.
+    pub document: String,
+    /// Builds in it.
+    pub builds: usize,
+    /// Vulnerabilities in it.
+    pub cves: usize,
+    /// Its size in bytes.
+    pub bytes: usize,
+}

@@ -1,0 +1,10 @@
+//! Vulnerabilities on a live site: documents become a register, the register and the catalogue become verdicts, and those
+//! become signed documents.
+
+mod detail;
+mod register;
+mod verdicts;
+
+pub(crate) use detail::{detail, summary};
+pub(crate) use register::{Registers, rating_document};
+pub(crate) use verdicts::{Knowledge, catalogue, engine, follow, knowledge, publish};
