@@ -127,6 +127,7 @@ fn after_failure(status: &Status) -> String {
         "other-livepatch" => {
             "disable the other livepatch, or this client; the client tries again at the next check"
         }
+        "state-unusable" => "check the disk that holds /var/lib/livepatch, and make room there",
         "kernel-unsupported" => "boot a kernel with CONFIG_LIVEPATCH, or run `livepatch disable`",
         _ => "the livepatch was refused and the kernel not touched: tell your operator",
     }

@@ -37,7 +37,7 @@ pub enum Refusal {
     #[error("the trust anchor is unusable: {0}; enable livepatching again with a new token")]
     TrustAnchorUnusable(String),
     /// The repository cannot be read or trusted.
-    #[error("{0}")]
+    #[error("{}", chain(.0))]
     Repository(#[from] TrustError),
     /// The module's signature does not vouch for it.
     #[error("{0}")]
@@ -223,4 +223,16 @@ fn blockers(tasks: &[BlockingTask]) -> String {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_as_the_reason() {
+        let source = std::io::Error::from_raw_os_error(28); // ENOSPC
+        let refusal = Refusal::from(TrustError::Datastore { path: "/var/lib/livepatch/tuf".into(), source });
+        assert!(refusal.to_failure().message.contains("No space left on device"), "{refusal}");
+    }
 }
