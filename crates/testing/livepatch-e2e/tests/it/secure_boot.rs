@@ -8,7 +8,7 @@ use livepatch_e2e::Machine;
 use livepatch_vm::Firmware;
 use serde_json::Value;
 
-const PASSWORD: &str = "open-livepatch";
+const PASSWORD: &str = "openlivepatch";
 
 #[test]
 #[ignore = "long: cargo xtask test --long"]
