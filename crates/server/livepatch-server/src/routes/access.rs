@@ -65,14 +65,19 @@ pub(crate) async fn revoke_key(
     Admin(actor): Admin,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<ApiKeySummary>>, Refusal> {
+    take_back_key(&site, &actor, &id).await?;
+    Ok(Json(site.database.store().await?.api_keys().await?))
+}
+
+/// Takes a key back for somebody whose role was looked at.
+pub(super) async fn take_back_key(site: &Site, actor: &Actor, id: &str) -> Result<(), Refusal> {
     let store = site.database.store().await?;
     let now = clock::seconds();
-    if !store.revoke_api_key(&id, now).await? {
+    if !store.revoke_api_key(id, now).await? {
         let message = "no API key with this id holds; livepatch-admin key list shows what there is";
         return Err(Refusal::new(ErrorCode::NotFound, message));
     }
-    store.record_act(&actor.name, "key-revoke", &id, "", now).await?;
-    Ok(Json(store.api_keys().await?))
+    Ok(store.record_act(&actor.name, "key-revoke", id, "", now).await?)
 }
 
 /// Where a reader of the audit log has got to.

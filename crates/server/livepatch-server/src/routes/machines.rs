@@ -1,6 +1,6 @@
 //! The operator's list of machines.
 
-use super::extract::{Operator, Viewer};
+use super::extract::{Actor, Operator, Viewer};
 use crate::{clock, refusal::Refusal, site::Site};
 use axum::{
     Json,
@@ -35,20 +35,33 @@ pub(crate) async fn revoke(
     Operator(actor): Operator,
     Path(id): Path<String>,
 ) -> Result<Json<MachineDetail>, Refusal> {
-    let store = site.database.store().await?;
-    let now = clock::seconds();
-    if store.revoke_machine(&id, now).await? {
-        store.record_act(&actor.name, "machine-revoke", &id, "", now).await?;
-        tracing::info!(id, by = actor.name, "revoked a machine");
-    }
-    Ok(Json(detail(store, &id).await?))
+    take_back_machine(&site, &actor, &id).await?;
+    Ok(Json(detail(site.database.store().await?, &id).await?))
 }
 
-async fn detail(store: &Store, id: &str) -> Result<MachineDetail, Refusal> {
-    let machine = store.machine(id).await?.ok_or_else(|| {
+/// Takes a machine's credential back for somebody whose role was looked at; once more does no harm.
+pub(super) async fn take_back_machine(site: &Site, actor: &Actor, id: &str) -> Result<(), Refusal> {
+    let store = site.database.store().await?;
+    let now = clock::seconds();
+    known(store, id).await?;
+    if store.revoke_machine(id, now).await? {
+        store.record_act(&actor.name, "machine-revoke", id, "", now).await?;
+        tracing::info!(id, by = actor.name, "revoked a machine");
+    }
+    Ok(())
+}
+
+/// A machine that has enrolled at some time.
+pub(super) async fn known(store: &Store, id: &str) -> Result<MachineSummary, Refusal> {
+    let missing = || {
         let message =
             "no machine with this id has enrolled; livepatch-admin machine list shows those that did";
         Refusal::new(ErrorCode::NotFound, message)
-    })?;
+    };
+    store.machine(id).await?.ok_or_else(missing)
+}
+
+async fn detail(store: &Store, id: &str) -> Result<MachineDetail, Refusal> {
+    let machine = known(store, id).await?;
     Ok(MachineDetail { machine, events: store.events(id, HISTORY).await? })
 }

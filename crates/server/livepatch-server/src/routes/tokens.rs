@@ -62,14 +62,19 @@ pub(crate) async fn revoke(
     Operator(actor): Operator,
     Path(id): Path<String>,
 ) -> Result<Json<Vec<TokenSummary>>, Refusal> {
+    take_back_token(&site, &actor, &id).await?;
+    Ok(Json(site.database.store().await?.tokens().await?))
+}
+
+/// Takes a token back for somebody whose role was looked at.
+pub(super) async fn take_back_token(site: &Site, actor: &Actor, id: &str) -> Result<(), Refusal> {
     let store = site.database.store().await?;
     let now = clock::seconds();
-    if !store.revoke_token(&id, now).await? {
+    if !store.revoke_token(id, now).await? {
         let message = "no token with this id holds; livepatch-admin token list shows what there is";
         return Err(Refusal::new(ErrorCode::NotFound, message));
     }
-    store.record_act(&actor.name, "token-revoke", &id, "", now).await?;
-    Ok(Json(store.tokens().await?))
+    Ok(store.record_act(&actor.name, "token-revoke", id, "", now).await?)
 }
 
 /// The moment after so many seconds.

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     clock,
     refusal::Refusal,
-    routes::{access::make_key, tokens::make_token},
+    routes::{
+        access::{make_key, take_back_key},
+        tokens::{make_token, take_back_token},
+    },
     site::Site,
 };
 use axum::{
@@ -15,7 +18,7 @@ use axum::{
     http::HeaderMap,
     response::{Html, Response},
 };
-use livepatch_api::{ApiKeyRequest, ApiKeySummary, AuditEntry, ErrorCode, Role, TokenRequest, TokenSummary};
+use livepatch_api::{ApiKeyRequest, ApiKeySummary, AuditEntry, Role, TokenRequest, TokenSummary};
 use livepatch_dashboard::{self as dashboard, Audit, Done, Question, paths};
 use std::sync::Arc;
 
@@ -87,15 +90,7 @@ pub(super) async fn revoke_token(
 ) -> Result<Response, WebRefusal> {
     let person = &posted.person;
     person.must_be(Role::Operator)?;
-    let act = async {
-        let (store, now) = (site.database.store().await?, clock::seconds());
-        if store.revoke_token(&id, now).await? {
-            store.record_act(&person.actor.name, "token-revoke", &id, "", now).await?;
-            return Ok(());
-        }
-        Err(Refusal::new(ErrorCode::NotFound, "No token with this id holds."))
-    };
-    act.await.map_err(|refusal| person.refuse(refusal))?;
+    take_back_token(&site, &person.actor, &id).await.map_err(|refusal| person.refuse(refusal))?;
     Ok(redirect(&format!("{}?done={}", paths::TOKENS, Done::TokenRevoked.as_str())))
 }
 
@@ -153,15 +148,7 @@ pub(super) async fn revoke_key(
 ) -> Result<Response, WebRefusal> {
     let person = &posted.person;
     person.must_be(Role::Admin)?;
-    let act = async {
-        let (store, now) = (site.database.store().await?, clock::seconds());
-        if store.revoke_api_key(&id, now).await? {
-            store.record_act(&person.actor.name, "key-revoke", &id, "", now).await?;
-            return Ok(());
-        }
-        Err(Refusal::new(ErrorCode::NotFound, "No API key with this id holds."))
-    };
-    act.await.map_err(|refusal| person.refuse(refusal))?;
+    take_back_key(&site, &person.actor, &id).await.map_err(|refusal| person.refuse(refusal))?;
     Ok(redirect(&format!("{}?done={}", paths::KEYS, Done::KeyRevoked.as_str())))
 }
 

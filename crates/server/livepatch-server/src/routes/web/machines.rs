@@ -4,14 +4,19 @@ use super::{
     WebRefusal, cookies, export, fleet, overview, redirect,
     session::{Person, Posted},
 };
-use crate::{clock, refusal::Refusal, site::Site};
+use crate::{
+    clock,
+    refusal::Refusal,
+    routes::machines::{known, take_back_machine},
+    site::Site,
+};
 use axum::{
     extract::{Path, Query, State},
     http::HeaderMap,
     response::{Html, Response},
 };
 use futures_util::{Stream, stream};
-use livepatch_api::{ErrorCode, MachineDetail, MachineSummary, PatchState, Role};
+use livepatch_api::{MachineDetail, MachineSummary, PatchState, Role};
 use livepatch_dashboard::{
     self as dashboard, Done, MachineFilter, MachineList, MachineView, Question, Table, Waiting, paths,
 };
@@ -167,11 +172,6 @@ async fn view(site: &Arc<Site>, id: &str) -> Result<MachineView, Refusal> {
     })
 }
 
-async fn known(store: &Store, id: &str) -> Result<MachineSummary, Refusal> {
-    let missing = || Refusal::new(ErrorCode::NotFound, "No machine with this id has enrolled.");
-    store.machine(id).await?.ok_or_else(missing)
-}
-
 /// The newer livepatch that a machine does not have, and why: the machine's own rule answers.
 fn waiting(
     machine: &MachineSummary,
@@ -261,15 +261,7 @@ pub(super) async fn revoke(
 ) -> Result<Response, WebRefusal> {
     let person = &posted.person;
     person.must_be(Role::Operator)?;
-    let act = async {
-        let (store, now) = (site.database.store().await?, clock::seconds());
-        known(store, &id).await?;
-        if store.revoke_machine(&id, now).await? {
-            store.record_act(&person.actor.name, "machine-revoke", &id, "", now).await?;
-        }
-        Ok::<_, Refusal>(())
-    };
-    act.await.map_err(|refusal| person.refuse(refusal))?;
+    take_back_machine(&site, &person.actor, &id).await.map_err(|refusal| person.refuse(refusal))?;
     let back = paths::one(paths::MACHINES, &id);
     Ok(redirect(&format!("{back}?done={}", Done::MachineRevoked.as_str())))
 }
