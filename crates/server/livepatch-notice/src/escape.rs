@@ -1,7 +1,7 @@
 //! Text that came from outside, made harmless for where it goes.
 
 /// For the content of elements and for attribute values in HTML and XML. Characters that XML 1.0 does not allow are left out.
-pub(crate) fn markup(text: &str) -> String {
+pub fn markup(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -12,6 +12,7 @@ mod mail;
 mod notice;
 mod number;
 
+pub use escape::markup;
 pub use feed::{Feed, atom, rss};
 pub use html::html_fragment;
 pub use machine::{Publisher, csaf, openvex, osv};

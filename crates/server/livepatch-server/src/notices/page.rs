@@ -1,6 +1,6 @@
 //! The pages that everybody reads: a list, and a page a notice. No script; nothing from another host.
 
-use livepatch_notice::{Notice, html_fragment};
+use livepatch_notice::{Notice, html_fragment, markup};
 
 /// Readable in light and dark, on paper and on a telephone; contrasts are those of WCAG AA or better.
 const STYLE: &str = "\
@@ -44,7 +44,7 @@ pub(crate) fn index(notices: &[Notice], older: Option<u32>) -> String {
                 "<tr><td><a href=\"/notices/{0}\">{0}</a></td><td>{1}</td><td>{kind}{2}</td></tr>\n",
                 notice.number,
                 notice.updated(),
-                escape(&notice.summary)
+                markup(&notice.summary)
             ));
         }
         body.push_str("</tbody>\n</table>\n");
@@ -63,21 +63,6 @@ pub(crate) fn whole(title: &str, body: &str) -> String {
          <link rel=\"alternate\" type=\"application/atom+xml\" title=\"Notices\" href=\"/notices.atom\">\n\
          <link rel=\"alternate\" type=\"application/rss+xml\" title=\"Notices\" href=\"/notices.rss\">\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
-        escape(title)
+        markup(title)
     )
-}
-
-fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            control if control.is_control() => safe.push(' '),
-            other => safe.push(other),
-        }
-    }
-    safe
 }
