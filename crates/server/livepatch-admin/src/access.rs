@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use livepatch_api::{
     ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, LoginCreated, MachineDetail, paths,
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The body of a request that needs none.
 pub(crate) const NOTHING: [(); 0] = [];
@@ -132,12 +133,13 @@ pub(crate) fn machine(format: Format, detail: &MachineDetail) -> Result<()> {
     output::table(&["at", "what", "detail"], rows.collect(), "It has reported no event.")
 }
 
+/// All but what an id has as it is in a path.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+
 /// The address of one thing in a list.
 pub(crate) fn one_of(list: &str, id: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     // An id may come from a typing error: nothing of it may leave its place in the path.
-    let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    format!("{list}/{}", id.bytes().map(escape).collect::<String>())
+    format!("{list}/{}", utf8_percent_encode(id, ESCAPED))
 }
 
 /// The address of an act on one thing in a list.

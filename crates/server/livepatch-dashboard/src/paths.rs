@@ -1,5 +1,7 @@
 //! Where the pages are.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// All of them are below this.
 pub const ROOT: &str = "/dashboard";
 /// Sign in. With `?code=`, a one-time login.
@@ -42,10 +44,10 @@ pub fn query(parameters: &[(&str, &str)]) -> String {
     text
 }
 
-/// A value in a path or a query (RFC 3986, 2.3).
+/// All but what may stand as it is in a path or a query (RFC 3986, 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'~').remove(b'-');
+
+/// A value in a path or a query.
 pub fn escape(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
+    utf8_percent_encode(text, ESCAPED).to_string()
 }

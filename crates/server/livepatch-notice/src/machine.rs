@@ -6,6 +6,7 @@
 use crate::{Instruction, Kind, Notice};
 use livepatch_cve::{CveId, Distribution};
 use livepatch_kernel::PackageVersion;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 /// Who publishes, for CSAF and OpenVEX.
@@ -91,11 +92,11 @@ fn purl(one: &Instruction, version: Option<&PackageVersion>, livepatched: bool) 
     )
 }
 
-fn percent(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
+/// All but what a package URL has as it is (purl specification, character encoding).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+
+fn percent(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, ESCAPED)
 }
 
 fn day_start(date: jiff::civil::Date) -> String {

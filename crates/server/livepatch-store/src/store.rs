@@ -1,5 +1,6 @@
 //! Opening, and what every query shares.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::{
     Any, AnyPool, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
@@ -105,7 +106,8 @@ impl Store {
     pub async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
         let place = || StoreError::Place(path.display().to_string());
         let path = std::path::absolute(path).map_err(|_| place())?;
-        let url = format!("sqlite://{}?mode=rwc", escape(path.to_str().ok_or_else(place)?));
+        let url =
+            format!("sqlite://{}?mode=rwc", utf8_percent_encode(path.to_str().ok_or_else(place)?, ESCAPED));
         Self::open(&url, Backend::Sqlite).await
     }
 
@@ -169,11 +171,5 @@ impl Store {
     }
 }
 
-/// A path as it stands in a URL.
-fn escape(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte);
-    let each = path
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
-    each.collect()
-}
+/// All but what a path in a URL has as it is (RFC 3986, 3.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'-').remove(b'~');
