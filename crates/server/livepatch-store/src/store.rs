@@ -8,29 +8,25 @@ use sqlx::{
 };
 use std::{path::Path, str::FromStr, time::Duration};
 
-/// The schema's steps: version, description, statements. Named one by one, since the macro that would find them compiles
-/// the database library a second time.
-const SQLITE_MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "first light", include_str!("../../../../migrations/sqlite/0001_first_light.sql")),
-    (2, "rollouts", include_str!("../../../../migrations/sqlite/0002_rollouts.sql")),
-    (3, "access", include_str!("../../../../migrations/sqlite/0003_access.sql")),
-    (10, "upstreams", include_str!("../../../../migrations/sqlite/0010_upstreams.sql")),
-    (20, "cves", include_str!("../../../../migrations/sqlite/0020_cves.sql")),
-    (21, "notices", include_str!("../../../../migrations/sqlite/0021_notices.sql")),
-    (30, "dashboard", include_str!("../../../../migrations/sqlite/0030_dashboard.sql")),
-    (31, "machine orders", include_str!("../../../../migrations/sqlite/0031_machine_orders.sql")),
-];
+/// A step of the schema: version, description, statements.
+type Step = (i64, &'static str, &'static str);
 
-/// The same steps for PostgreSQL: other types where the two differ.
-const POSTGRES_MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "first light", include_str!("../../../../migrations/postgres/0001_first_light.sql")),
-    (2, "rollouts", include_str!("../../../../migrations/postgres/0002_rollouts.sql")),
-    (3, "access", include_str!("../../../../migrations/postgres/0003_access.sql")),
-    (10, "upstreams", include_str!("../../../../migrations/postgres/0010_upstreams.sql")),
-    (20, "cves", include_str!("../../../../migrations/postgres/0020_cves.sql")),
-    (21, "notices", include_str!("../../../../migrations/postgres/0021_notices.sql")),
-    (30, "dashboard", include_str!("../../../../migrations/postgres/0030_dashboard.sql")),
-    (31, "machine orders", include_str!("../../../../migrations/postgres/0031_machine_orders.sql")),
+/// The first step, where the two databases want other types.
+const SQLITE_FIRST: Step =
+    (1, "first light", include_str!("../../../../migrations/0001_first_light.sqlite.sql"));
+const POSTGRES_FIRST: Step =
+    (1, "first light", include_str!("../../../../migrations/0001_first_light.postgres.sql"));
+
+/// The steps after it, the same for both. Named one by one, since the macro that would find them compiles the database
+/// library a second time.
+const STEPS: [Step; 7] = [
+    (2, "rollouts", include_str!("../../../../migrations/0002_rollouts.sql")),
+    (3, "access", include_str!("../../../../migrations/0003_access.sql")),
+    (10, "upstreams", include_str!("../../../../migrations/0010_upstreams.sql")),
+    (20, "cves", include_str!("../../../../migrations/0020_cves.sql")),
+    (21, "notices", include_str!("../../../../migrations/0021_notices.sql")),
+    (30, "dashboard", include_str!("../../../../migrations/0030_dashboard.sql")),
+    (31, "machine orders", include_str!("../../../../migrations/0031_machine_orders.sql")),
 ];
 
 /// How long a query waits for another process's write before it gives up.
@@ -87,15 +83,15 @@ pub enum StoreError {
 }
 
 fn migrations(backend: Backend) -> Migrator {
-    let steps = match backend {
-        Backend::Sqlite => SQLITE_MIGRATIONS,
-        Backend::Postgres => POSTGRES_MIGRATIONS,
+    let first = match backend {
+        Backend::Sqlite => SQLITE_FIRST,
+        Backend::Postgres => POSTGRES_FIRST,
     };
-    let migration = |(version, description, statements): &(i64, &'static str, &'static str)| {
+    let migration = |(version, description, statements): Step| {
         let statements = sqlx::SqlStr::from_static(statements);
-        Migration::new(*version, (*description).into(), MigrationType::Simple, statements, false)
+        Migration::new(version, description.into(), MigrationType::Simple, statements, false)
     };
-    Migrator::with_migrations(steps.iter().map(migration).collect())
+    Migrator::with_migrations([first].into_iter().chain(STEPS).map(migration).collect())
 }
 
 impl Store {
