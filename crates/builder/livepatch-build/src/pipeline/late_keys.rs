@@ -35,18 +35,16 @@ impl Build<'_> {
         self.compile_reading(units, &first.late, overlay)?;
         let mut parts = Parts::default();
         self.differ(image, exports, units, &mut parts, timings)?;
-        let still_late = parts.refusals.clone();
-        let read = first.refusals.iter().filter(|refusal| !still_late.contains(refusal));
+        let read = first.refusals.iter().filter(|refusal| !parts.refusals.contains(refusal));
         let branches: BTreeSet<_> = read
             .filter_map(|refusal| match refusal {
                 Refusal::StaticKeyInModule { function, key, module } => Some((function, key, module)),
                 _ => None,
             })
             .collect();
-        let findings = branches
-            .into_iter()
-            .map(|(function, key, module)| notices::static_key_read(function, key, module));
-        parts.findings.extend(findings);
+        for (function, key, module) in branches {
+            parts.findings.push(notices::static_key_read(function, key, module));
+        }
         Ok(parts)
     }
 
