@@ -61,6 +61,8 @@ fn place_of(address: &str) -> Place {
         (paths::LIVEPATCHES, Place::Livepatches),
         (paths::TOKENS, Place::Tokens),
         (paths::KEYS, Place::Keys),
+        (paths::NOTICES, Place::Notices),
+        (paths::CVES, Place::Cves),
     ];
     places.into_iter().find(|(path, _)| address.starts_with(path)).map_or(Place::Overview, |(_, place)| place)
 }

@@ -27,6 +27,8 @@ pub struct Frame {
     pub who: String,
     /// What they may do.
     pub role: Role,
+    /// Whether they hold `admin.key`: they may be alone on the site.
+    pub is_master: bool,
     /// Goes with every form: nobody who does not read our pages knows it.
     pub csrf: String,
     /// The colours.
@@ -52,6 +54,12 @@ pub enum Done {
     KeyRevoked,
     MachineRevoked,
     Promoted,
+    Rated,
+    Refused,
+    NoticeBegun,
+    NoticeSaved,
+    NoticeReviewed,
+    NoticePublished,
 }
 
 /// The parts of the navigation.
@@ -61,17 +69,21 @@ pub(crate) enum Place {
     Machines,
     Rollouts,
     Livepatches,
+    Cves,
+    Notices,
     Simulator,
     Tokens,
     Keys,
     Audit,
 }
 
-const PLACES: [(Place, &str, &str); 8] = [
+const PLACES: [(Place, &str, &str); 10] = [
     (Place::Overview, paths::ROOT, words::OVERVIEW),
     (Place::Machines, paths::MACHINES, words::MACHINES),
     (Place::Rollouts, paths::ROLLOUTS, words::ROLLOUTS),
     (Place::Livepatches, paths::LIVEPATCHES, words::LIVEPATCHES),
+    (Place::Cves, paths::CVES, words::CVES),
+    (Place::Notices, paths::NOTICES, words::NOTICES),
     (Place::Simulator, paths::SIMULATOR, words::SIMULATOR),
     (Place::Tokens, paths::TOKENS, words::TOKENS),
     (Place::Keys, paths::KEYS, words::KEYS),
@@ -99,7 +111,7 @@ impl Theme {
 }
 
 impl Done {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 15] = [
         Self::Halted,
         Self::HaltedBefore,
         Self::Resumed,
@@ -109,6 +121,12 @@ impl Done {
         Self::KeyRevoked,
         Self::MachineRevoked,
         Self::Promoted,
+        Self::Rated,
+        Self::Refused,
+        Self::NoticeBegun,
+        Self::NoticeSaved,
+        Self::NoticeReviewed,
+        Self::NoticePublished,
     ];
 
     /// As it stands in an address: `?done=WORD`. The words for people stay here, so that an address cannot bring its own.
@@ -123,6 +141,12 @@ impl Done {
             Self::KeyRevoked => "key-revoked",
             Self::MachineRevoked => "machine-revoked",
             Self::Promoted => "promoted",
+            Self::Rated => "rated",
+            Self::Refused => "refused",
+            Self::NoticeBegun => "notice-begun",
+            Self::NoticeSaved => "notice-saved",
+            Self::NoticeReviewed => "notice-reviewed",
+            Self::NoticePublished => "notice-published",
         }
     }
 

@@ -18,6 +18,10 @@ pub const MACHINES: &str = "/dashboard/machines";
 pub const ROLLOUTS: &str = "/dashboard/rollouts";
 /// Livepatches and kernels; `.csv` and `.json` give the table.
 pub const LIVEPATCHES: &str = "/dashboard/livepatches";
+/// Vulnerabilities; `.csv` and `.json` give the table.
+pub const CVES: &str = "/dashboard/cves";
+/// Notices, and the desk where they are written; `.csv` and `.json` give the table.
+pub const NOTICES: &str = "/dashboard/notices";
 /// The simulator.
 pub const SIMULATOR: &str = "/dashboard/simulator";
 /// Enrolment tokens; `.csv` and `.json` give the table.

@@ -107,6 +107,11 @@ impl Cell {
     pub fn none() -> Self {
         Self { value: Value::Null, shown: html! { span.none { "–" } } }
     }
+
+    /// What the page says, outside of a table.
+    pub(crate) fn markup(&self) -> &Markup {
+        &self.shown
+    }
 }
 
 /// A word with a colour; the colour says nothing that the word does not.

@@ -8,6 +8,10 @@ macro_rules! words {
     ($($name:ident = $text:expr;)*) => { $(pub(crate) const $name: &str = $text;)* };
 }
 
+mod security;
+
+pub(crate) use security::*;
+
 words! {
     LANGUAGE = "en";
     PRODUCT = "Open Livepatch";
@@ -275,6 +279,14 @@ pub(crate) fn done(done: Done) -> &'static str {
         Done::KeyRevoked => "The key is revoked, and its sessions are over.",
         Done::MachineRevoked => "The machine is revoked: it is not heard any more until it enrols again.",
         Done::Promoted => "The livepatch is available to the tier now.",
+        Done::Rated => "The priority is decided.",
+        Done::Refused => {
+            "It is on the list of those that cannot be livepatched. Machines learn it when verdicts are published."
+        }
+        Done::NoticeBegun => "The notice is drafted. Read it, and correct its words.",
+        Done::NoticeSaved => "The text is saved.",
+        Done::NoticeReviewed => "The notice is reviewed as it is.",
+        Done::NoticePublished => "The notice is published on every channel.",
     }
 }
 

@@ -143,6 +143,8 @@ fn every_page() -> Vec<String> {
         pages::one(pages::ROLLOUTS, "2026-11"),
         pages::LIVEPATCHES.into(),
         pages::one(pages::LIVEPATCHES, &name(1)),
+        pages::CVES.into(),
+        pages::NOTICES.into(),
         pages::SIMULATOR.into(),
         pages::TOKENS.into(),
         pages::AUDIT.into(),
@@ -158,6 +160,13 @@ fn every_form() -> Vec<(Role, String)> {
         (Role::Releaser, format!("{rollout}/withdraw")),
         (Role::Operator, format!("{}/revoke", pages::one(pages::MACHINES, MACHINE))),
         (Role::Releaser, format!("{}/promote", pages::one(pages::LIVEPATCHES, &name(1)))),
+        (Role::Operator, format!("{}/rate", pages::one(pages::CVES, "CVE-2026-93146"))),
+        (Role::Releaser, format!("{}/refuse", pages::one(pages::CVES, "CVE-2026-93146"))),
+        (Role::Operator, pages::NOTICES.into()),
+        (Role::Operator, format!("{}/edit", pages::one(pages::NOTICES, "LSN-0001"))),
+        (Role::Operator, format!("{}/review", pages::one(pages::NOTICES, "LSN-0001"))),
+        (Role::Operator, format!("{}/revise", pages::one(pages::NOTICES, "LSN-0001"))),
+        (Role::Releaser, format!("{}/publish", pages::one(pages::NOTICES, "LSN-0001"))),
         (Role::Operator, pages::TOKENS.into()),
         (Role::Operator, format!("{}/revoke", pages::one(pages::TOKENS, "x"))),
         (Role::Admin, pages::KEYS.into()),
@@ -179,9 +188,16 @@ fn nobody_sees_anything_without_a_session() {
         );
     }
     for suffix in [".csv", ".json"] {
-        for list in
-            [pages::MACHINES, pages::ROLLOUTS, pages::LIVEPATCHES, pages::TOKENS, pages::KEYS, pages::AUDIT]
-        {
+        for list in [
+            pages::MACHINES,
+            pages::ROLLOUTS,
+            pages::LIVEPATCHES,
+            pages::CVES,
+            pages::NOTICES,
+            pages::TOKENS,
+            pages::KEYS,
+            pages::AUDIT,
+        ] {
             assert_eq!(stranger.get(&format!("{list}{suffix}")).status, 303);
         }
     }

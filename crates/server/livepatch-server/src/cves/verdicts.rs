@@ -4,7 +4,7 @@ use crate::{clock, refusal::Refusal, site::Site};
 use livepatch_api::{CveRefusal, FamilyVerdicts, VerdictsPublished};
 use livepatch_cve::{
     CveId, Family, Register,
-    catalogue::{Catalogue, CatalogueBuild},
+    catalogue::{Catalogue, CatalogueBuild, Kernels},
     verdict::{Engine, Exposure, FileBuild, KernelBuild, VerdictFile, flavour_name},
 };
 use livepatch_manifest::Digest;
@@ -80,11 +80,7 @@ fn builds(knowledge: &Knowledge) -> Vec<KernelBuild> {
     for (_, kernels, build, _) in knowledge.catalogue.windows() {
         for flavour in &kernels.flavours {
             let name = flavour_name(flavour, &kernels.architecture);
-            let family = Family {
-                distribution: kernels.distribution,
-                release: kernels.code_name.as_str().into(),
-                package: kernels.package(flavour).as_str().into(),
-            };
+            let family = family(kernels, flavour);
             let key = (family.to_string(), build.version.to_string(), name, &kernels.architecture);
             if seen.insert(key) {
                 builds.push(KernelBuild {
@@ -97,6 +93,15 @@ fn builds(knowledge: &Knowledge) -> Vec<KernelBuild> {
         }
     }
     builds
+}
+
+/// The family of a flavour's kernels.
+pub(crate) fn family(kernels: &Kernels, flavour: &str) -> Family {
+    Family {
+        distribution: kernels.distribution,
+        release: kernels.code_name.as_str().into(),
+        package: kernels.package(flavour).as_str().into(),
+    }
 }
 
 /// What livepatches mend in a build: each vulnerability with the first version that does.

@@ -7,4 +7,4 @@ mod workflow;
 
 pub(crate) use draft::{Names, draft};
 pub(crate) use page::{index, page, whole};
-pub(crate) use workflow::{Desk, parse_number, read, unknown};
+pub(crate) use workflow::{Desk, parse_number, read, seen, unknown};

@@ -5,6 +5,7 @@ use crate::{clock, cves, refusal::Refusal, routes::Actor, site::Site};
 use jiff::{Timestamp, tz::TimeZone};
 use livepatch_api::{ErrorCode, NoticeDraft, NoticeState, NoticeView};
 use livepatch_cve::CveId;
+use livepatch_manifest::Digest;
 use livepatch_notice::{LsnNumber, Notice, Revision};
 use livepatch_store::{Store, StoredNotice};
 use std::{collections::BTreeSet, sync::Arc};
@@ -17,6 +18,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) site: &'a Arc<Site>,
     pub(crate) store: &'a Store,
     pub(crate) actor: &'a Actor,
+    /// What the person had before the eyes, if they say so ([`seen`]): another text by now is not touched.
+    pub(crate) seen: Option<Digest>,
 }
 
 impl Desk<'_> {
@@ -50,7 +53,7 @@ impl Desk<'_> {
     }
 
     async fn revision(&self, number: &str, note: Option<&str>) -> Result<Notice, Refusal> {
-        let newest = newest(self.store, number).await?;
+        let newest = self.newest(number).await?;
         if newest.state != NoticeState::Published {
             return Err(Refusal::conflict(format!(
                 "{} is not published yet: edit it instead",
@@ -72,7 +75,7 @@ impl Desk<'_> {
 
     /// Another text for a notice that is not published; what was reviewed must be reviewed again.
     pub(crate) async fn edit(&self, number: &str, text: &serde_json::Value) -> Result<StoredNotice, Refusal> {
-        let before = newest(self.store, number).await?;
+        let before = self.newest(number).await?;
         let notice: Notice = serde_json::from_value(text.clone())
             .map_err(|error| Refusal::invalid(format!("this is no notice: {error}")))?;
         let own = LsnNumber { number: before.number, revision: before.revision };
@@ -85,7 +88,7 @@ impl Desk<'_> {
 
     /// Somebody else than the author has read it. The holder of `admin.key` may be alone on the site, and may do both.
     pub(crate) async fn review(&self, number: &str) -> Result<StoredNotice, Refusal> {
-        let before = newest(self.store, number).await?;
+        let before = self.newest(number).await?;
         read(&before)?.check().map_err(|error| Refusal::conflict(error.to_string()))?;
         if before.author == self.actor.name && !self.actor.is_master() {
             return Err(Refusal::new(
@@ -105,7 +108,7 @@ impl Desk<'_> {
 
     /// Brings a reviewed notice out, and queues its mails.
     pub(crate) async fn publish(&self, number: &str) -> Result<StoredNotice, Refusal> {
-        let before = newest(self.store, number).await?;
+        let before = self.newest(number).await?;
         if before.state == NoticeState::Draft {
             return Err(Refusal::conflict("it was not reviewed as it is; livepatch-admin notice review"));
         }
@@ -130,6 +133,17 @@ impl Desk<'_> {
         self.store.queue_mails(stored.number, stored.revision, seconds).await?;
         self.site.post.wake();
         Ok(stored)
+    }
+
+    /// The newest revision, as it was seen.
+    async fn newest(&self, number: &str) -> Result<StoredNotice, Refusal> {
+        let newest = newest(self.store, number).await?;
+        match &self.seen {
+            Some(before) if *before != seen(&newest) => Err(Refusal::conflict(
+                "somebody changed it since this page was made: go back, reload the page, and read it again",
+            )),
+            _ => Ok(newest),
+        }
     }
 
     async fn change(
@@ -193,6 +207,12 @@ fn now() -> Timestamp {
 
 fn text(notice: &Notice) -> Result<String, Refusal> {
     serde_json::to_string(notice).map_err(|error| Refusal::internal(&error))
+}
+
+/// What stands for a revision's text and state, to tell later whether they are the same.
+pub(crate) fn seen(stored: &StoredNotice) -> Digest {
+    let StoredNotice { revision, state, document, .. } = stored;
+    Digest::of(format!("{revision} {state:?} {document}").as_bytes())
 }
 
 /// The notice of a stored revision.

@@ -1,6 +1,6 @@
 //! Vulnerabilities and verdicts.
 
-use super::extract::{Document, Operator, Releaser, Viewer, text};
+use super::extract::{Actor, Document, Operator, Releaser, Viewer, text};
 use crate::{clock, cves, refusal::Refusal, site::Site};
 use axum::{
     Json,
@@ -98,7 +98,7 @@ pub(crate) async fn show(
     _: Viewer,
     Path(cve): Path<String>,
 ) -> Result<Json<CveDetail>, Refusal> {
-    found(&site, identifier(&cve)?).await
+    Ok(Json(found(&site, identifier(&cve)?).await?))
 }
 
 /// A person decides a priority.
@@ -108,12 +108,22 @@ pub(crate) async fn rate(
     Path(cve): Path<String>,
     Document(request): Document<CveRating>,
 ) -> Result<Json<CveDetail>, Refusal> {
-    let cve = identifier(&cve)?;
+    Ok(Json(decide(&site, &actor, &cve, &request).await?))
+}
+
+/// A priority by somebody whose role was looked at.
+pub(super) async fn decide(
+    site: &Arc<Site>,
+    actor: &Actor,
+    cve: &str,
+    request: &CveRating,
+) -> Result<CveDetail, Refusal> {
+    let cve = identifier(cve)?;
     text("reason", &request.reason, 2000)?;
     let invalid = |error: String| Refusal::invalid(error);
     let priority: Priority =
         request.priority.parse().map_err(|error| invalid(format!("priority: {error}")))?;
-    let before = found(&site, cve).await?;
+    let before = found(site, cve).await?;
     let now = clock::seconds();
     let day = TimeZone::UTC.to_datetime(Timestamp::from_second(now).unwrap_or(Timestamp::UNIX_EPOCH)).date();
     // The rule is kept when the person followed it.
@@ -125,7 +135,7 @@ pub(crate) async fn rate(
     let store = site.database.store().await?;
     store.keep_cve_documents(&[document], now).await?;
     store.record_act(&actor.name, "cve-rate", &cve.to_string(), priority.word(), now).await?;
-    found(&site, cve).await
+    found(site, cve).await
 }
 
 /// A vulnerability cannot be livepatched in a family.
@@ -135,7 +145,17 @@ pub(crate) async fn refuse(
     Path(cve): Path<String>,
     Document(request): Document<CveRefusalRequest>,
 ) -> Result<Json<CveDetail>, Refusal> {
-    let cve = identifier(&cve)?;
+    Ok(Json(give_up(&site, &actor, &cve, request).await?))
+}
+
+/// That it cannot be livepatched, by somebody whose role was looked at.
+pub(super) async fn give_up(
+    site: &Arc<Site>,
+    actor: &Actor,
+    cve: &str,
+    request: CveRefusalRequest,
+) -> Result<CveDetail, Refusal> {
+    let cve = identifier(cve)?;
     let family: Family = request
         .family
         .parse()
@@ -158,12 +178,12 @@ pub(crate) async fn refuse(
         decided_by: actor.name.clone(),
         decided_at: now,
     };
-    let _ = found(&site, cve).await?; // only whether it is known
+    let _ = found(site, cve).await?; // only whether it is known
     let store = site.database.store().await?;
     store.refuse_cve(&refusal).await?;
     let how = format!("{} {}", refusal.family, refusal.code);
     store.record_act(&actor.name, "cve-refuse", &refusal.cve, &how, now).await?;
-    found(&site, cve).await
+    found(site, cve).await
 }
 
 /// Every vulnerability that cannot be livepatched: for everybody.
@@ -192,11 +212,12 @@ pub(crate) async fn publish_verdicts(
     Ok(Json(published))
 }
 
-fn identifier(text: &str) -> Result<CveId, Refusal> {
+pub(super) fn identifier(text: &str) -> Result<CveId, Refusal> {
     text.parse().map_err(|error: livepatch_cve::CveIdError| Refusal::invalid(error.to_string()))
 }
 
-async fn found(site: &Arc<Site>, cve: CveId) -> Result<Json<CveDetail>, Refusal> {
+/// All about a vulnerability.
+pub(super) async fn found(site: &Arc<Site>, cve: CveId) -> Result<CveDetail, Refusal> {
     let store = site.database.store().await?;
     let knowledge = cves::knowledge(site, store, None).await?;
     let (detail, _) = site
@@ -204,7 +225,7 @@ async fn found(site: &Arc<Site>, cve: CveId) -> Result<Json<CveDetail>, Refusal>
         .with(store, |register| register.record(cve).map(|record| cves::detail(register, record, &knowledge)))
         .await?;
     match detail {
-        Some(detail) => Ok(Json(detail.map_err(|error| Refusal::internal(&error))?)),
+        Some(detail) => Ok(detail.map_err(|error| Refusal::internal(&error))?),
         None => Err(Refusal::new(
             ErrorCode::NotFound,
             format!("nothing is known of {cve}; livepatch-admin cve import takes documents in"),

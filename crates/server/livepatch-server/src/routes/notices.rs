@@ -33,7 +33,7 @@ pub(crate) async fn draft(
     Document(request): Document<NoticeDraft>,
 ) -> Result<(StatusCode, Json<NoticeView>), Refusal> {
     let store = site.database.store().await?;
-    let desk = Desk { site: &site, store, actor: &actor };
+    let desk = Desk { site: &site, store, actor: &actor, seen: None };
     let stored = desk.begin(&request).await?;
     Ok((StatusCode::CREATED, Json(desk.view(&stored).await?)))
 }
@@ -44,7 +44,7 @@ pub(crate) async fn list(
     Viewer(actor): Viewer,
 ) -> Result<Json<Vec<NoticeView>>, Refusal> {
     let store = site.database.store().await?;
-    let desk = Desk { site: &site, store, actor: &actor };
+    let desk = Desk { site: &site, store, actor: &actor, seen: None };
     let mut views = Vec::new();
     for stored in store.notices(false, u32::MAX, MOST).await? {
         views.push(desk.view(&stored).await?);
@@ -65,7 +65,7 @@ pub(crate) async fn show(
         None => store.newest_revision(number).await?,
     };
     let stored = stored.ok_or_else(|| notices::unknown(&format!("LSN-{number:04}")))?;
-    Ok(Json(Desk { site: &site, store, actor: &actor }.view(&stored).await?))
+    Ok(Json(Desk { site: &site, store, actor: &actor, seen: None }.view(&stored).await?))
 }
 
 /// Another text.
@@ -76,7 +76,7 @@ pub(crate) async fn edit(
     Document(text): Document<serde_json::Value>,
 ) -> Result<Json<NoticeView>, Refusal> {
     let store = site.database.store().await?;
-    let desk = Desk { site: &site, store, actor: &actor };
+    let desk = Desk { site: &site, store, actor: &actor, seen: None };
     Ok(Json(desk.view(&desk.edit(&number, &text).await?).await?))
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn review(
     Path(number): Path<String>,
 ) -> Result<Json<NoticeView>, Refusal> {
     let store = site.database.store().await?;
-    let desk = Desk { site: &site, store, actor: &actor };
+    let desk = Desk { site: &site, store, actor: &actor, seen: None };
     Ok(Json(desk.view(&desk.review(&number).await?).await?))
 }
 
@@ -98,7 +98,7 @@ pub(crate) async fn publish(
     Path(number): Path<String>,
 ) -> Result<Json<NoticeView>, Refusal> {
     let store = site.database.store().await?;
-    let desk = Desk { site: &site, store, actor: &actor };
+    let desk = Desk { site: &site, store, actor: &actor, seen: None };
     Ok(Json(desk.view(&desk.publish(&number).await?).await?))
 }
 

@@ -5,10 +5,12 @@
 
 mod administration;
 mod cookies;
+mod cves;
 mod export;
 mod fleet;
 mod livepatches;
 mod machines;
+mod notices;
 mod overview;
 mod rollouts;
 mod session;
@@ -31,8 +33,10 @@ use livepatch_api::ErrorCode;
 use livepatch_dashboard::{self as dashboard, CONTENT_SECURITY_POLICY, Theme, paths};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// A form with its reason stays far below this.
-const LARGEST_FORM: usize = 16 << 10;
+/// A sign-in stays far below this.
+const LARGEST_SIGN_IN: usize = 16 << 10;
+/// So does the text of a notice about some hundred vulnerabilities.
+const LARGEST_FORM: usize = super::LARGEST_DOCUMENT;
 
 /// All addresses of the dashboard.
 pub(super) fn router() -> Router<Arc<Site>> {
@@ -61,6 +65,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route(&format!("{}.json", paths::LIVEPATCHES), get(livepatches::json))
         .route(&one(paths::LIVEPATCHES, ""), get(livepatches::show))
         .route(&one(paths::LIVEPATCHES, "/promote"), get(livepatches::ask_promote).post(livepatches::promote))
+        .merge(security_routes())
         .route(paths::SIMULATOR, get(simulator::page))
         .route(paths::TOKENS, get(administration::tokens).post(administration::create_token))
         .route(&format!("{}.csv", paths::TOKENS), get(administration::tokens_csv))
@@ -81,6 +86,26 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route(&format!("{}.json", paths::AUDIT), get(administration::audit_json))
         .route(&format!("{}/{{*rest}}", paths::ROOT), get(no_such_page))
         .layer(middleware::from_fn(guard))
+}
+
+/// Vulnerabilities and notices.
+fn security_routes() -> Router<Arc<Site>> {
+    let one = |list: &str, act: &str| format!("{list}/{{id}}{act}");
+    Router::new()
+        .route(paths::CVES, get(cves::list))
+        .route(&format!("{}.csv", paths::CVES), get(cves::csv))
+        .route(&format!("{}.json", paths::CVES), get(cves::json))
+        .route(&one(paths::CVES, ""), get(cves::show))
+        .route(&one(paths::CVES, "/rate"), post(cves::rate))
+        .route(&one(paths::CVES, "/refuse"), post(cves::refuse))
+        .route(paths::NOTICES, get(notices::list).post(notices::begin))
+        .route(&format!("{}.csv", paths::NOTICES), get(notices::csv))
+        .route(&format!("{}.json", paths::NOTICES), get(notices::json))
+        .route(&one(paths::NOTICES, ""), get(notices::show))
+        .route(&one(paths::NOTICES, "/edit"), post(notices::edit))
+        .route(&one(paths::NOTICES, "/review"), post(notices::review))
+        .route(&one(paths::NOTICES, "/publish"), post(notices::publish))
+        .route(&one(paths::NOTICES, "/revise"), post(notices::revise))
 }
 
 /// How a page says no.
@@ -159,8 +184,8 @@ fn redirect(target: &str) -> Response {
 }
 
 /// The fields of a form; of two with one name the last.
-async fn form(request: Request) -> Result<BTreeMap<String, String>, Refusal> {
-    let bytes = to_bytes(request.into_body(), LARGEST_FORM).await;
+async fn form(request: Request, largest: usize) -> Result<BTreeMap<String, String>, Refusal> {
+    let bytes = to_bytes(request.into_body(), largest).await;
     let bytes = bytes.map_err(|_| Refusal::new(ErrorCode::TooLarge, "the form is too large"))?;
     Ok(url::form_urlencoded::parse(&bytes).into_owned().collect())
 }

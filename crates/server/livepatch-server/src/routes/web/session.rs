@@ -1,6 +1,6 @@
 //! Who is at the dashboard: sessions, and the two ways to begin one.
 
-use super::{WebRefusal, cookies, form, redirect};
+use super::{LARGEST_FORM, LARGEST_SIGN_IN, WebRefusal, cookies, form, redirect};
 use crate::{
     clock,
     refusal::Refusal,
@@ -69,6 +69,7 @@ impl Person {
         Frame {
             who: self.actor.name.clone(),
             role: self.actor.role,
+            is_master: self.actor.is_master(),
             csrf: self.csrf(),
             theme: self.theme,
             now: clock::seconds(),
@@ -126,8 +127,9 @@ impl FromRequest<Arc<Site>> for Posted {
         let (mut parts, body) = request.into_parts();
         let person = Person::from_request_parts(&mut parts, site).await?;
         check_origin(&parts.headers).map_err(|refusal| person.refuse(refusal))?;
-        let fields =
-            form(Request::from_parts(parts, body)).await.map_err(|refusal| person.refuse(refusal))?;
+        let fields = form(Request::from_parts(parts, body), LARGEST_FORM)
+            .await
+            .map_err(|refusal| person.refuse(refusal))?;
         let posted = Self { fields, person };
         let is_ours =
             Secret::received(posted.field("csrf")).matches(&Digest::of(posted.person.csrf().as_bytes()));
@@ -185,7 +187,7 @@ pub(super) async fn begin(State(site): State<Arc<Site>>, headers: HeaderMap, req
     let theme = cookies::theme(&headers);
     let outcome = async {
         check_origin(&headers)?;
-        let fields = form(request).await?;
+        let fields = form(request, LARGEST_SIGN_IN).await?;
         let field = |name: &str| fields.get(name).map_or("", String::as_str);
         let back = ours(field("back")).to_owned();
         Ok::<_, Refusal>((sign_in(&site, field("key").trim(), field("code")).await?, back))
