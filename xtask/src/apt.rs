@@ -7,7 +7,12 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
+
+const LISTS: &str = "/var/lib/apt/lists";
+/// New kernels come every few days, and take the oldest one's place.
+const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Boots guests: QEMU, the guest's programs, and depmod for unpacked kernels.
 const VM: [&str; 4] = ["qemu-system-x86", "busybox-static", "kmod", "e2fsprogs"];
@@ -75,9 +80,7 @@ pub(crate) fn ensure(packages: &[&'static str], log: &Path, step: &Step) -> Resu
         return Ok(());
     }
     step.note(format!("installing {}", missing.join(" ")));
-    if !has_index() {
-        update(log, step)?;
-    }
+    ensure_index(log, step)?;
     if install(&missing, log, step).is_err() {
         // The index may be older than what the mirrors still have.
         update(log, step)?;
@@ -95,12 +98,25 @@ pub(crate) fn update(log: &Path, step: &Step) -> Result<()> {
     run_logged(as_root("apt-get")?.args(["update", "-q"]), log, &|line| step.progress(line)).map(drop)
 }
 
-/// Fetches the package index when there is none.
+/// Fetches the package index when there is none, or only an old one: it would offer kernels of long ago, and files that are
+/// gone. Where an old one cannot be renewed, what it offers must do.
 ///
 /// # Errors
-/// When apt fails.
+/// When there is none and apt fails.
 pub(crate) fn ensure_index(log: &Path, step: &Step) -> Result<()> {
-    if has_index() { Ok(()) } else { update(log, step) }
+    match index_age() {
+        Some(age) if age < FRESH => Ok(()),
+        Some(age) => {
+            if update(log, step).is_err() {
+                step.note(format!(
+                    "the package index is {} days old, and cannot be renewed",
+                    age.as_secs() / 86_400
+                ));
+            }
+            Ok(())
+        }
+        None => update(log, step),
+    }
 }
 
 /// The versions of a package that the index offers, newest first; none when it does not know the package.
@@ -140,11 +156,15 @@ fn is_installed(known: &str, package: &str) -> bool {
     known.lines().any(|line| line.split_once(' ') == Some((package, "installed")))
 }
 
-/// Whether `apt-get update` was ever run here; images of containers come without.
-fn has_index() -> bool {
-    fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
-        entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
-    })
+/// How long ago `apt-get update` last brought something; `None` if it never did, as in images of containers.
+fn index_age() -> Option<Duration> {
+    let mut entries = fs::read_dir(LISTS).ok()?.flatten();
+    if !entries.any(|entry| entry.file_name().to_string_lossy().contains("_Packages")) {
+        return None;
+    }
+    // The lists themselves have the time of their server; what comes and goes among them changes the directory.
+    let changed = fs::metadata(LISTS).and_then(|metadata| metadata.modified()).ok()?;
+    Some(changed.elapsed().unwrap_or_default())
 }
 
 fn install(packages: &[&'static str], log: &Path, step: &Step) -> Result<()> {

@@ -4,11 +4,14 @@ use crate::pipeline::{MANIFEST, module_path};
 use crate::provenance::{PROVENANCE, Statement};
 use crate::token::{self, TokenUri};
 use livepatch_manifest::{Digest, Manifest, ManifestError};
-use livepatch_module::{Certificate, KeyError, SignError, SigningKey};
+use livepatch_module::{Certificate, KeyError, KeySize, SignError, SigningKey};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+const KEY: &str = "key.pem";
+const CERTIFICATE: &str = "cert.pem";
 
 /// Why a key cannot be made or a module not be signed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,25 @@ pub enum SigningError {
     /// The module cannot be signed.
     #[error("the module cannot be signed")]
     Sign(#[from] SignError),
+    /// Machines do not know the certificate of a key that an authority certified.
+    #[error(
+        "'{issuer}' issued the certificate '{subject}': say where its own certificate is, which machines trust \
+         (--authority CERTIFICATE)"
+    )]
+    AuthorityMissing {
+        /// Of the signing key's certificate.
+        subject: String,
+        /// Its issuer.
+        issuer: String,
+    },
+    /// Machines that trust that authority would not take the module.
+    #[error("'{authority}' is not the authority that issued the certificate '{subject}'")]
+    OtherAuthority {
+        /// Of the signing key's certificate.
+        subject: String,
+        /// The one that was given.
+        authority: String,
+    },
     /// The manifest cannot be read or written.
     #[error("the manifest beside the module cannot be used")]
     Manifest(#[from] ManifestError),
@@ -61,7 +83,6 @@ enum Signer<'a> {
 
 impl<'a> Signer<'a> {
     fn read(key: &Key<'a>, certificate: &Path) -> Result<Self, SigningError> {
-        let read = |path: &Path| std::fs::read_to_string(path).map_err(file_error(path));
         Ok(match key {
             Key::Pem(key) => Self::Pem(Box::new(SigningKey::from_pem(&read(key)?, &read(certificate)?)?)),
             Key::Token { uri, library } => {
@@ -86,15 +107,45 @@ impl<'a> Signer<'a> {
     }
 }
 
+/// What a new key is for.
+#[derive(Clone, Copy, Debug)]
+pub enum NewKey<'a> {
+    /// Signs modules by itself.
+    Module,
+    /// Signs modules; certified by the authority whose key.pem and cert.pem are in this folder.
+    CertifiedBy(&'a Path),
+    /// Certifies keys.
+    Authority,
+}
+
+impl NewKey<'_> {
+    fn make(self, common_name: &str) -> Result<SigningKey, SigningError> {
+        let (size, now) = (KeySize::default(), SystemTime::now());
+        Ok(match self {
+            Self::Module => SigningKey::generate_sized(size, common_name, now)?,
+            Self::Authority => SigningKey::authority(size, common_name, now)?,
+            Self::CertifiedBy(folder) => {
+                let read = |name: &str| read(&folder.join(name));
+                let authority = SigningKey::from_pem(&read(KEY)?, &read(CERTIFICATE)?)?;
+                authority.certify(size, common_name, now)?
+            }
+        })
+    }
+}
+
 /// Makes a key pair and its certificate: `key.pem` (readable by its owner only) and `cert.pem` in a folder. An existing
 /// key is not overwritten.
 ///
 /// # Errors
-/// [`SigningError`] when a file exists or cannot be written.
-pub fn generate(common_name: &str, folder: &Path) -> Result<(PathBuf, PathBuf), SigningError> {
-    let key = SigningKey::generate(common_name, SystemTime::now())?;
+/// [`SigningError`] when a file exists or cannot be written, or the authority is none.
+pub fn generate(
+    new: NewKey<'_>,
+    common_name: &str,
+    folder: &Path,
+) -> Result<(PathBuf, PathBuf), SigningError> {
+    let key = new.make(common_name)?;
     std::fs::create_dir_all(folder).map_err(file_error(folder))?;
-    let (key_path, certificate_path) = (folder.join("key.pem"), folder.join("cert.pem"));
+    let (key_path, certificate_path) = (folder.join(KEY), folder.join(CERTIFICATE));
     // Half a pair would be in the way of the next attempt.
     if let Some(existing) = [&key_path, &certificate_path].into_iter().find(|path| path.exists()) {
         return Err(file_error(existing)(std::io::ErrorKind::AlreadyExists.into()));
@@ -108,12 +159,37 @@ pub fn generate(common_name: &str, folder: &Path) -> Result<(PathBuf, PathBuf), 
     Ok((key_path, certificate_path))
 }
 
-/// Signs the module of a build folder in place and notes it in the manifest beside it.
+/// The certificate by which machines know the signer: the authority's, or the signer's own where there is none.
+fn vouching(signer: &Certificate, authority: Option<&Path>) -> Result<Certificate, SigningError> {
+    let subject = signer.subject();
+    match authority {
+        None if signer.is_self_issued() => Ok(signer.clone()),
+        None => Err(SigningError::AuthorityMissing { subject, issuer: signer.issuer() }),
+        Some(path) => {
+            let authority = Certificate::from_pem(&read(path)?).map_err(KeyError::from)?;
+            // Machines may also know the signer itself, whoever issued its certificate.
+            if authority.issued(signer) || authority == *signer {
+                Ok(authority)
+            } else {
+                Err(SigningError::OtherAuthority { subject, authority: authority.subject() })
+            }
+        }
+    }
+}
+
+/// Signs the module of a build folder in place and notes in the manifest beside it who vouches for it: the authority whose
+/// certificate is in the file `authority`, which issued the signer's, or the signer itself.
 ///
 /// # Errors
 /// [`SigningError`]; the files are then as they were.
-pub fn sign(folder: &Path, key: &Key<'_>, certificate: &Path) -> Result<Manifest, SigningError> {
+pub fn sign(
+    folder: &Path,
+    key: &Key<'_>,
+    certificate: &Path,
+    authority: Option<&Path>,
+) -> Result<Manifest, SigningError> {
     let signer = Signer::read(key, certificate)?;
+    let vouching = vouching(signer.certificate(), authority)?;
     let manifest_path = folder.join(MANIFEST);
     let bytes = std::fs::read(&manifest_path).map_err(file_error(&manifest_path))?;
     let mut manifest = Manifest::parse(&bytes)?;
@@ -125,7 +201,7 @@ pub fn sign(folder: &Path, key: &Key<'_>, certificate: &Path) -> Result<Manifest
     let signed = signer.sign(&module)?;
     manifest.module.sha256 = Digest::of(&signed);
     manifest.module.size = signed.len() as u64;
-    manifest.module.signer = Some(Digest::of(signer.certificate().to_der()));
+    manifest.module.signer = Some(Digest::of(vouching.to_der()));
     let provenance = signed_provenance(folder, &manifest)?;
     replace(&module_path, &signed).map_err(file_error(&module_path))?;
     if let Some(bytes) = provenance {
@@ -157,6 +233,10 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
+}
+
+fn read(path: &Path) -> Result<String, SigningError> {
+    std::fs::read_to_string(path).map_err(file_error(path))
 }
 
 fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> SigningError + use<> {

@@ -7,7 +7,8 @@ use crate::{
     environment::{Environment, Progress, Step},
     facts::Snapshot,
     history::History,
-    records::{Identity, Intent, Schedule, Spool},
+    news::Known,
+    records::{Catalogue, Check, Identity, Intent, Schedule, Spool},
     refusal::Refusal,
     state_dir::{Record, StateDir},
     status::{Status, patch_state},
@@ -120,6 +121,33 @@ impl Agent {
             }
         }
         Ok(Duration::ZERO)
+    }
+
+    /// What a server is to be asked for news with; none when it is not to be asked.
+    ///
+    /// # Errors
+    /// [`Refusal::State`], [`Refusal::Machine`].
+    pub(crate) fn known(&self) -> Result<Option<Known>, Refusal> {
+        let may_ask = self.config.push && self.config.mirror.is_none();
+        let Some(identity) = self.state.load::<Identity>()?.filter(|_| may_ask) else { return Ok(None) };
+        let check = self.state.load::<Check>()?.filter(|check| check.failure.is_none());
+        let catalogue = self.state.load::<Catalogue>()?;
+        let (Some(check), Some(catalogue)) = (check, catalogue) else { return Ok(None) };
+        let web = identity.server.scheme() != "file" && self.environment.host.mode().mode.may_ask();
+        let timestamp = catalogue.versions.timestamp;
+        Ok(web.then_some(Known { server: identity.server, timestamp, looked_at: check.at }))
+    }
+
+    /// The server has news: the next look comes within this time.
+    ///
+    /// # Errors
+    /// [`Refusal::State`].
+    pub(crate) fn hear(&mut self, server: &url::Url, within: Duration) -> Result<(), Refusal> {
+        let ours = self.state.load::<Identity>()?.is_some_and(|identity| identity.server == *server);
+        if let Some(schedule) = self.state.load::<Schedule>()?.filter(|_| ours) {
+            self.state.save(&schedule.sooner(self.environment.clock.now(), within))?;
+        }
+        Ok(())
     }
 
     /// To be called last, when the daemon is told to stop: a reboot after this is no crash.

@@ -44,6 +44,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// Where the repository is read instead of at the server: a mirror's URL, or the `file:` URL of a directory.
     pub mirror: Option<Url>,
+    /// Whether the server is asked to say at once when there is something new.
+    pub push: bool,
     /// The tier of a machine whose server is a directory (`file:` URL); servers say the tier themselves.
     pub tier: String,
     /// What the server is told.
@@ -91,6 +93,7 @@ impl Default for Config {
             proxy: None,
             ca_file: None,
             mirror: None,
+            push: true,
             tier: "stable".to_owned(),
             telemetry: Telemetry::default(),
             canonical_sockets: false,

@@ -54,22 +54,17 @@ impl Limits {
 }
 
 impl Connection {
-    /// A client for these settings. `whole`: time for a whole request.
+    /// A client for these settings that follows no redirects. `whole`: time for a whole request.
     ///
     /// # Errors
     /// [`ConfigError::Content`] for a proxy that is none, or a certificate file that cannot be used.
-    pub(crate) fn agent(
-        &self,
-        connect: Duration,
-        whole: Duration,
-        redirects: u32,
-    ) -> Result<Agent, ConfigError> {
+    pub(crate) fn agent(&self, connect: Duration, whole: Duration) -> Result<Agent, ConfigError> {
         let tls = TlsConfig::builder().root_certs(self.roots()?).build();
         let mut builder = Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(whole))
             .timeout_connect(Some(connect))
-            .max_redirects(redirects)
+            .max_redirects(0)
             .http_status_as_error(false)
             .user_agent(concat!("livepatchd/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = &self.proxy {

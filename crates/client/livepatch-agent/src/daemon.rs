@@ -9,6 +9,7 @@ use crate::{
     environment::{Environment, Step, SystemClock},
     hooks::Hooks,
     http::HttpService,
+    news::Listening,
     records::Failure,
     refusal::Refusal,
     state_dir::{StateDir, StateError},
@@ -103,7 +104,8 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
     let _lock = take(&state)?.ok_or_else(|| DaemonError::Running(options.state_dir.clone()))?;
     state.sweep();
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(system("watch for signals"))?;
-    let agent = new_agent(options, state.clone())?;
+    let service = HttpService::with(&options.config.connection())?;
+    let agent = new_agent(options, state.clone(), service.clone())?;
     let stop = agent.stop_flag();
     let listener = listen(&options.socket).map_err(system("listen on the socket"))?;
 
@@ -112,6 +114,7 @@ pub fn run(options: &DaemonOptions) -> Result<(), DaemonError> {
         state: state.clone(),
         options: options.clone(),
         config: Arc::new(RwLock::new(options.config.clone())),
+        service: RwLock::new(service),
         jobs: jobs.clone(),
         open: AtomicUsize::new(0),
     });
@@ -151,12 +154,12 @@ fn take(state: &StateDir) -> Result<Option<fs::File>, StateError> {
     }
 }
 
-fn new_agent(options: &DaemonOptions, state: StateDir) -> Result<Agent, DaemonError> {
+fn new_agent(options: &DaemonOptions, state: StateDir, service: HttpService) -> Result<Agent, DaemonError> {
     let host = Host::new(&options.root);
     let environment = Environment {
         host: host.clone(),
         kernel: Box::new(ModuleLoader::new(host)),
-        service: Box::new(HttpService::with(&options.config.connection())?),
+        service: Box::new(service),
         clock: Box::new(SystemClock),
         hooks: hooks(options),
     };
@@ -205,27 +208,52 @@ pub(crate) enum Job {
     },
     /// Something may have changed: decide again.
     Wake,
+    /// The server has something new: look within this time.
+    News {
+        server: Url,
+        within: Duration,
+    },
     Stop,
 }
 
 fn work(mut agent: Agent, queue: &Receiver<Job>, desk: &Desk) {
+    let mut listening = listen_for_news(desk);
     loop {
         let wait = agent.settle(&mut |_: Step| {}).unwrap_or_else(|refusal| {
             tracing::error!(code = refusal.code(), "{refusal}");
             AFTER_ERROR
         });
         desk.publish_messages();
+        if let (Some(listening), Ok(Some(known))) = (&mut listening, agent.known()) {
+            listening.ask(known);
+        }
         match queue.recv_timeout(wait) {
             Ok(Job::Do { request, replies }) => {
+                let reloads = matches!(request, Request::Reload);
                 let reply = perform(&mut agent, request, &replies, desk);
+                if reloads {
+                    listening = listen_for_news(desk);
+                }
                 // The caller may be gone; the work is done all the same.
                 let _ = replies.send(reply);
             }
             Ok(Job::Wake) => {}
+            Ok(Job::News { server, within }) => {
+                if let Err(refusal) = agent.hear(&server, within) {
+                    tracing::error!(code = refusal.code(), "{refusal}");
+                }
+            }
             Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
+}
+
+/// By the configuration as it is now.
+fn listen_for_news(desk: &Desk) -> Option<Listening> {
+    let wanted = desk.config.read().unwrap_or_else(PoisonError::into_inner).push;
+    let service = desk.service.read().unwrap_or_else(PoisonError::into_inner).clone();
+    wanted.then(|| Listening::start(service, desk.jobs.clone())).flatten()
 }
 
 fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>, desk: &Desk) -> Reply {
@@ -254,7 +282,9 @@ fn reload(agent: &mut Agent, desk: &Desk) -> Result<(), Refusal> {
     let path = &desk.options.config_file;
     let wrong = |error: ConfigError| Refusal::Configuration(error.to_string());
     let config = Config::load(path).map_err(wrong)?;
-    agent.environment.service = Box::new(HttpService::with(&config.connection()).map_err(wrong)?);
+    let service = HttpService::with(&config.connection()).map_err(wrong)?;
+    agent.environment.service = Box::new(service.clone());
+    *desk.service.write().unwrap_or_else(PoisonError::into_inner) = service;
     agent.config = config.clone();
     *desk.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     tracing::info!(path = %path.display(), "the configuration was read again");

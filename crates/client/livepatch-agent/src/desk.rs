@@ -7,7 +7,8 @@ use crate::{
     canonical_socket::{HttpAnswer, HttpRequest},
     config::Config,
     daemon::{DaemonOptions, Job},
-    messages::{self, LOGIN_MESSAGE},
+    http::HttpService,
+    messages::{self, LOGIN_MESSAGE, REBOOT_REQUIRED},
     metrics::prometheus,
     question::Question,
     records::Failure,
@@ -31,6 +32,8 @@ pub(crate) struct Desk {
     pub(crate) options: DaemonOptions,
     /// The configuration as it was read last.
     pub(crate) config: Arc<RwLock<Config>>,
+    /// The way to the server, by that configuration.
+    pub(crate) service: RwLock<HttpService>,
     pub(crate) jobs: Sender<Job>,
     pub(crate) open: AtomicUsize,
 }
@@ -81,14 +84,16 @@ impl Desk {
 
     /// Renders the login message anew. What goes wrong is logged: no message is worth an error.
     pub(crate) fn publish_messages(&self) {
-        let text =
-            self.with_answers(|answers| Ok(messages::login_message(&answers.status(), &answers.upgrade())));
-        let written = match (text, self.options.socket.parent()) {
-            (Ok(text), Some(directory)) => messages::publish(directory, LOGIN_MESSAGE, &text),
-            _ => return,
-        };
-        if let Err(error) = written {
-            tracing::warn!(%error, "the login message cannot be written");
+        let texts = self.with_answers(|answers| {
+            let (status, upgrade) = (answers.status(), answers.upgrade());
+            let login = messages::login_message(&status, &upgrade);
+            Ok([(LOGIN_MESSAGE, login), (REBOOT_REQUIRED, messages::reboot_message(&status, &upgrade))])
+        });
+        let (Ok(texts), Some(directory)) = (texts, self.options.socket.parent()) else { return };
+        for (name, text) in texts {
+            if let Err(error) = messages::publish(directory, name, &text) {
+                tracing::warn!(%error, name, "a message for those who log in cannot be written");
+            }
         }
     }
 

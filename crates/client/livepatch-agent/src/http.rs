@@ -9,7 +9,7 @@ use crate::{
     verify::Anchor,
 };
 use jiff::Timestamp;
-use livepatch_api::{ApiError, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, paths};
+use livepatch_api::{ApiError, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, News, paths};
 use livepatch_manifest::Digest;
 use livepatch_schedule::Steering;
 use livepatch_trust::{DirectoryFetch, Fetch, FetchError, LoadRequest, Published, Versions};
@@ -25,20 +25,17 @@ use url::{Host, Url};
 /// The largest answer of the API. An anchor holds a TUF root and some certificates, a few KiB each.
 const LARGEST_ANSWER: u64 = 1 << 20;
 
-/// The connections for each kind of request.
-#[derive(Clone, Debug)]
-struct Agents {
-    api: Agent,
-    metadata: Agent,
-    modules: Agent,
-}
+/// Servers hold the question for news for an hour; after this the connection is dead.
+const LONGEST_HOLD: Duration = Duration::from_secs(65 * 60);
 
-/// The server over HTTP.
+/// Metadata and modules may have moved; the API, which takes secrets, has not.
+const MOST_REDIRECTS: u32 = 5;
+
+/// The server over HTTP. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct HttpService {
-    api: Agent,
-    metadata: Agent,
-    modules: Agent,
+    agent: Agent,
+    limits: Limits,
     connection: Connection,
     patience: Patience,
 }
@@ -48,10 +45,8 @@ impl HttpService {
     /// the system. Sets aws-lc-rs as the process's cryptography for TLS, unless one is set.
     pub fn new() -> Self {
         // Nothing is configured, so nothing can be configured wrongly.
-        Self::with(&Connection::default()).unwrap_or_else(|_| {
-            let agent = Agent::new_with_defaults;
-            Self::of(Connection::default(), Agents { api: agent(), metadata: agent(), modules: agent() })
-        })
+        Self::with(&Connection::default())
+            .unwrap_or_else(|_| Self::of(Agent::new_with_defaults(), Limits::USUAL, Connection::default()))
     }
 
     /// A client of HTTP servers with these settings.
@@ -65,18 +60,30 @@ impl HttpService {
     pub(crate) fn within(connection: &Connection, limits: Limits) -> Result<Self, ConfigError> {
         // An error only says that a provider is set already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let agent = |whole, redirects| connection.agent(limits.connect, whole, redirects);
-        let agents = Agents {
-            api: agent(limits.call, 0)?,
-            metadata: agent(limits.call, 5)?,
-            modules: agent(limits.file, 5)?,
-        };
-        Ok(Self::of(connection.clone(), agents))
+        Ok(Self::of(connection.agent(limits.connect, limits.call)?, limits, connection.clone()))
     }
 
-    fn of(connection: Connection, agents: Agents) -> Self {
-        let Agents { api, metadata, modules } = agents;
-        Self { api, metadata, modules, connection, patience: Patience::default() }
+    fn of(agent: Agent, limits: Limits, connection: Connection) -> Self {
+        Self { agent, limits, connection, patience: Patience::default() }
+    }
+
+    /// Asks for what is newer than these timestamp metadata, and waits for an answer for as long as servers hold it. None when
+    /// there was nothing in that time.
+    ///
+    /// # Errors
+    /// [`Refusal::Server`] when the server knows no such question, [`Refusal::ServerUnreachable`].
+    pub(crate) fn news(&self, server: &Url, timestamp: u64) -> Result<Option<News>, Refusal> {
+        let call = self.agent.get(endpoint(server, &format!("{}/{timestamp}", paths::NEWS)).as_str());
+        let call = call.config().timeout_global(Some(LONGEST_HOLD)).build();
+        let mut answer = call.call().map_err(|error| unreachable(server, &error))?;
+        match answer.status() {
+            StatusCode::NO_CONTENT => Ok(None),
+            status if status.is_success() => {
+                let body = answer.body_mut().with_config().limit(LARGEST_ANSWER);
+                body.read_json().map(Some).map_err(|error| unreachable(server, &error))
+            }
+            _ => Err(refused(server, answer)),
+        }
     }
 
     fn post<Q: Serialize, A: DeserializeOwned>(
@@ -86,7 +93,7 @@ impl HttpService {
         bearer: &str,
         request: &Q,
     ) -> Result<A, Refusal> {
-        let call = self.api.post(endpoint(server, path).as_str());
+        let call = self.agent.post(endpoint(server, path).as_str());
         let answer = call.header("Authorization", format!("Bearer {bearer}")).send_json(request);
         let mut answer = answer.map_err(|error| unreachable(server, &error))?;
         if !answer.status().is_success() {
@@ -202,8 +209,9 @@ impl Fetch for HttpService {
             return DirectoryFetch.fetch(url, limit);
         }
         let broken = |error: ureq::Error| FetchError::Unreachable(why(&error));
-        let agent = if url.path().ends_with(".ko") { &self.modules } else { &self.metadata };
-        let mut answer = agent.get(url.as_str()).call().map_err(broken)?;
+        let whole = if url.path().ends_with(".ko") { self.limits.file } else { self.limits.call };
+        let call = self.agent.get(url.as_str()).config().timeout_global(Some(whole));
+        let mut answer = call.max_redirects(MOST_REDIRECTS).build().call().map_err(broken)?;
         self.patience.note(answer.status(), answer.headers());
         match answer.status() {
             status if status.is_success() => {}

@@ -36,6 +36,7 @@ mod http;
 mod look;
 mod messages;
 mod metrics;
+mod news;
 mod policy;
 mod question;
 mod records;

@@ -1,5 +1,5 @@
-//! What people are told when they log in: files that are written in advance, so that a login reads them and waits for
-//! nothing. The rendering is pure.
+//! What people are told when they log in, and what desktops and upgrades are told of a reboot: files that are written in
+//! advance, so that a login reads them and waits for nothing. The rendering is pure.
 
 use crate::{
     coverage::KernelState,
@@ -11,6 +11,16 @@ use std::{fs, io, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path}
 
 /// The login message's file, in the directory of the daemon's socket. `/etc/update-motd.d/99-livepatch` prints it.
 pub const LOGIN_MESSAGE: &str = "motd";
+
+/// The verdict's file beside it, empty while no reboot is needed. `livepatch-reboot-required.path` watches it and makes
+/// `/run/reboot-required` follow, where the daemon itself may not write.
+pub(crate) const REBOOT_REQUIRED: &str = "reboot-required";
+
+/// The verdict on a reboot: one sentence; empty while none is needed, or nobody can tell.
+pub(crate) fn reboot_message(status: &Status, upgrade: &Upgrade) -> String {
+    let required = upgrade.answer == UpgradeAnswer::Required && status.state != PatchState::Disabled;
+    if required { format!("{}\n", upgrade.sentence) } else { String::new() }
+}
 
 /// The login message; empty when there is nothing that somebody who logs in must know.
 pub(crate) fn login_message(status: &Status, upgrade: &Upgrade) -> String {
@@ -106,6 +116,15 @@ mod tests {
         ending.kernel_status.next_step = "update".into();
         let text = login_message(&ending, &upgrade(UpgradeAnswer::CanWait));
         assert!(text.contains("until 2027-01-01") && text.contains("Next step: update"), "{text}");
+    }
+
+    #[test]
+    fn a_reboot_is_asked_for_by_the_same_verdict() {
+        let message = |state: &str, answer| reboot_message(&status(state), &upgrade(answer));
+        assert!(message("applied", UpgradeAnswer::Required).contains("must be updated"));
+        assert_eq!(message("disabled", UpgradeAnswer::Required), "");
+        assert_eq!(message("applied", UpgradeAnswer::CanWait), "");
+        assert_eq!(message("applied", UpgradeAnswer::CannotTell), "");
     }
 
     #[test]

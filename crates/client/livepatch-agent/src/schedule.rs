@@ -56,6 +56,12 @@ impl Schedule {
         }
     }
 
+    /// There is news: not later than this machine's moment `within` that time.
+    pub fn sooner(&self, now: Timestamp, within: Duration) -> Self {
+        let at = later(now, part_of(self.phase, within));
+        Self { next_refresh: self.next_refresh.min(at), ..self.clone() }
+    }
+
     /// Not later than at `opening` (of a window, the end of a delay), when a livepatch may be applied that may not be now; a little
     /// after it, so that machines with the same window do not come as one.
     pub fn not_later_than(&self, opening: Timestamp) -> Self {
@@ -146,6 +152,16 @@ mod tests {
         assert!((7200..=9000).contains(&wait), "{wait}");
         let sooner = schedule.after_failure(now, HOUR, Some(Duration::from_secs(1)));
         assert!(seconds_until(&sooner, now) >= 60, "but not sooner than we would");
+    }
+
+    #[test]
+    fn news_bring_the_look_forward_and_never_put_it_off() {
+        let now = time(1_800_000_000);
+        let schedule = Schedule::at_start(1 << 31, now, HOUR).after_success(now, HOUR, None);
+        let soon = schedule.sooner(now, Duration::from_secs(600));
+        assert!((290..=310).contains(&seconds_until(&soon, now)), "{soon:?}");
+        assert_eq!(soon.sooner(now, HOUR), soon);
+        assert!(schedule.sooner(now, Duration::ZERO).is_due(now, HOUR));
     }
 
     #[test]

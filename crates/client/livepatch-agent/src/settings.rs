@@ -124,6 +124,12 @@ pub const SETTINGS: &[Setting] = &[
         "Where the repository is read instead of at the server: a mirror's URL, or the file: URL of a directory. No default.",
     ),
     setting(
+        "push",
+        None,
+        SettingKind::Switch,
+        "Whether the server is asked to say at once when there is something new, over a connection that is kept open between the looks. With a mirror it is not asked. Default true.",
+    ),
+    setting(
         "tier",
         None,
         SettingKind::Text,

@@ -26,6 +26,15 @@ pub struct EnrolAnswer {
     pub tier: String,
 }
 
+/// The repository has something new. Not signed: it only makes a machine look sooner than it would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct News {
+    /// Version of the timestamp metadata that brought it.
+    pub timestamp: u64,
+    /// Machines look within this many seconds, each at a moment of its own, so that they do not come as one.
+    pub within_seconds: u64,
+}
+
 /// A machine reports. Idempotent: the server keeps the greatest `sequence` and drops what it has seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -22,7 +22,8 @@ pub use admin::{
     PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary, WithdrawRequest,
 };
 pub use client::{
-    AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, PatchState,
+    AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, News,
+    PatchState,
 };
 pub use cve::{
     CveDetail, CveImport, CveImportDocument, CveImported, CvePage, CveProposal, CveRating, CveRefusal,

@@ -12,6 +12,9 @@ pub const METADATA: &str = "/repository/metadata";
 pub const TARGETS: &str = "/repository/targets";
 /// GET: `…/SITE/N.root.json`, roots of the sites whose livepatches this one passes on; static files.
 pub const ORIGINS: &str = "/repository/origins";
+/// GET `/v1/news/VERSION`, VERSION that of the timestamp metadata that the machine has: [`crate::News`] as soon as the
+/// repository has something that those do not know; 204 when it has not for an hour. Static plane: no secret, no database.
+pub const NEWS: &str = "/v1/news";
 /// GET: 200 when the server serves.
 pub const HEALTH: &str = "/healthz";
 

@@ -1,14 +1,18 @@
 //! The certificate that names a module's signing key (RFC 5280).
 
 use crate::pkcs7::{IssuerAndSerialNumber, RSA_ENCRYPTION};
-use der::{Decode, Document, Encode, pem::LineEnding};
+use der::{Decode, Document, Encode, asn1::ObjectIdentifier, pem::LineEnding};
 use rsa::sha2::{Digest, Sha256};
 use rsa::{PublicKey, pkcs8::DecodePublicKey, traits::PublicKeyParts};
 use std::fmt;
-use x509_cert::ext::pkix::SubjectKeyIdentifier;
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectKeyIdentifier};
+use x509_cert::name::Name;
 
 /// The label of a PEM block that holds a certificate (RFC 7468, section 5).
 const LABEL: &str = "CERTIFICATE";
+
+/// `sha256WithRSAEncryption` (RFC 4055, section 5).
+const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
 
 /// RSA moduli, in bits, that every supported kernel takes (crypto/rsa.c, `rsa_check_key_length`) and that are not
 /// too short to trust.
@@ -111,6 +115,49 @@ impl Certificate {
     pub fn signed_part_digest(&self) -> String {
         let signed = self.parsed.tbs_certificate().to_der().unwrap_or_default();
         hex::encode(Sha256::digest(signed))
+    }
+
+    /// Whether it may certify signing keys: an authority by its basic constraints, whose key may sign certificates
+    /// (RFC 5280, sections 4.2.1.9 and 4.2.1.3).
+    pub fn is_authority(&self) -> bool {
+        let body = self.parsed.tbs_certificate();
+        let authority =
+            matches!(body.get_extension::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca);
+        let may_certify = match body.get_extension::<KeyUsage>() {
+            Ok(usage) => usage.is_none_or(|(_, usage)| usage.key_cert_sign()),
+            Err(_) => false,
+        };
+        authority && may_certify
+    }
+
+    /// Whether its subject issued it to itself.
+    pub fn is_self_issued(&self) -> bool {
+        let body = self.parsed.tbs_certificate();
+        body.subject() == body.issuer()
+    }
+
+    /// The issuer's distinguished name, as [`Certificate::subject`] writes the subject's.
+    pub fn issuer(&self) -> String {
+        self.parsed.tbs_certificate().issuer().to_string()
+    }
+
+    /// Whether this authority issued `certificate`, to a key that is no authority itself: named as its issuer, with a
+    /// signature of its key. Dates are not judged, as the kernel does not for modules.
+    pub fn issued(&self, certificate: &Self) -> bool {
+        let body = certificate.parsed.tbs_certificate();
+        let named = self.is_authority()
+            && !certificate.is_authority()
+            && body.issuer() == self.parsed.tbs_certificate().subject()
+            && certificate.parsed.signature_algorithm().oid == SHA256_WITH_RSA;
+        let (Ok(signed), Some(signature)) = (body.to_der(), certificate.parsed.signature().as_bytes()) else {
+            return false;
+        };
+        named && self.key.pkcs1v15_verify::<Sha256>(&signed, signature).is_ok()
+    }
+
+    /// The subject's distinguished name.
+    pub(crate) fn name(&self) -> Name {
+        self.parsed.tbs_certificate().subject().clone()
     }
 
     /// How a signature names this certificate.

@@ -21,17 +21,21 @@
 //! length of the message as a big-endian 32-bit number. What kernel/module/signing.c verifies is everything before the
 //! message. The message is what `scripts/sign-file.c` writes, byte for byte:
 //!
-//! * `SignedData` version 1, detached, one signer named by issuer and serial number, no certificates;
+//! * `SignedData` version 1, detached, one signer named by issuer and serial number, no certificates but that of a
+//!   signer whose key an authority certified;
 //! * **no signed attributes**: the kernel refuses a module that has them (crypto/asymmetric_keys/pkcs7_verify.c,
 //!   `VERIFYING_MODULE_SIGNATURE`);
 //! * RSA, PKCS#1 v1.5, SHA-256, with the plain `rsaEncryption` algorithm identifier: the kernel's parser knows no other
 //!   for RSA (pkcs7_parser.c, `pkcs7_sig_note_pkey_algo`). SHA-512 and ECDSA are not built into every supported kernel.
 //!
-//! [`verify`] accepts this form and no other; anything else that is well-formed is [`VerifyError::Unsupported`]. In
-//! particular a certificate that travels inside the message is not followed: the signer's own certificate must be
-//! among the trusted ones, and no chain is built. Validity dates are not judged, as the kernel does not either.
+//! [`verify`] accepts this form and no other; anything else that is well-formed is [`VerifyError::Unsupported`]. Chains
+//! have two links at most: the signer's own certificate is among the trusted ones, or it travels inside the message and
+//! one of the trusted ones is the authority that issued it, which is what the kernel makes of it too
+//! (crypto/asymmetric_keys/pkcs7_trust.c, `pkcs7_validate_trust_one`). So one long-lived authority is enrolled on
+//! machines, and the keys below it change. Validity dates are not judged, as the kernel does not either.
 
 mod certificate;
+mod issue;
 mod klp;
 mod module;
 mod pkcs7;

@@ -84,6 +84,8 @@ pub(crate) struct Message {
     pub(crate) signer: IssuerAndSerialNumber,
     /// PKCS#1 v1.5 over SHA-256 of the module's body.
     pub(crate) signature: Vec<u8>,
+    /// DER of the signer's certificate, when it travels with the signature: the kernel follows it to its issuer.
+    pub(crate) certificate: Option<Vec<u8>>,
 }
 
 /// Why a message is not of that form.
@@ -100,7 +102,7 @@ pub(crate) enum MessageError {
 }
 
 impl Message {
-    /// The message in DER, as `scripts/sign-file.c` writes it.
+    /// The message in DER, as `scripts/sign-file.c` writes it, and with a certificate as `openssl cms -noattr` does.
     pub(crate) fn to_der(&self) -> der::Result<Vec<u8>> {
         // OpenSSL leaves the parameters of SHA-256 out (RFC 5754, section 2) and writes a NULL for RSA (RFC 3370).
         let digest_algorithm = AlgorithmIdentifierOwned { oid: SHA256, parameters: None };
@@ -119,7 +121,7 @@ impl Message {
             version: VERSION,
             digest_algorithms: SetOfVec::try_from([digest_algorithm])?,
             encap_content_info: EncapsulatedContentInfo { content_type: DATA, content: None },
-            certificates: None,
+            certificates: self.certificate.as_deref().map(certificates).transpose()?,
             crls: None,
             signer_infos: SetOfVec::try_from([signer])?,
         };
@@ -146,19 +148,23 @@ impl SignedData {
         require(self.version == VERSION, "signed data of another version than 1")?;
         require(self.encap_content_info.content_type == DATA, "content that is not plain data")?;
         require(self.encap_content_info.content.is_none(), "content inside the signature")?;
-        require(self.certificates.is_none(), "certificates inside the signature")?;
+        let certificate = match self.certificates.as_ref().map(SetOfVec::as_slice) {
+            None => None,
+            Some([certificate]) => Some(certificate.to_der()?),
+            Some(_) => return Err(MessageError::Unsupported("several certificates inside the signature")),
+        };
         require(self.crls.is_none(), "revocation lists inside the signature")?;
         let [signer] = self.signer_infos.as_slice() else {
             require(self.signer_infos.is_empty(), "more than one signer")?;
             return Err(MessageError::NoSigner);
         };
         require(self.digest_algorithms.as_slice() == [signer.digest_algorithm.clone()], "several digests")?;
-        signer.clone().into_message()
+        signer.clone().into_message(certificate)
     }
 }
 
 impl SignerInfo {
-    fn into_message(self) -> Result<Message, MessageError> {
+    fn into_message(self, certificate: Option<Vec<u8>>) -> Result<Message, MessageError> {
         require(self.version == VERSION, "signer information of another version than 1")?;
         require(self.signed_attrs.is_none(), "signed attributes, which the kernel refuses in a module")?;
         require(self.unsigned_attrs.is_none(), "unsigned attributes")?;
@@ -172,8 +178,13 @@ impl SignerInfo {
         let SignerIdentifier::IssuerAndSerialNumber(signer) = self.sid else {
             return Err(MessageError::Unsupported("a signer named by its key identifier"));
         };
-        Ok(Message { signer, signature: self.signature.into_bytes().into_vec() })
+        Ok(Message { signer, signature: self.signature.into_bytes().into_vec(), certificate })
     }
+}
+
+/// `CertificateSet` (section 10.2.3) of one.
+fn certificates(der: &[u8]) -> der::Result<SetOfVec<Any>> {
+    SetOfVec::try_from([Any::from_der(der)?])
 }
 
 fn require(holds: bool, otherwise: &'static str) -> Result<(), MessageError> {

@@ -33,7 +33,8 @@ pub enum SignError {
     TooLong,
 }
 
-/// The module with a signature appended. The same module and key give the same bytes each time.
+/// The module with a signature appended. The same module and key give the same bytes each time. A certificate that an
+/// authority issued goes into the signature, so that whoever trusts the authority can verify it.
 ///
 /// # Errors
 /// [`SignError`]: the module is signed already, or the signature cannot be made.
@@ -69,6 +70,8 @@ fn unsigned(module: &[u8]) -> Result<(), SignError> {
 }
 
 fn appended(module: &[u8], certificate: &Certificate, signature: Vec<u8>) -> Result<Vec<u8>, SignError> {
-    let message = Message { signer: certificate.signer_id(), signature };
+    // The kernel finds the issuer of a key that it does not know by the certificate in the signature.
+    let embedded = (!certificate.is_self_issued()).then(|| certificate.to_der().to_vec());
+    let message = Message { signer: certificate.signer_id(), signature, certificate: embedded };
     append(module, &message.to_der().map_err(SignError::Encoding)?).ok_or(SignError::TooLong)
 }

@@ -5,12 +5,12 @@ use crate::pkcs7::{Message, MessageError};
 use crate::trailer::{SignatureError, split};
 use rsa::sha2::Sha256;
 
-/// The trusted certificate whose key signed a module.
+/// The trusted certificate that vouches for a module: its key signed the module, or certified the key that did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {
     /// SHA-256 of the certificate's DER form.
     pub fingerprint: [u8; 32],
-    /// Its subject, for people.
+    /// Subject of the certificate whose key signed the module, for people.
     pub subject: String,
 }
 
@@ -42,19 +42,32 @@ pub enum VerifyError {
     Malformed(String),
 }
 
-/// Checks that `bytes`, a whole module file, was signed by one of the `trusted` certificates' keys and not altered since.
+/// Checks that `bytes`, a whole module file, was signed by the key of one of the `trusted` certificates, or by a key that
+/// one of them certified and whose certificate is in the signature, and not altered since.
 ///
 /// # Errors
 /// [`VerifyError`], whose variants a caller can tell apart.
 pub fn verify(bytes: &[u8], trusted: &[Certificate]) -> Result<Signer, VerifyError> {
     let parts = split(bytes)?;
     let message = Message::from_der(parts.pkcs7.ok_or(VerifyError::Unsigned)?)?;
+    let brought = brought(&message)?;
+    let signed_by = |certificate: &Certificate| {
+        certificate.key().pkcs1v15_verify::<Sha256>(parts.body, &message.signature).is_ok()
+    };
     let mut named = None;
     for certificate in trusted.iter().filter(|certificate| certificate.signer_id() == message.signer) {
-        if certificate.key().pkcs1v15_verify::<Sha256>(parts.body, &message.signature).is_ok() {
-            return Ok(Signer { fingerprint: certificate.fingerprint(), subject: certificate.subject() });
+        if signed_by(certificate) {
+            return Ok(signer(certificate, certificate));
         }
         named = Some(certificate);
+    }
+    if let Some(leaf) = &brought
+        && let Some(authority) = trusted.iter().find(|certificate| certificate.issued(leaf))
+    {
+        if signed_by(leaf) {
+            return Ok(signer(authority, leaf));
+        }
+        named = Some(leaf);
     }
     Err(match named {
         Some(certificate) => VerifyError::Tampered { signer: certificate.subject() },
@@ -63,6 +76,25 @@ pub fn verify(bytes: &[u8], trusted: &[Certificate]) -> Result<Signer, VerifyErr
             serial: hex::encode(message.signer.serial_number.as_bytes()),
         },
     })
+}
+
+/// The certificate in the signature, which must be that of the signer.
+fn brought(message: &Message) -> Result<Option<Certificate>, VerifyError> {
+    let Some(der) = &message.certificate else { return Ok(None) };
+    let certificate = Certificate::from_der(der)
+        .map_err(|error| VerifyError::Malformed(format!("the certificate inside is unusable: {error}")))?;
+    let unsupported = |what: &str| Err(VerifyError::Unsupported(what.to_owned()));
+    if certificate.is_self_issued() {
+        return unsupported("self-signed certificates inside the signature");
+    }
+    if certificate.signer_id() != message.signer {
+        return unsupported("the certificate inside the signature is not the signer's");
+    }
+    Ok(Some(certificate))
+}
+
+fn signer(vouches: &Certificate, signed: &Certificate) -> Signer {
+    Signer { fingerprint: vouches.fingerprint(), subject: signed.subject() }
 }
 
 impl From<SignatureError> for VerifyError {

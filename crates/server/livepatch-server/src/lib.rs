@@ -20,6 +20,7 @@ mod anchor;
 mod clock;
 mod cves;
 mod database;
+mod news;
 mod notices;
 mod post;
 mod publish;

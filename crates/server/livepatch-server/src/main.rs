@@ -43,6 +43,9 @@ struct Serve {
     /// How often to look at running rollouts, in seconds; trouble is looked at as it is reported.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     look_every: u64,
+    /// How many machines may wait to be told of news at once; the others look every hour. 0 tells nobody.
+    #[arg(long, value_name = "NUMBER", default_value_t = 4000, env = "LIVEPATCH_MOST_WAITING")]
+    most_waiting: u32,
     /// Keep tokens, machines and reports in this PostgreSQL database, such as postgres://USER@HOST/NAME, and not in a
     /// file of the data directory.
     #[arg(long, value_name = "URL", env = "LIVEPATCH_DATABASE", hide_env_values = true)]
@@ -87,6 +90,7 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         lifetimes: Lifetimes::default(),
         refresh_every: Duration::from_secs(arguments.refresh_every),
         look_every: Duration::from_secs(arguments.look_every),
+        most_waiting: arguments.most_waiting,
         database: arguments.database,
         public_url: arguments.public_url,
         smtp: arguments.smtp,

@@ -1,6 +1,6 @@
 //! The running server.
 
-use crate::{Settings, SiteError, post, rollouts, routes, site::Site, upstream, worker};
+use crate::{Settings, SiteError, news, post, rollouts, routes, site::Site, upstream, worker};
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
@@ -64,6 +64,7 @@ impl Server {
     /// [`ServeError::Serve`].
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let fresh = tokio::spawn(worker::keep_metadata_fresh(Arc::clone(&self.site)));
+        let announces = tokio::spawn(news::keep_announcing(Arc::clone(&self.site)));
         let looks = tokio::spawn(rollouts::keep_looking(Arc::clone(&self.site)));
         let syncs = tokio::spawn(upstream::keep_synced(Arc::clone(&self.site)));
         let post = tokio::spawn(post::keep_sending(Arc::clone(&self.site)));
@@ -86,6 +87,7 @@ impl Server {
             () = too_slow => Ok(()),
         };
         fresh.abort();
+        announces.abort();
         looks.abort();
         syncs.abort();
         post.abort();

@@ -19,6 +19,8 @@ pub struct Settings {
     pub refresh_every: Duration,
     /// How often rollouts are looked at; trouble is looked at as it is reported.
     pub look_every: Duration,
+    /// How many machines may wait at once to be told of news; a connection takes some 20 KiB.
+    pub most_waiting: u32,
     /// A PostgreSQL database instead of the file in the data directory.
     pub database: Option<String>,
     /// What people and scanners reach the server by, without a slash at the end; absent: the address it listens on.

@@ -5,6 +5,7 @@ use crate::{
     anchor::Anchors,
     clock, cves,
     database::{Database, Place},
+    news::Announcer,
     post::Post,
     refusal::Refusal,
     rollouts::Looks,
@@ -33,6 +34,7 @@ pub(crate) struct Site {
     pub(crate) anchors: Anchors,
     pub(crate) admin: Digest,
     pub(crate) looks: Looks,
+    pub(crate) announcer: Announcer,
     pub(crate) glances: Glances,
     /// Becomes true when the server stops: streams that never end by themselves end then.
     pub(crate) streams: watch::Sender<bool>,
@@ -90,6 +92,7 @@ impl Site {
             anchors: Anchors::new(data.join("trust")),
             admin,
             looks: Looks::default(),
+            announcer: Announcer::new(settings.most_waiting),
             glances: Glances::default(),
             streams: watch::Sender::new(false),
             syncs: tokio::sync::Mutex::default(),

@@ -4,7 +4,7 @@
 mod support;
 
 use livepatch_api::{
-    CheckInAnswer, EnrolAnswer, ErrorCode, LivepatchSummary, MachineSummary, PublishAnswer, paths,
+    CheckInAnswer, EnrolAnswer, ErrorCode, LivepatchSummary, MachineSummary, News, PublishAnswer, paths,
 };
 use livepatch_trust::{Lifetimes, Publisher};
 use std::{
@@ -40,6 +40,33 @@ fn first_start_makes_a_private_directory_and_second_start_keeps_it() {
     // A known credential with an empty report is refused for the report, not for the credential.
     let answer = server.send::<CheckInAnswer>(paths::CHECK_IN, &credential.credential, b"{}");
     assert_eq!(refused(answer), (422, ErrorCode::Invalid));
+}
+
+#[test]
+fn machines_that_wait_hear_of_news_at_once() {
+    let server = Server::with_certificate();
+    let known = timestamp_version(&server);
+    let (module, manifest) = livepatch(1);
+    let (news, published) = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let news: News = server.get(&format!("{}/{known}", paths::NEWS), "").unwrap();
+            (news, Instant::now())
+        });
+        server.publish::<PublishAnswer>(&module, &manifest, "edge").unwrap();
+        let published = Instant::now();
+        let (news, heard) = waiting.join().unwrap();
+        (news, heard.saturating_duration_since(published))
+    });
+    assert_eq!(news.timestamp, timestamp_version(&server));
+    assert!(published < Duration::from_secs(10), "{published:?}");
+    let late: News = server.get(&format!("{}/{known}", paths::NEWS), "").unwrap();
+    assert_eq!(late, news, "who comes later hears it as well");
+    assert_eq!(server.get_bytes(&format!("{}/x", paths::NEWS)).0, 400);
+}
+
+fn timestamp_version(server: &Server) -> u64 {
+    let document: serde_json::Value = serde_json::from_slice(&server.get_bytes(TIMESTAMP).1).unwrap();
+    document["signed"]["version"].as_u64().unwrap()
 }
 
 #[test]

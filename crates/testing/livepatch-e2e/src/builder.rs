@@ -102,9 +102,29 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// The command's own.
     pub fn generate_key(&self, common_name: &str, output: &Path) -> Result<()> {
+        self.run(&mut self.key("generate", common_name, output)).map(drop)
+    }
+
+    /// Makes an authority: `key.pem` and `cert.pem` in `output`.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn generate_authority(&self, common_name: &str, output: &Path) -> Result<()> {
+        self.run(&mut self.key("authority", common_name, output)).map(drop)
+    }
+
+    /// As [`Builder::generate_key`]; the authority of a folder issues the certificate.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn generate_certified_key(&self, common_name: &str, authority: &Path, output: &Path) -> Result<()> {
+        self.run(self.key("generate", common_name, output).arg("--authority").arg(authority)).map(drop)
+    }
+
+    fn key(&self, verb: &str, common_name: &str, output: &Path) -> Command {
         let mut command = self.command();
-        command.args(["key", "generate", "--common-name", common_name, "--output"]).arg(output);
-        self.run(&mut command).map(drop)
+        command.args(["key", verb, "--common-name", common_name, "--output"]).arg(output);
+        command
     }
 
     /// Signs what [`Builder::build`] left in `directory` with a key of [`Builder::generate_key`].
@@ -112,9 +132,22 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// The command's own.
     pub fn sign(&self, directory: &Path, keys: &Path) -> Result<()> {
+        self.run(&mut self.signing(directory, keys)).map(drop)
+    }
+
+    /// The same with a key of [`Builder::generate_certified_key`], below that authority.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn sign_below(&self, directory: &Path, keys: &Path, authority: &Path) -> Result<()> {
+        self.run(self.signing(directory, keys).arg("--authority").arg(authority.join("cert.pem"))).map(drop)
+    }
+
+    fn signing(&self, directory: &Path, keys: &Path) -> Command {
         let mut command = self.command();
         command.arg("sign").arg(directory).arg("--key").arg(keys.join("key.pem"));
-        self.run(command.arg("--certificate").arg(keys.join("cert.pem"))).map(drop)
+        command.arg("--certificate").arg(keys.join("cert.pem"));
+        command
     }
 
     /// The manifest in a build's output directory.

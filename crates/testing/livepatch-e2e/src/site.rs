@@ -2,7 +2,7 @@
 
 use crate::{Builder, Programs, programs::run_logged};
 use anyhow::{Context as _, Result, bail};
-use livepatch_api::{MachineSummary, PublishAnswer, TokenCreated};
+use livepatch_api::{MachineDetail, MachineSummary, PublishAnswer, TokenCreated};
 use serde::de::DeserializeOwned;
 use std::{
     fs::File,
@@ -26,15 +26,24 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts a server on a free port of 127.0.0.1, with fresh keys when `data` is empty. Logs go to `log`.
+    /// Starts a server on a free port of 127.0.0.1, with fresh keys when `data` is empty. Logs go to `log`. It tells machines
+    /// of no news, so that they do only what they are told to.
     ///
     /// # Errors
     /// When it does not say within a minute that it listens.
     pub fn start(programs: &Programs, data: &Path, log: &Path) -> Result<Self> {
+        Self::start_with(programs, data, log, &["--most-waiting", "0"])
+    }
+
+    /// The same with these arguments, as an operator may give them.
+    ///
+    /// # Errors
+    /// When it does not say within a minute that it listens.
+    pub fn start_with(programs: &Programs, data: &Path, log: &Path, more: &[&str]) -> Result<Self> {
         let file =
             File::options().create(true).append(true).open(log).with_context(|| log.display().to_string())?;
         let mut command = programs.command("livepatch-server");
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
         let mut server = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn()?;
         let line = first_line(&mut server);
         let port = line.as_deref().and_then(|line| line.trim().rsplit(':').next()?.parse().ok());
@@ -114,6 +123,14 @@ impl Site {
     /// The command's own.
     pub fn machines(&self) -> Result<Vec<MachineSummary>> {
         self.json(self.admin().args(["machine", "list"]))
+    }
+
+    /// A machine with its history.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn machine(&self, id: &str) -> Result<MachineDetail> {
+        self.json(self.admin().args(["machine", "show", id]))
     }
 
     /// What `livepatch-admin machine list` shows to people.

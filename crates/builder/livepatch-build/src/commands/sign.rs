@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// PEM file of the key's certificate.
     #[arg(long, value_name = "FILE")]
     certificate: PathBuf,
+    /// PEM file of the certificate that machines trust, when it is that of the authority which issued the key's.
+    #[arg(long, value_name = "FILE")]
+    authority: Option<PathBuf>,
     /// How to print the manifest of the signed module.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -34,7 +37,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Status> {
         (Some(uri), _) => Key::Token { uri, library: arguments.pkcs11_module.as_deref() },
         (None, key) => Key::Pem(key.as_deref().unwrap_or("key.pem".as_ref())),
     };
-    let manifest = sign::sign(&arguments.folder, &key, &arguments.certificate)?;
+    let manifest =
+        sign::sign(&arguments.folder, &key, &arguments.certificate, arguments.authority.as_deref())?;
     match arguments.format {
         Format::Json => print_json(&manifest)?,
         Format::Text => print(&format!("{} {}\n", manifest.file_name(), manifest.module.sha256))?,

@@ -99,6 +99,35 @@ fn signed_module_is_the_one_that_its_manifest_and_certificate_say() {
 }
 
 #[test]
+fn a_key_that_an_authority_certified_signs_for_those_who_trust_the_authority() {
+    let workplace = Workplace::new();
+    let folder = build_folder(&workplace);
+    let authority = SigningKey::authority(KeySize::Rsa2048, "Test authority", SystemTime::now()).unwrap();
+    workplace.write("authority/key.pem", authority.key_pem().unwrap().as_bytes());
+    workplace.write("authority/cert.pem", authority.certificate().to_pem());
+    let generate = ["key", "generate", "--authority", "authority", "--output", "keys"];
+    let answer = workplace.run(&generate);
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+    let key =
+        Certificate::from_pem(&std::fs::read_to_string(workplace.path("keys/cert.pem")).unwrap()).unwrap();
+    assert!(authority.certificate().issued(&key));
+
+    let answer = workplace.run(&SIGN);
+    assert!(answer.code == 1 && answer.stderr.contains("--authority"), "{}", answer.stderr);
+    let stranger = SigningKey::authority(KeySize::Rsa2048, "Test authority", SystemTime::now()).unwrap();
+    workplace.write("stranger.pem", stranger.certificate().to_pem());
+    let answer = workplace.run(&[SIGN.as_slice(), &["--authority", "stranger.pem"]].concat());
+    assert!(answer.code == 1 && answer.stderr.contains("is not the authority"), "{}", answer.stderr);
+    let answer = workplace.run(&[SIGN.as_slice(), &["--authority", "authority/cert.pem"]].concat());
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+    let manifest = Manifest::parse(&std::fs::read(folder.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest.module.signer, Some(Digest::of(authority.certificate().to_der())));
+    let module = format!("out/{NAME}.ko");
+    let answer = workplace.run(&["verify", &module, "--certificate", "authority/cert.pem"]);
+    assert!(answer.stdout.contains("signed by CN=Livepatch module signing key"), "{}", answer.stdout);
+}
+
+#[test]
 fn signing_twice_is_refused_and_changes_nothing() {
     let workplace = Workplace::new();
     let folder = build_folder(&workplace);

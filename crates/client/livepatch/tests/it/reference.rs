@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 fn root() -> PathBuf {
@@ -28,6 +29,7 @@ fn functions(directory: &Path, found: &mut HashSet<String>) {
 #[test]
 fn every_row_names_a_test_that_is_there() {
     let mut known = HashSet::new();
+    functions(&root().join("crates/ground"), &mut known);
     functions(&root().join("crates/client"), &mut known);
     functions(&root().join("crates/testing/livepatch-e2e/tests"), &mut known);
     let page = fs::read_to_string(root().join("docs/client/reference.md")).unwrap();
@@ -55,4 +57,32 @@ fn the_login_hook_runs_nothing() {
     let hook = fs::read_to_string(root().join("packaging/update-motd.d/99-livepatch")).unwrap();
     let commands: Vec<&str> = hook.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(commands, ["[ -s /run/livepatch/motd ] && exec cat /run/livepatch/motd", "exit 0"]);
+}
+
+#[test]
+fn the_flag_for_a_reboot_follows_the_verdict_and_leaves_others_reasons() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = directory.path();
+    fs::create_dir(run.join("livepatch")).unwrap();
+    let follow = |verdict: &str| {
+        fs::write(run.join("livepatch/reboot-required"), verdict).unwrap();
+        let script = root().join("packaging/libexec/reboot-required");
+        assert!(Command::new(script).arg(run).status().unwrap().success());
+        let read = |name: &str| fs::read_to_string(run.join(name)).ok();
+        (read("reboot-required"), read("reboot-required.pkgs"))
+    };
+    assert_eq!(follow(""), (None, None));
+    let (flag, packages) = follow("the kernel is old\n");
+    assert!(flag.is_some_and(|text| text.contains("restart required")));
+    assert_eq!(packages.as_deref(), Some("livepatch\n"));
+    assert_eq!(follow("the kernel is older\n").1.as_deref(), Some("livepatch\n"), "once");
+    assert_eq!(follow(""), (None, None), "taken back");
+
+    // A library was upgraded, and says so as Debian's packages do.
+    fs::write(run.join("reboot-required"), "*** System restart required ***\n").unwrap();
+    fs::write(run.join("reboot-required.pkgs"), "libc6\n").unwrap();
+    assert_eq!(follow("the kernel is old\n").1.as_deref(), Some("libc6\nlivepatch\n"));
+    let (flag, packages) = follow("");
+    assert_eq!(flag.as_deref(), Some("*** System restart required ***\n"));
+    assert_eq!(packages.as_deref(), Some("libc6\n"));
 }

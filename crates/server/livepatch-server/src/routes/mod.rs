@@ -10,6 +10,7 @@ mod extract;
 mod health;
 mod livepatches;
 mod machines;
+mod news;
 mod notices;
 mod rollouts;
 mod statics;
@@ -81,6 +82,7 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(&format!("{}/{{cve}}/refusal", paths::ADMIN_CVES), post(cves::refuse))
         .route(paths::NOT_LIVEPATCHABLE, get(cves::not_livepatchable))
         .merge(notice_routes())
+        .route(&format!("{}/{{version}}", paths::NEWS), get(news::news))
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
         .merge(statics::router(site))

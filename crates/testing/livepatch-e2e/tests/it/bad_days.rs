@@ -72,7 +72,7 @@ fn somebody_elses_is_respected(machine: &Machine, scene: &Scene, site: &Site) {
 
 /// Before its time nobody is asked; long after it, who is behind is said. Set right, all is well. (1970 itself cannot be set: a
 /// kernel takes no time from which its uptime leads before 1970.)
-fn a_wrong_clock_is_named(machine: &Machine) {
+pub(crate) fn a_wrong_clock_is_named(machine: &Machine) {
     let now = machine.guest().check("date +%s", LIMIT).unwrap();
     for (clock, code, words) in [
         ("31536000", "clock-wrong", "this machine's clock says 1971-01-01"),
@@ -186,7 +186,7 @@ fn reader() -> &'static str {
 }
 
 /// The example under a name that is not ours; its signature does not fit any more, which this kernel lets pass.
-fn renamed(scene: &Scene) -> Vec<u8> {
+pub(crate) fn renamed(scene: &Scene) -> Vec<u8> {
     let (mut module, name) = (scene.prepared.module().unwrap(), scene.prepared.manifest().unwrap().name);
     let foreign = foreign_name(&name);
     let places: Vec<usize> =

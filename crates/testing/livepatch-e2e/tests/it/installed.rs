@@ -67,7 +67,16 @@ impl Stage {
         more: impl FnOnce(GuestBuilder) -> GuestBuilder,
         prepare: &str,
     ) -> Machine {
-        let configuration = format!("soak_seconds = {soak}\n");
+        self.install_configured(&format!("soak_seconds = {soak}\n"), more, prepare)
+    }
+
+    /// The same with this configuration.
+    pub(crate) fn install_configured(
+        &self,
+        configuration: &str,
+        more: impl FnOnce(GuestBuilder) -> GuestBuilder,
+        prepare: &str,
+    ) -> Machine {
         let more = |builder: GuestBuilder| {
             more(builder).contents("/etc/livepatch/livepatchd.toml", 0o644, configuration)
         };

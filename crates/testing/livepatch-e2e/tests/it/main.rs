@@ -15,6 +15,7 @@ mod debian_package;
 mod expired_metadata;
 mod features_of_sources;
 mod installed;
+mod installed_bad_days;
 mod interrupted_builds;
 mod killer_livepatch;
 mod livepatching;

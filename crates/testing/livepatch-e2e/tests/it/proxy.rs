@@ -5,6 +5,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 /// A server's answer, or what is made of it.
@@ -14,12 +15,24 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// How an answer reaches the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// As it should.
+    Whole,
+    /// The connection ends in the middle.
+    CutOff,
+    /// A byte a second.
+    ByteByByte,
+}
+
 type Change = dyn Fn(&str, Answer) -> Answer + Send;
 
 /// Listens on a free port of loopback until the test's process ends.
 pub(crate) struct Proxy {
     port: u16,
     change: Arc<Mutex<Box<Change>>>,
+    delivery: Arc<Mutex<Delivery>>,
 }
 
 impl Proxy {
@@ -28,15 +41,16 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let change: Arc<Mutex<Box<Change>>> = Arc::new(Mutex::new(Box::new(|_, answer| answer)));
-        let shared = Arc::clone(&change);
+        let delivery = Arc::new(Mutex::new(Delivery::Whole));
+        let shared = (Arc::clone(&change), Arc::clone(&delivery));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let shared = Arc::clone(&shared);
+                let (change, delivery) = shared.clone();
                 // A client that goes away in the middle is no failure of the test.
-                thread::spawn(move || drop(relay(client, server, &shared)));
+                thread::spawn(move || drop(relay(client, server, &change, &delivery)));
             }
         });
-        Self { port, change }
+        Self { port, change, delivery }
     }
 
     /// The URL as a guest sees it.
@@ -49,18 +63,29 @@ impl Proxy {
         *self.change.lock().unwrap() = Box::new(change);
     }
 
+    /// From now on answers reach the machine so.
+    pub(crate) fn deliver(&self, delivery: Delivery) {
+        *self.delivery.lock().unwrap() = delivery;
+    }
+
     /// From now on answers are passed as they are.
     pub(crate) fn be_honest(&self) {
         self.alter(|_, answer| answer);
+        self.deliver(Delivery::Whole);
     }
 }
 
 /// One request a connection: `Connection: close` on both sides keeps this simple.
-fn relay(mut client: TcpStream, server: u16, change: &Mutex<Box<Change>>) -> std::io::Result<()> {
+fn relay(
+    mut client: TcpStream,
+    server: u16,
+    change: &Mutex<Box<Change>>,
+    delivery: &Mutex<Delivery>,
+) -> std::io::Result<()> {
     let (head, body) = read_message(&mut client)?;
     let path = head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or("/").to_owned();
     let mut upstream = TcpStream::connect(("127.0.0.1", server))?;
-    write_message(&mut upstream, &head, &body)?;
+    upstream.write_all(&message(&head, &body))?;
     let (head, body) = read_message(&mut upstream)?;
     let status = head.first().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(502);
     let answer = change.lock().unwrap()(&path, Answer { status, body });
@@ -71,7 +96,19 @@ fn relay(mut client: TcpStream, server: u16, change: &Mutex<Box<Change>>) -> std
     let kept = head.iter().filter(kept).cloned();
     let head: Vec<String> =
         std::iter::once(format!("HTTP/1.1 {} altered", answer.status)).chain(kept).collect();
-    write_message(&mut client, &head, &answer.body)
+    let bytes = message(&head, &answer.body);
+    let delivery = *delivery.lock().unwrap();
+    match delivery {
+        Delivery::Whole => client.write_all(&bytes),
+        Delivery::CutOff => client.write_all(&bytes[..bytes.len() - answer.body.len() / 2 - 1]),
+        Delivery::ByteByByte => {
+            for byte in bytes {
+                client.write_all(&[byte])?;
+                thread::sleep(Duration::from_secs(1));
+            }
+            Ok(())
+        }
+    }
 }
 
 /// The head's lines, and the body by its length or up to the end.
@@ -103,13 +140,12 @@ fn read_message(stream: &mut TcpStream) -> std::io::Result<(Vec<String>, Vec<u8>
     Ok((head, body))
 }
 
-fn write_message(stream: &mut TcpStream, head: &[String], body: &[u8]) -> std::io::Result<()> {
+fn message(head: &[String], body: &[u8]) -> Vec<u8> {
     let kept = |line: &&String| {
         let line = line.to_ascii_lowercase();
         !line.starts_with("content-length:") && !line.starts_with("connection:")
     };
-    let mut text: String = head.iter().filter(kept).map(|line| format!("{line}\r\n")).collect();
-    text += &format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    stream.write_all(text.as_bytes())?;
-    stream.write_all(body)
+    let text: String = head.iter().filter(kept).map(|line| format!("{line}\r\n")).collect();
+    let end = format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    [text.as_bytes(), end.as_bytes(), body].concat()
 }

@@ -5,7 +5,7 @@ use livepatch_manifest::Manifest;
 use livepatch_trust::{Lifetimes, Publisher};
 use livepatch_vm::Output;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The tier that the machines of the scenarios are in.
 pub(crate) const TIER: &str = "stable";
@@ -26,24 +26,47 @@ impl Scene {
 
     /// The server, started on the scene's data; the first time with fresh keys and the example's certificate.
     pub(crate) fn site(&self) -> Site {
+        self.site_trusting(&self.prepared.certificate())
+    }
+
+    /// The same with another certificate.
+    pub(crate) fn site_trusting(&self, certificate: &Path) -> Site {
+        self.started(certificate, Site::start)
+    }
+
+    /// As [`Scene::site`]; it tells machines of news, as servers do unless a test wants them silent.
+    pub(crate) fn site_that_tells(&self) -> Site {
+        let start = |programs: &Programs, data: &Path, log: &Path| Site::start_with(programs, data, log, &[]);
+        self.started(&self.prepared.certificate(), start)
+    }
+
+    fn started(
+        &self,
+        certificate: &Path,
+        start: impl FnOnce(&Programs, &Path, &Path) -> anyhow::Result<Site>,
+    ) -> Site {
         let first = !self.data().exists();
-        let site =
-            Site::start(&self.programs, &self.data(), &self.directory.path().join("server.log")).unwrap();
+        let site = start(&self.programs, &self.data(), &self.directory.path().join("server.log")).unwrap();
         if first {
-            site.add_certificate(&self.prepared.certificate()).unwrap();
+            site.add_certificate(certificate).unwrap();
         }
         site
     }
 
     /// Another livepatch for the same kernel, trusted by machines that enrol from now on.
     pub(crate) fn livepatch(&self, site: &Site, patch: &str, version: u32) -> Prepared {
+        let prepared = self.unpublished(patch, version);
+        site.add_certificate(&prepared.certificate()).unwrap();
+        prepared
+    }
+
+    /// Another livepatch for the same kernel, whose key nobody trusts.
+    pub(crate) fn unpublished(&self, patch: &str, version: u32) -> Prepared {
         let patch =
             livepatch_e2e::workspace_root().join("crates/testing/livepatch-e2e/tests/patches").join(patch);
         let kernel = self.prepared.kernel.clone();
         let fix = "example-test=what the test needs";
-        let prepared = Prepared::of_patch(&self.programs, kernel, &patch, fix, version).unwrap();
-        site.add_certificate(&prepared.certificate()).unwrap();
-        prepared
+        Prepared::of_patch(&self.programs, kernel, &patch, fix, version).unwrap()
     }
 
     /// A machine with the kernel that the example was built for.
