@@ -18,9 +18,13 @@ fn functions(directory: &Path, found: &mut HashSet<String>) {
             functions(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            let names = text
-                .lines()
-                .filter_map(|line| line.trim_start().strip_prefix("fn ")?.split(['(', '<']).next());
+            let names = text.lines().filter_map(|line| {
+                line.trim_start()
+                    .trim_start_matches("pub(crate) ")
+                    .strip_prefix("fn ")?
+                    .split(['(', '<'])
+                    .next()
+            });
             found.extend(names.map(ToOwned::to_owned));
         }
     }
