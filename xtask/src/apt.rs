@@ -56,7 +56,14 @@ pub(crate) fn needed() -> Vec<&'static str> {
 /// What the tests need.
 pub(crate) fn needed_by_tests() -> Vec<&'static str> {
     let groups = [SYSTEM.as_slice(), ORACLES.as_slice(), CROSS.as_slice(), COMPRESSION.as_slice()].concat();
-    [needed(), groups, needed_by_browser()].concat()
+    let mut packages = [needed(), groups, needed_by_browser()].concat();
+    // It fetches the official schemas of documents. Python often comes from elsewhere, with a pip of its own.
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    if !pip.status().is_ok_and(|status| status.success()) {
+        packages.push("python3-pip");
+    }
+    packages
 }
 
 /// What tests and pictures of the dashboard need.

@@ -90,16 +90,18 @@ fn instructions(html: &mut String, notice: &Notice) {
     table(html, "Update instructions", head, rows);
 }
 
-fn table(html: &mut String, caption: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-    let _ = write!(html, "<h2>{caption}</h2>\n<table>\n<caption>{caption}</caption>\n<thead><tr>");
+/// A heading and the table that it names. Each cell names its column, for screens on which a row does not fit.
+fn table(html: &mut String, name: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+    let id = name.to_lowercase().replace(' ', "-");
+    let _ = write!(html, "<h2 id=\"{id}\">{name}</h2>\n<table aria-labelledby=\"{id}\">\n<thead><tr>");
     for name in head {
         let _ = write!(html, "<th scope=\"col\">{name}</th>");
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
         html.push_str("<tr>");
-        for cell in row {
-            let _ = write!(html, "<td>{}</td>", markup(&cell));
+        for (cell, column) in row.iter().zip(head) {
+            let _ = write!(html, "<td data-column=\"{column}\">{}</td>", markup(cell));
         }
         html.push_str("</tr>\n");
     }

@@ -55,7 +55,7 @@ impl Prepared {
         fix: &str,
         version: u32,
     ) -> Result<Self> {
-        let key = cache_key(&kernel, patch, &programs.path("livepatch-build"), version)?;
+        let key = cache_key(&kernel, patch, &programs.path("livepatch-build"), fix, version)?;
         let parent = cache_directory().join("e2e");
         fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
         let directory = parent.join(format!("{}-{key}", kernel.release));
@@ -114,11 +114,14 @@ fn make(programs: &Programs, request: &BuildRequest<'_>, directory: &Path) -> Re
     builder.sign(&build, &keys)
 }
 
-/// Changes with the kernel, the patch, the version and the builder, so that nothing stale is tested.
-fn cache_key(kernel: &CachedKernel, patch: &Path, builder: &Path, version: u32) -> Result<String> {
+/// Changes with the kernel, the patch, what it mends, the version and the builder, so that nothing stale is tested.
+fn cache_key(kernel: &CachedKernel, patch: &Path, builder: &Path, fix: &str, version: u32) -> Result<String> {
     let mut all = fs::read(kernel.directory.join("kernel.json"))?;
     all.extend(fs::read(patch).with_context(|| patch.display().to_string())?);
     all.extend(Digest::of(&fs::read(builder)?).as_str().as_bytes());
+    if fix != FIX {
+        all.extend(fix.as_bytes());
+    }
     if version != 1 {
         all.extend(version.to_le_bytes());
     }

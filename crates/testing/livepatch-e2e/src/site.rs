@@ -133,6 +133,14 @@ impl Site {
         self.json(self.admin().args(["machine", "show", id]))
     }
 
+    /// Any `livepatch-admin` command's answer.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn admin_json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        self.json(self.admin().args(arguments))
+    }
+
     /// What `livepatch-admin machine list` shows to people.
     ///
     /// # Errors

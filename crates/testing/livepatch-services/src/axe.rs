@@ -1,11 +1,7 @@
-//! axe-core, the accessibility checker: fetched by npm when it is first wanted, kept in the cache.
+//! axe-core, the accessibility checker.
 
-use crate::ServiceError;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use crate::{Browser, ServiceError, browser::Result as BrowserResult, kept};
+use std::fs;
 
 /// A later one may find more; which one found nothing is part of the result.
 const VERSION: &str = "4.14.1";
@@ -15,33 +11,30 @@ const VERSION: &str = "4.14.1";
 /// # Errors
 /// [`ServiceError`] when npm or tar fail.
 pub fn axe() -> Result<String, ServiceError> {
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
-    let kept = home.join(".cache/livepatch/tools").join(format!("axe-core-{VERSION}.min.js"));
-    if let Ok(script) = fs::read_to_string(&kept) {
-        return Ok(script);
-    }
-    let failed = |source| ServiceError::Run { program: "axe-core's script".to_owned(), source };
-    let scratch = tempfile::tempdir().map_err(failed)?;
-    let package = format!("axe-core@{VERSION}");
-    run("npm", &["pack", "--silent", &package], scratch.path())?;
-    run("tar", &["-xzf", &format!("axe-core-{VERSION}.tgz"), "package/axe.min.js"], scratch.path())?;
-    let script = fs::read_to_string(scratch.path().join("package/axe.min.js")).map_err(failed)?;
-    if let Some(folder) = kept.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
-    // Whole or not at all: another test may look for it at this moment.
-    let fresh = tempfile::NamedTempFile::new_in(kept.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-    fs::write(fresh.path(), &script).map_err(failed)?;
-    fresh.persist(&kept).map_err(|error| failed(error.error))?;
-    Ok(script)
+    let name = format!("axe-core-{VERSION}");
+    let folder = kept::folder(&name, |folder| {
+        kept::run("npm", &["pack", "--silent", &format!("axe-core@{VERSION}")], folder)?;
+        kept::run("tar", &["-xzf", &format!("{name}.tgz"), "package/axe.min.js"], folder).map(drop)
+    })?;
+    let script = folder.join("package/axe.min.js");
+    fs::read_to_string(&script)
+        .map_err(|source| ServiceError::Run { program: script.display().to_string(), source })
 }
 
-fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<(), ServiceError> {
-    let output = Command::new(program).args(arguments).current_dir(folder).output();
-    let output = output.map_err(|source| ServiceError::Run { program: program.to_owned(), source })?;
-    if output.status.success() {
-        return Ok(());
+impl Browser {
+    /// What the accessibility checker finds serious or critical in the page, by the rules of WCAG 2.2 A and AA; `axe` is its
+    /// script.
+    ///
+    /// # Errors
+    /// [`crate::BrowserError`].
+    pub fn accessibility_faults(&self, axe: &str) -> BrowserResult<Vec<String>> {
+        const RUN: &str = "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})\
+            .then(result => result.violations\
+                .filter(one => ['serious', 'critical'].includes(one.impact))\
+                .map(one => one.id + ': ' + one.nodes.map(node => node.html + ' ' + node.failureSummary).join('; ')))";
+        self.script(&format!("{axe}; true"))?;
+        let found = self.script(RUN)?;
+        let texts = found.as_array().into_iter().flatten();
+        Ok(texts.map(|text| text.as_str().unwrap_or_default().to_owned()).collect())
     }
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(ServiceError::Failed { program: program.to_owned(), message })
 }

@@ -45,7 +45,7 @@ pub enum BrowserError {
     },
 }
 
-type Result<T> = std::result::Result<T, BrowserError>;
+pub(crate) type Result<T> = std::result::Result<T, BrowserError>;
 
 impl fmt::Debug for Browser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,12 +3,22 @@
 //! [`Postgres`]: a cluster of the distribution's PostgreSQL in a directory of its own, on a Unix socket, with a fresh
 //! database for each who asks.
 //!
-//! [`Browser`]: headless Chromium through its WebDriver; [`axe`]: the accessibility checker that runs in its pages.
+//! [`Browser`]: headless Chromium through its WebDriver; [`Inspector`]: looks at pages with it and with the
+//! accessibility checker [`axe`].
+//!
+//! [`MailServer`]: an SMTP server; [`Standard`]: official schemas and validators of documents about vulnerabilities.
 
 mod axe;
 mod browser;
+mod inspector;
+mod kept;
+mod mail;
 mod postgres;
+mod standard;
 
 pub use axe::axe;
 pub use browser::{Browser, BrowserError};
+pub use inspector::Inspector;
+pub use mail::{MailServer, TakenMail};
 pub use postgres::{Postgres, ServiceError};
+pub use standard::Standard;

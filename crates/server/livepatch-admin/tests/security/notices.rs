@@ -5,61 +5,9 @@ use crate::{
     verdicts::{LIVEPATCHED, REFUSED, import},
 };
 use livepatch_notice::Notice;
+use livepatch_services::{Browser, Inspector, MailServer, Standard, TakenMail};
 use serde_json::Value;
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
-};
-
-/// The mail server; it ends when its standard input does.
-struct Mail {
-    server: Child,
-    folder: tempfile::TempDir,
-    port: u16,
-}
-
-impl Mail {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/security/smtpd.py");
-        // The system's, which has Debian's python3-aiosmtpd, unless somebody names another.
-        let python = std::env::var("LIVEPATCH_PYTHON").unwrap_or_else(|_| "/usr/bin/python3".to_owned());
-        let mut server = Command::new(python)
-            .arg(script)
-            .arg(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().expect("python3-aiosmtpd must be installed");
-        Self { server, folder, port }
-    }
-
-    /// The mails so far, each with its recipient in its name.
-    fn taken(&self) -> Vec<(String, String)> {
-        let entries = fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap);
-        let mut mails: Vec<_> = entries
-            .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
-            .filter(|(name, _)| !name.starts_with("new-"))
-            .map(|(name, path)| (name, String::from_utf8(fs::read(path).unwrap()).unwrap()))
-            .collect();
-        mails.sort();
-        mails
-    }
-}
-
-impl Drop for Mail {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
+use std::{thread, time::Duration};
 
 fn get(stage: &Stage, path: &str) -> String {
     let mut response = ureq::get(format!("{}{path}", stage.url)).call().unwrap();
@@ -94,8 +42,8 @@ fn mails_of(stage: &Stage, number: &str) -> Vec<(String, String, String)> {
 
 #[test]
 fn a_livepatch_and_an_alert_on_every_channel() {
-    let mail = Mail::start();
-    let smtp = format!("smtp://127.0.0.1:{}", mail.port);
+    let mail = MailServer::start().unwrap();
+    let smtp = mail.url();
     let arguments = [
         "--smtp",
         &smtp,
@@ -120,6 +68,7 @@ fn a_livepatch_and_an_alert_on_every_channel() {
     feeds(&stage);
     documents(&stage, [&livepatch, &alert]);
     pages(&stage, [&livepatch, &alert]);
+    in_a_browser(&stage, [&livepatch, &alert]);
     a_revision(&stage, &livepatch);
 
     stage.start_machine();
@@ -138,7 +87,7 @@ fn a_livepatch_and_an_alert_on_every_channel() {
 }
 
 /// Two readers get both; what is deferred comes later, what is refused is reported.
-fn by_mail(stage: &Stage, mail: &Mail, numbers: [&str; 2]) {
+fn by_mail(stage: &Stage, mail: &MailServer, numbers: [&str; 2]) {
     while numbers.iter().any(|number| mails_of(stage, number).iter().any(|(_, state, _)| state == "queued")) {
         thread::sleep(Duration::from_millis(100));
     }
@@ -149,10 +98,10 @@ fn by_mail(stage: &Stage, mail: &Mail, numbers: [&str; 2]) {
         let (_, refused, why) = state("refused");
         assert!(refused == "refused" && why.contains("no such mailbox"), "{why}");
     }
-    let taken = mail.taken();
-    assert_eq!(taken.len(), 4, "{:?}", taken.iter().map(|(name, _)| name).collect::<Vec<_>>());
-    let (_, text) =
-        taken.iter().find(|(name, text)| name.contains("reader") && text.contains("LSN-0001-1]")).unwrap();
+    let taken = mail.taken().unwrap();
+    assert_eq!(taken.len(), 4, "{:?}", taken.iter().map(|mail| &mail.to).collect::<Vec<_>>());
+    let of_reader = |mail: &&TakenMail| mail.to.starts_with("reader") && mail.text.contains("LSN-0001-1]");
+    let text = &taken.iter().find(of_reader).unwrap().text;
     for part in [
         "Subject: [LSN-0001-1] Linux kernel vulnerability\r\n",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
@@ -162,9 +111,9 @@ fn by_mail(stage: &Stage, mail: &Mail, numbers: [&str; 2]) {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    assert!(
-        taken.iter().any(|(_, text)| text.contains("LSN-0002-1]") && text.contains("cannot be livepatched"))
-    );
+    let is_alert =
+        |mail: &TakenMail| mail.text.contains("LSN-0002-1]") && mail.text.contains("cannot be livepatched");
+    assert!(taken.iter().any(is_alert));
     unsubscribe(stage, text);
 }
 
@@ -231,20 +180,13 @@ fn documents(stage: &Stage, [livepatch, alert]: [&str; 2]) {
     assert!(status(alert, "openvex")["statements"].to_string().contains("do not load the module kettle"));
     let list = get_json(stage, "/v1/not-livepatchable");
     assert_eq!((list[0]["cve"].as_str(), list[0]["code"].as_str()), (Some(REFUSED), Some("changed-data")));
-    keep_for_validators(stage, &[livepatch, alert]);
-}
-
-/// `LIVEPATCH_NOTICE_OUT` names a folder where validators of other languages find the documents as they were served.
-fn keep_for_validators(stage: &Stage, numbers: &[&str]) {
-    let Some(folder) = std::env::var_os("LIVEPATCH_NOTICE_OUT").map(std::path::PathBuf::from) else { return };
-    for number in numbers {
-        for form in ["osv", "csaf", "openvex"] {
-            let text = get(stage, &format!("/v1/notices/{number}/{form}"));
-            fs::write(folder.join(format!("served-{number}.{form}.json")), text).unwrap();
+    for number in [livepatch, alert] {
+        for (form, standard) in
+            [("osv", Standard::Osv), ("csaf", Standard::Csaf), ("openvex", Standard::OpenVex)]
+        {
+            assert_eq!(standard.faults(&status(number, form)).unwrap(), [""; 0], "{form} of {number}");
         }
-        fs::write(folder.join(format!("{number}.html")), get(stage, &format!("/notices/{number}"))).unwrap();
     }
-    fs::write(folder.join("notices.html"), get(stage, "/notices")).unwrap();
 }
 
 fn pages(stage: &Stage, numbers: [&str; 2]) {
@@ -258,6 +200,22 @@ fn pages(stage: &Stage, numbers: [&str; 2]) {
     assert!(page.contains("poured &lt;b&gt;without&lt;/b&gt;"), "foreign markup is text: {page}");
     let strange = ureq::get(format!("{}/notices/LSN-0009-1", stage.url)).call();
     assert!(matches!(strange, Err(ureq::Error::StatusCode(404))));
+}
+
+/// In light and dark, on a wide and on a narrow screen; `LIVEPATCH_SCREENSHOTS` names a folder for pictures.
+fn in_a_browser(stage: &Stage, [livepatch, alert]: [&str; 2]) {
+    let (browser, inspector) = (Browser::start().unwrap(), Inspector::new().unwrap());
+    for (name, path) in [
+        ("notices", "/notices".to_owned()),
+        ("notice-livepatch", format!("/notices/{livepatch}")),
+        ("notice-alert", format!("/notices/{alert}")),
+    ] {
+        let address = format!("{}{path}", stage.url);
+        assert_eq!(inspector.look(&browser, name, &address).unwrap(), [""; 0]);
+    }
+    browser.prefer_dark(true).unwrap();
+    let colour = "getComputedStyle(document.body).backgroundColor";
+    assert_eq!(browser.script(colour).unwrap(), "rgb(22, 22, 22)", "dark for who prefers that");
 }
 
 /// What is published stays; a revision takes its place in lists, and both can be read.

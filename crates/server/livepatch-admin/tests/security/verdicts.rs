@@ -1,6 +1,7 @@
 //! Documents in, verdicts out, and a machine that answers from them.
 
 use crate::stage::Stage;
+use livepatch_services::Standard;
 use serde_json::Value;
 
 pub(crate) const LIVEPATCHED: &str = "CVE-2026-1001";
@@ -23,18 +24,20 @@ linux (6.1.190-1) bookworm-security; urgency=high
  -- Debian Kernel Team <debian-kernel@lists.debian.org>  Fri, 16 Oct 2026 10:00:00 +0000
 ";
 
+/// As the CVE program publishes them.
 fn record(cve: &str, title: &str, text: &str) -> String {
-    serde_json::json!({
+    let record = serde_json::json!({
         "dataType": "CVE_RECORD", "dataVersion": "5.1",
         "cveMetadata": {"cveId": cve, "assignerOrgId": "416baaa9-dc9f-4396-8d5f-8c081fb06d67", "state": "PUBLISHED",
             "datePublished": "2026-11-10T08:00:00Z"},
         "containers": {"cna": {
             "providerMetadata": {"orgId": "416baaa9-dc9f-4396-8d5f-8c081fb06d67"},
             "title": title, "descriptions": [{"lang": "en", "value": text}],
-            "affected": [{"vendor": "Linux", "product": "Linux"}],
+            "affected": [{"vendor": "Linux", "product": "Linux", "versions": [{"version": "0", "status": "affected"}]}],
             "references": [{"url": format!("https://example.org/{cve}")}]}},
-    })
-    .to_string()
+    });
+    assert_eq!(Standard::CveRecord.faults(&record).unwrap(), [""; 0]);
+    record.to_string()
 }
 
 /// Everything that is known about three vulnerabilities: one with a livepatch, one that can have none, one of the past.
@@ -118,6 +121,8 @@ fn vex(stage: &Stage) {
     };
     assert_eq!([LIVEPATCHED, REFUSED, FIXED].map(status), ["fixed", "affected", "fixed"]);
     let csaf = stage.livepatch_json(&["vex", "--format", "csaf"]);
+    assert_eq!(Standard::OpenVex.faults(&openvex).unwrap(), [""; 0]);
+    assert_eq!(Standard::Csaf.faults(&csaf).unwrap(), [""; 0]);
     let group = |cve: &str| {
         let all = csaf["vulnerabilities"].as_array().unwrap();
         let one = all.iter().find(|one| one["cve"] == cve).unwrap();

@@ -10,7 +10,11 @@ const STYLE: &str = "\
 a{color:var(--link)}a:focus-visible{outline:3px solid var(--link);outline-offset:2px}\
 h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.2rem;margin-top:2rem}\
 table{border-collapse:collapse;width:100%}caption{text-align:left;padding:.25rem 0}\
-th,td{border:1px solid var(--line);padding:.35rem .6rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}thead{background:var(--head)}\
+th,td{border:1px solid var(--line);padding:.35rem .6rem;text-align:left;vertical-align:top;overflow-wrap:break-word}thead{background:var(--head)}\
+td>a,time{white-space:nowrap}\
+@media(max-width:40rem){table,tbody,tr,td{display:block}thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}\
+tr{border:1px solid var(--line);margin-bottom:1rem;padding:.35rem 0}td{display:flex;border:0;overflow-wrap:anywhere}\
+td::before{content:attr(data-column);flex:0 0 9rem;font-weight:600}}\
 dt{font-weight:600;margin-top:1rem}dd{margin:0 0 0 1rem}.alert{border-left:.35rem solid var(--alert);padding-left:1rem}.alert h2{color:var(--alert)}\
 .priority{font-weight:400;border:1px solid var(--line);border-radius:.3rem;padding:0 .4rem}code{overflow-wrap:anywhere}";
 
@@ -41,7 +45,8 @@ pub(crate) fn index(notices: &[Notice], older: Option<u32>) -> String {
         for notice in notices {
             let kind = if notice.is_alert() { "No livepatch: update and reboot. " } else { "" };
             body.push_str(&format!(
-                "<tr><td><a href=\"/notices/{0}\">{0}</a></td><td>{1}</td><td>{kind}{2}</td></tr>\n",
+                "<tr><td data-column=\"Notice\"><a href=\"/notices/{0}\">{0}</a></td>\
+                 <td data-column=\"Date\"><time>{1}</time></td><td data-column=\"What\">{kind}{2}</td></tr>\n",
                 notice.number,
                 notice.updated(),
                 markup(&notice.summary)

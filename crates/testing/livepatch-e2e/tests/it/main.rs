@@ -21,6 +21,7 @@ mod killer_livepatch;
 mod livepatching;
 mod many_kernels;
 mod namesakes;
+mod notices;
 mod power_cuts;
 mod proxy;
 mod rolled_back_metadata;

@@ -36,7 +36,13 @@ impl Scene {
 
     /// As [`Scene::site`]; it tells machines of news, as servers do unless a test wants them silent.
     pub(crate) fn site_that_tells(&self) -> Site {
-        let start = |programs: &Programs, data: &Path, log: &Path| Site::start_with(programs, data, log, &[]);
+        self.site_with(&[])
+    }
+
+    /// As [`Scene::site`], with these arguments in the place of the silence.
+    pub(crate) fn site_with(&self, more: &[&str]) -> Site {
+        let start =
+            |programs: &Programs, data: &Path, log: &Path| Site::start_with(programs, data, log, more);
         self.started(&self.prepared.certificate(), start)
     }
 
@@ -62,11 +68,15 @@ impl Scene {
 
     /// Another livepatch for the same kernel, whose key nobody trusts.
     pub(crate) fn unpublished(&self, patch: &str, version: u32) -> Prepared {
-        let patch =
-            livepatch_e2e::workspace_root().join("crates/testing/livepatch-e2e/tests/patches").join(patch);
-        let kernel = self.prepared.kernel.clone();
-        let fix = "example-test=what the test needs";
-        Prepared::of_patch(&self.programs, kernel, &patch, fix, version).unwrap()
+        let patch = Path::new("crates/testing/livepatch-e2e/tests/patches").join(patch);
+        self.that_mends("example-test", &patch, version)
+    }
+
+    /// One from the patch at this place in the workspace, said to mend this fault, whose key nobody trusts.
+    pub(crate) fn that_mends(&self, fault: &str, patch: &Path, version: u32) -> Prepared {
+        let patch = livepatch_e2e::workspace_root().join(patch);
+        let fix = format!("{fault}=what the test needs");
+        Prepared::of_patch(&self.programs, self.prepared.kernel.clone(), &patch, &fix, version).unwrap()
     }
 
     /// A machine with the kernel that the example was built for.
