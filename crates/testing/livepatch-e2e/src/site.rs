@@ -2,7 +2,7 @@
 
 use crate::{Builder, Programs, programs::run_logged};
 use anyhow::{Context as _, Result, bail};
-use livepatch_api::{MachineDetail, MachineSummary, PublishAnswer, TokenCreated};
+use livepatch_api::{MachineDetail, MachineSummary, PublishAnswer, RolloutView, TokenCreated};
 use serde::de::DeserializeOwned;
 use std::{
     fs::File,
@@ -115,6 +115,29 @@ impl Site {
     /// The command's own.
     pub fn promote(&self, name: &str, tier: &str) -> Result<PublishAnswer> {
         self.json(self.admin().args(["promote", name, "--to", tier]))
+    }
+
+    /// Begins a rollout of a published livepatch to a tier, with one of the profiles.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn begin_rollout(
+        &self,
+        release: &str,
+        livepatch: &str,
+        tier: &str,
+        profile: &str,
+    ) -> Result<RolloutView> {
+        let mut command = self.admin();
+        self.json(command.args(["rollout", "begin", release, livepatch, "--to", tier, "--profile", profile]))
+    }
+
+    /// A rollout as it stands.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn rollout(&self, release: &str) -> Result<RolloutView> {
+        self.json(self.admin().args(["rollout", "show", release]))
     }
 
     /// The machines as the server knows them.

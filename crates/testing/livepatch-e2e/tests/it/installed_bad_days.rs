@@ -85,7 +85,8 @@ struct Stranger {
 impl Stranger {
     fn new(stage: &Stage) -> Self {
         let directory = stage.scene.directory.path();
-        let request = "req -x509 -newkey rsa:2048 -nodes -sha256 -days 9 -subj /CN=10.0.2.2 -addext subjectAltName=IP:10.0.2.2 \
+        let request = "req -x509 -newkey rsa:2048 -nodes -sha256 -days 9 -subj /CN=10.0.2.2 \
+                       -addext subjectAltName=IP:10.0.2.2 -addext basicConstraints=critical,CA:FALSE \
                        -keyout stranger.key -out stranger.pem";
         let made =
             Command::new("openssl").args(request.split_whitespace()).current_dir(directory).output().unwrap();

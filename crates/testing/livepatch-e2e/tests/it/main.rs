@@ -14,6 +14,7 @@ mod cve_dev_set;
 mod debian_package;
 mod expired_metadata;
 mod features_of_sources;
+mod fleet;
 mod installed;
 mod installed_bad_days;
 mod interrupted_builds;

@@ -46,7 +46,8 @@ impl Scene {
         self.started(&self.prepared.certificate(), start)
     }
 
-    fn started(
+    /// The same, started as a scenario needs it.
+    pub(crate) fn started(
         &self,
         certificate: &Path,
         start: impl FnOnce(&Programs, &Path, &Path) -> anyhow::Result<Site>,
