@@ -3,7 +3,7 @@
 //! The only crate that names the TUF library. Both sides are plain synchronous calls: [`Publisher`] for the server,
 //! [`Repository`] for the machine. The network is an argument ([`Fetch`]), and so is the publisher's clock.
 //!
-//! A repository is two directories of static files, `metadata/` and `targets/`. A target is a signed module named
+//! A repository is two directories of static files, `metadata/` and `targets/`, wherever files are kept ([`Files`]). A target is a signed module named
 //! `RELEASE/NAME.ko`, or a document below `documents/` ([`SignedDocument`]). For a module the signed targets metadata carry
 //! its manifest and the tiers that it is available to:
 //!
@@ -21,6 +21,7 @@ mod endorsement;
 mod entry;
 mod error;
 mod fetch;
+mod files;
 mod keys;
 mod metadata;
 mod mirror;
@@ -35,6 +36,7 @@ pub use endorsement::{Endorsement, Origin, check_origin, endorser};
 pub use entry::Published;
 pub use error::{PublishError, TrustError};
 pub use fetch::{DirectoryFetch, Fetch, FetchError};
+pub use files::{Directory, Files};
 pub use mirror::{Bundle, PinnedOrigin, has_module, keep_module, pass_root_on};
 pub use publisher::Publisher;
 pub use repository::{LoadRequest, Repository, Skipped};

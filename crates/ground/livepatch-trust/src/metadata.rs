@@ -1,17 +1,17 @@
 //! Makes, signs and reads metadata documents; the only part of the publisher that speaks the library's schema.
 
 use crate::{
-    Lifetimes, PublishError, Published, Role, SignedDocument, Versions, durable, fetch::limit_of,
-    keys::RoleKey,
+    Files, Lifetimes, PublishError, Published, Role, SignedDocument, Versions, fetch::limit_of, keys::RoleKey,
 };
 use aws_lc_rs::{digest, rand::SystemRandom};
+use livepatch_manifest::Digest;
 use livepatch_schedule::Steering;
 use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, HashMap},
     future::Future,
     num::NonZeroU64,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tough::{
@@ -23,6 +23,12 @@ use tough::{
     },
 };
 use tough_jiff::Timestamp as Moment;
+
+/// Where the documents are, below the repository.
+pub(crate) const METADATA: &str = "metadata";
+
+/// The one document whose name holds no version.
+pub(crate) const TIMESTAMP: &str = "metadata/timestamp.json";
 
 /// The key of ours in the timestamp document.
 const STEERING: &str = "livepatch";
@@ -37,31 +43,49 @@ pub(crate) struct Documents {
     pub(crate) targets: Signed<Targets>,
     pub(crate) snapshot: Signed<Snapshot>,
     pub(crate) timestamp: Signed<Timestamp>,
+    timestamp_digest: Digest,
     pub(crate) steering: Steering,
 }
 
 impl Documents {
-    /// Reads and verifies the current documents in a metadata directory.
-    pub(crate) fn read(directory: &Path) -> Result<Self, PublishError> {
-        let (root_path, root_bytes) = newest_root(directory)?;
+    /// Reads and verifies the current documents.
+    pub(crate) fn read(files: &dyn Files) -> Result<Self, PublishError> {
+        let (root_name, root_bytes) = newest_root(files)?;
+        let root_path = files.place(&root_name);
         let root: Signed<Root> = parse(&root_path, &root_bytes)?;
         verify(&root_path, &root, &root)?;
         let root_text = String::from_utf8(root_bytes).map_err(|_| damaged(&root_path, "it is not UTF-8"))?;
 
-        let timestamp: Signed<Timestamp> =
-            read_file(&directory.join("timestamp.json"), Role::Timestamp, None, &root)?;
+        let path = files.place(TIMESTAMP);
+        let timestamp_bytes = read_bytes(files, TIMESTAMP, Role::Timestamp)?;
+        let timestamp: Signed<Timestamp> = parse(&path, &timestamp_bytes)?;
+        verify(&path, &root, &timestamp)?;
         let named = timestamp.signed.meta.get("snapshot.json");
-        let named =
-            named.ok_or_else(|| damaged(&directory.join("timestamp.json"), "it names no snapshot"))?;
-        let path = directory.join(format!("{}.snapshot.json", named.version));
-        let snapshot: Signed<Snapshot> = read_file(&path, Role::Snapshot, Some(named), &root)?;
+        let named = named.ok_or_else(|| damaged(&path, "it names no snapshot"))?;
+        let name = format!("{METADATA}/{}.snapshot.json", named.version);
+        let snapshot: Signed<Snapshot> = read_file(files, &name, Role::Snapshot, named, &root)?;
         let named = snapshot.signed.meta.get("targets.json");
-        let named = named.ok_or_else(|| damaged(&path, "it names no targets"))?;
-        let path = directory.join(format!("{}.targets.json", named.version));
-        let targets: Signed<Targets> = read_file(&path, Role::Targets, Some(named), &root)?;
-        let steering = steering_of(&timestamp.signed)
-            .map_err(|error| damaged(&directory.join("timestamp.json"), &error.to_string()))?;
-        Ok(Self { root, root_text, targets, snapshot, timestamp, steering })
+        let named = named.ok_or_else(|| damaged(&files.place(&name), "it names no targets"))?;
+        let name = format!("{METADATA}/{}.targets.json", named.version);
+        let targets: Signed<Targets> = read_file(files, &name, Role::Targets, named, &root)?;
+        let steering = steering_of(&timestamp.signed).map_err(|error| damaged(&path, &error.to_string()))?;
+        let timestamp_digest = Digest::of(&timestamp_bytes);
+        Ok(Self { root, root_text, targets, snapshot, timestamp, timestamp_digest, steering })
+    }
+
+    /// Whether somebody brought out another timestamp, or another root, since these were read.
+    pub(crate) fn are_old(&self, files: &dyn Files) -> Result<bool, PublishError> {
+        if Digest::of(&read_bytes(files, TIMESTAMP, Role::Timestamp)?) != self.timestamp_digest {
+            return Ok(true);
+        }
+        let next = format!("{METADATA}/{}.root.json", self.root.signed.version.saturating_add(1));
+        match read_bytes(files, &next, Role::Root) {
+            Ok(_) => Ok(true),
+            Err(PublishError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn versions(&self) -> Versions {
@@ -77,8 +101,8 @@ impl Documents {
     ///
     /// # Errors
     /// An entry that this version cannot read: to go on would drop it from the repository at the next commit.
-    pub(crate) fn content(&self, directory: &Path) -> Result<Content, PublishError> {
-        let path = directory.join(format!("{}.targets.json", self.targets.signed.version));
+    pub(crate) fn content(&self, files: &dyn Files) -> Result<Content, PublishError> {
+        let path = files.place(&format!("{METADATA}/{}.targets.json", self.targets.signed.version));
         let mut content = Content::default();
         for (name, target) in &self.targets.signed.targets {
             let wrong = |reason: String| damaged(&path, &format!("target {}: {reason}", name.raw()));
@@ -253,44 +277,49 @@ pub(crate) const fn role_type(role: Role) -> RoleType {
     }
 }
 
-fn newest_root(directory: &Path) -> Result<(PathBuf, Vec<u8>), PublishError> {
-    let failed = |source| PublishError::File { action: "read", path: directory.to_owned(), source };
-    let mut newest = None;
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let version = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(".root.json"))
-            .and_then(|n| n.parse::<u64>().ok());
-        newest = newest.max(version);
-    }
-    let version = newest.ok_or_else(|| damaged(directory, "it holds no root metadata"))?;
-    let path = directory.join(format!("{version}.root.json"));
-    let bytes = read_bytes(&path, Role::Root)?;
-    Ok((path, bytes))
+fn newest_root(files: &dyn Files) -> Result<(String, Vec<u8>), PublishError> {
+    let newest = root_versions(files)?.into_iter().max();
+    let version = newest.ok_or_else(|| damaged(&files.place(METADATA), "it holds no root metadata"))?;
+    let name = format!("{METADATA}/{version}.root.json");
+    let bytes = read_bytes(files, &name, Role::Root)?;
+    Ok((name, bytes))
+}
+
+/// The versions of the root documents that are there.
+pub(crate) fn root_versions(files: &dyn Files) -> Result<Vec<u64>, PublishError> {
+    let names = files.names(METADATA).map_err(|source| PublishError::File {
+        action: "read",
+        path: files.place(METADATA),
+        source,
+    })?;
+    let version = |name: &String| {
+        name.strip_prefix(METADATA)?.strip_prefix('/')?.strip_suffix(".root.json")?.parse().ok()
+    };
+    Ok(names.iter().filter_map(version).collect())
 }
 
 fn read_file<T: DeserializeOwned + Serialize + schema::Role>(
-    path: &Path,
+    files: &dyn Files,
+    name: &str,
     role: Role,
-    named: Option<&Metafile>,
+    named: &Metafile,
     root: &Signed<Root>,
 ) -> Result<Signed<T>, PublishError> {
-    let bytes = read_bytes(path, role)?;
-    if let Some(hashes) = named.and_then(|named| named.hashes.as_ref())
+    let (path, bytes) = (files.place(name), read_bytes(files, name, role)?);
+    if let Some(hashes) = &named.hashes
         && digest::digest(&digest::SHA256, &bytes).as_ref() != hashes.sha256.as_ref()
     {
-        return Err(damaged(path, "its digest is not the one that was signed"));
+        return Err(damaged(&path, "its digest is not the one that was signed"));
     }
-    let document = parse(path, &bytes)?;
-    verify(path, root, &document)?;
+    let document = parse(&path, &bytes)?;
+    verify(&path, root, &document)?;
     Ok(document)
 }
 
-fn read_bytes(path: &Path, role: Role) -> Result<Vec<u8>, PublishError> {
-    durable::read(path, limit_of(role)).map_err(|source| PublishError::File {
+pub(crate) fn read_bytes(files: &dyn Files, name: &str, role: Role) -> Result<Vec<u8>, PublishError> {
+    files.read(name, limit_of(role)).map_err(|source| PublishError::File {
         action: "read",
-        path: path.to_owned(),
+        path: files.place(name),
         source,
     })
 }

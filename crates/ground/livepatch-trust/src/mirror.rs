@@ -5,21 +5,17 @@
 //! rotations through the mirror.
 
 use crate::{
-    LoadRequest, OnRoot, PublishError, Published, Publisher, Repository, Role, Signed, Statement, TrustError,
-    TrustedRoot,
+    Files, LoadRequest, OnRoot, PublishError, Published, Publisher, Repository, Role, Signed, Statement,
+    TrustError, TrustedRoot,
     datastore::Datastore,
-    durable,
     fetch::{bounded, limit_of},
+    metadata::{METADATA, read_bytes, root_versions},
     publisher::{TARGETS, file},
     repository::base,
 };
 use livepatch_manifest::Digest;
 use serde::{Deserialize, Serialize};
-use std::{
-    fs, io,
-    path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tough::ExpirationEnforcement;
 
 /// Where a mirror keeps its origins' roots, below its repository.
@@ -160,7 +156,7 @@ impl Publisher {
         }) {
             return Err(PublishError::NameTaken(name.clone()));
         }
-        if !has_module(&self.repository, livepatch) {
+        if !has_module(&*self.files, livepatch) {
             return Err(PublishError::ModuleMismatch(format!("{} is not here", livepatch.location())));
         }
         let entry = Published {
@@ -175,55 +171,44 @@ impl Publisher {
     }
 }
 
-/// Serves a root of another site from the repository's directory, for machines that pinned that site.
+/// Serves a root of another site from the repository, for machines that pinned that site.
 ///
 /// # Errors
 /// A file.
 pub fn pass_root_on(
-    repository: &Path,
+    files: &dyn Files,
     origin: &Digest,
     version: u64,
     document: &[u8],
 ) -> Result<(), PublishError> {
-    let directory = repository.join(ORIGINS).join(origin.as_str());
-    fs::create_dir_all(&directory).map_err(file("create", &directory))?;
-    let path = directory.join(format!("{version}.root.json"));
-    durable::write(&path, document, 0o644).map_err(file("write", &path))
+    let name = format!("{ORIGINS}/{origin}/{version}.root.json");
+    files.write(&name, document).map_err(file("write", &files.place(&name)))
 }
 
-/// Whether the module of this livepatch is in the repository's directory, whole and unaltered.
-pub fn has_module(repository: &Path, livepatch: &Published) -> bool {
-    let path = repository.join(TARGETS).join(livepatch.location());
-    let bytes = durable::read(&path, livepatch.length);
+/// Whether the module of this livepatch is in the repository, whole and unaltered.
+pub fn has_module(files: &dyn Files, livepatch: &Published) -> bool {
+    let bytes = files.read(&module_name(livepatch), livepatch.length);
     bytes.is_ok_and(|bytes| Digest::of(&bytes) == livepatch.sha256)
 }
 
-/// Puts a module into the repository's directory, where nothing refers to it yet: a copy that breaks off goes on from
-/// there.
+/// Puts a module into the repository, where nothing refers to it yet: a copy that breaks off goes on from there.
 ///
 /// # Errors
 /// [`PublishError::ModuleMismatch`], or a file.
-pub fn keep_module(repository: &Path, livepatch: &Published, module: &[u8]) -> Result<(), PublishError> {
+pub fn keep_module(files: &dyn Files, livepatch: &Published, module: &[u8]) -> Result<(), PublishError> {
     if Digest::of(module) != livepatch.sha256 {
         return Err(PublishError::ModuleMismatch("its digest is another than the signed one".to_owned()));
     }
-    let path = repository.join(TARGETS).join(livepatch.location());
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).map_err(file("create", directory))?;
-    }
-    durable::write(&path, module, 0o644).map_err(file("write", &path))
+    let name = module_name(livepatch);
+    files.write(&name, module).map_err(file("write", &files.place(&name)))
 }
 
-/// SHA-256 of the first root document in a metadata directory.
-pub(crate) fn origin_of(metadata: &Path) -> Result<Digest, PublishError> {
-    let failed = |source: io::Error| PublishError::File { action: "read", path: metadata.to_owned(), source };
-    let mut first = u64::MAX;
-    for entry in fs::read_dir(metadata).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        let version = name.to_str().and_then(|name| name.strip_suffix(".root.json"));
-        first = first.min(version.and_then(|version| version.parse().ok()).unwrap_or(u64::MAX));
-    }
-    let path = metadata.join(format!("{first}.root.json"));
-    let document = durable::read(&path, limit_of(Role::Root)).map_err(file("read", &path))?;
-    Ok(Digest::of(&document))
+fn module_name(livepatch: &Published) -> String {
+    format!("{TARGETS}/{}", livepatch.location())
+}
+
+/// SHA-256 of the first root document of a repository.
+pub(crate) fn origin_of(files: &dyn Files) -> Result<Digest, PublishError> {
+    let first = root_versions(files)?.into_iter().min().unwrap_or(1);
+    Ok(Digest::of(&read_bytes(files, &format!("{METADATA}/{first}.root.json"), Role::Root)?))
 }

@@ -1,31 +1,36 @@
 //! The publishing side: stage modules, sign, and bring out a new state of the repository in one step.
 //!
-//! A power cut leaves the old state or the new one. Modules and the versioned metadata files are written first, each by
-//! temporary file, fsync and rename; nothing refers to them until `timestamp.json` is renamed into place, which is the
-//! last step. What an interrupted commit left behind is overwritten by the next.
+//! A power cut leaves the old state or the new one. Modules and the versioned metadata files are written first, each
+//! whole; nothing refers to them until `timestamp.json` is replaced, which is the last step. What an interrupted commit
+//! left behind is overwritten by the next.
 
 use crate::{
-    LARGEST_MODULE, Lifetimes, PublishError, Published, Role, SignedDocument, Versions, durable,
+    Directory, Files, LARGEST_MODULE, Lifetimes, PublishError, Published, Role, SignedDocument, Versions,
     keys::{self, RoleKey},
-    metadata::{self, Content, Documents},
+    metadata::{self, Content, Documents, METADATA},
     mirror,
 };
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_schedule::{Schedule, Steering};
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 use tough::{editor::signed::SignedRole, schema};
 
-/// Directories below the repository.
-const METADATA: &str = "metadata";
+/// Where modules and documents are, below the repository.
 pub(crate) const TARGETS: &str = "targets";
 
-/// A repository and the keys to change it. One at a time: the key directory is locked while it lives.
+/// What a repository's first state consists of before its timestamp.
+const FIRST: [&str; 3] = ["metadata/1.root.json", "metadata/1.snapshot.json", "metadata/1.targets.json"];
+
+/// A repository and the keys to change it. One at a time: the key directory is locked while it lives. Where several
+/// programs share the files, each with a key directory of its own, they take turns, and begin each with
+/// [`catch_up`](Self::catch_up).
 pub struct Publisher {
-    pub(crate) repository: PathBuf,
+    pub(crate) files: Arc<dyn Files>,
     pub(crate) keys: PathBuf,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) documents: Documents,
@@ -51,15 +56,26 @@ impl Publisher {
         lifetimes: Lifetimes,
         now: SystemTime,
     ) -> Result<Self, PublishError> {
-        let targets = repository.join(TARGETS);
-        if Self::exists(repository) || !is_empty(&targets)? {
-            return Err(PublishError::Exists(repository.to_owned()));
+        Self::create_in(Arc::new(Directory::new(repository)), keys, lifetimes, now)
+    }
+
+    /// As [`create`](Self::create), in any place that keeps files.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_in(
+        files: Arc<dyn Files>,
+        keys: &Path,
+        lifetimes: Lifetimes,
+        now: SystemTime,
+    ) -> Result<Self, PublishError> {
+        if Self::exists_in(&*files)? {
+            return Err(PublishError::Exists(files.place("")));
         }
         keys::make_directory(keys).map_err(file("create", keys))?;
         let lock = lock(keys)?;
-        fs::create_dir_all(&targets).map_err(file("create", &targets))?;
-        write_first_metadata(repository, keys, &lifetimes, now)?;
-        Self::read(repository, keys, lifetimes, lock)
+        write_first_metadata(&*files, keys, &lifetimes, now)?;
+        Self::read(files, keys, lifetimes, lock)
     }
 
     /// Opens a repository. Needs the snapshot and timestamp keys; the targets key is read when something is published,
@@ -68,13 +84,40 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Busy`], [`PublishError::Damaged`], [`PublishError::Key`], or a file that cannot be read.
     pub fn open(repository: &Path, keys: &Path, lifetimes: Lifetimes) -> Result<Self, PublishError> {
-        let lock = lock(keys)?;
-        Self::read(repository, keys, lifetimes, lock)
+        Self::open_in(Arc::new(Directory::new(repository)), keys, lifetimes)
     }
 
-    /// Whether `repository` holds one.
-    pub fn exists(repository: &Path) -> bool {
-        repository.join(METADATA).exists()
+    /// As [`open`](Self::open), in any place that keeps files.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(files: Arc<dyn Files>, keys: &Path, lifetimes: Lifetimes) -> Result<Self, PublishError> {
+        let lock = lock(keys)?;
+        Self::read(files, keys, lifetimes, lock)
+    }
+
+    /// Whether there is a repository, or what is left of one. A first state whose making broke off is none: nobody can
+    /// have loaded it.
+    ///
+    /// # Errors
+    /// What the place says.
+    pub fn exists_in(files: &dyn Files) -> Result<bool, PublishError> {
+        let names = |directory| files.names(directory).map_err(file("read", &files.place(directory)));
+        Ok(!names(TARGETS)?.is_empty() || names(METADATA)?.iter().any(|name| !FIRST.contains(&name.as_str())))
+    }
+
+    /// Takes in what other programs that share the files brought out since this one looked last; what was staged is
+    /// forgotten then. To be called at the beginning of a turn.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn catch_up(&mut self) -> Result<(), PublishError> {
+        if self.files.is_shared() && self.documents.are_old(&*self.files)? {
+            self.reread()?;
+            self.committed = self.documents.content(&*self.files)?;
+            self.discard();
+        }
+        Ok(())
     }
 
     /// Takes a signed module in: its file is written now, and the next [`commit`](Self::commit) makes it available to
@@ -136,8 +179,9 @@ impl Publisher {
     /// Its file, or [`PublishError::Damaged`] when that is not what was signed.
     pub fn document(&self, name: &str) -> Result<Option<Vec<u8>>, PublishError> {
         let Some(document) = self.committed.documents.get(name) else { return Ok(None) };
-        let path = self.repository.join(TARGETS).join(document.location());
-        let content = durable::read(&path, document.length).map_err(file("read", &path))?;
+        let name = format!("{TARGETS}/{}", document.location());
+        let path = self.files.place(&name);
+        let content = self.files.read(&name, document.length).map_err(file("read", &path))?;
         if Digest::of(&content) != document.sha256 {
             let reason = "its digest is not the one that was signed".to_owned();
             return Err(PublishError::Damaged { path, reason });
@@ -146,13 +190,8 @@ impl Publisher {
     }
 
     fn write_target(&self, location: &str, content: &[u8]) -> Result<(), PublishError> {
-        let targets = self.repository.join(TARGETS);
-        let path = targets.join(location);
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory).map_err(file("create", directory))?;
-        }
-        durable::write(&path, content, 0o644).map_err(file("write", &path))?;
-        durable::sync_directory(&targets).map_err(file("write", &targets))
+        let name = format!("{TARGETS}/{location}");
+        self.files.write(&name, content).map_err(file("write", &self.files.place(&name)))
     }
 
     /// Makes a published livepatch available to exactly these tiers from the next commit on.
@@ -276,8 +315,7 @@ impl Publisher {
         let signed = metadata::sign(root, Role::Root, &self.documents.root.signed, &key)?;
         // The specification (5.3.4) wants it signed by the old root's keys as well; they are the same.
         self.write_versioned(&signed)?;
-        self.documents = Documents::read(&self.repository.join(METADATA))?;
-        Ok(())
+        self.reread()
     }
 
     /// The current root document: what a machine must start from.
@@ -308,17 +346,21 @@ impl Publisher {
         self.documents.versions()
     }
 
-    fn read(repository: &Path, keys: &Path, lifetimes: Lifetimes, lock: File) -> Result<Self, PublishError> {
-        let directory = repository.join(METADATA);
-        let documents = Documents::read(&directory)?;
-        let committed = documents.content(&directory)?;
+    fn read(
+        files: Arc<dyn Files>,
+        keys: &Path,
+        lifetimes: Lifetimes,
+        lock: File,
+    ) -> Result<Self, PublishError> {
+        let documents = Documents::read(&*files)?;
+        let committed = documents.content(&*files)?;
         for role in [Role::Snapshot, Role::Timestamp] {
             check_key(role, &RoleKey::load(keys, role)?, &documents.root.signed)?;
         }
         let staged = committed.clone();
-        let (repository, keys) = (repository.to_owned(), keys.to_owned());
-        let origin = mirror::origin_of(&directory)?;
-        Ok(Self { repository, keys, lifetimes, documents, committed, staged, origin, _lock: lock })
+        let origin = mirror::origin_of(&*files)?;
+        let keys = keys.to_owned();
+        Ok(Self { files, keys, lifetimes, documents, committed, staged, origin, _lock: lock })
     }
 
     fn sign_targets(&self, now: SystemTime) -> Result<SignedRole<schema::Targets>, PublishError> {
@@ -338,10 +380,11 @@ impl Publisher {
         snapshot: bool,
         now: SystemTime,
     ) -> Result<(), PublishError> {
-        let directory = self.repository.join(METADATA);
         let root = &self.documents.root.signed;
-        let missing =
-            |name: &str| PublishError::Damaged { path: directory.clone(), reason: format!("no {name}") };
+        let missing = |name: &str| PublishError::Damaged {
+            path: self.files.place(METADATA),
+            reason: format!("no {name}"),
+        };
 
         let named = if snapshot {
             let named = match &targets {
@@ -372,20 +415,19 @@ impl Publisher {
         let signed =
             metadata::sign(document, Role::Timestamp, root, &RoleKey::load(&self.keys, Role::Timestamp)?)?;
         self.write_versioned(&signed)?;
-        self.documents = Documents::read(&directory)?;
-        Ok(())
+        self.reread()
     }
 
     pub(crate) fn write_versioned<T: schema::Role>(
         &self,
         signed: &SignedRole<T>,
     ) -> Result<(), PublishError> {
-        write_document(&self.repository.join(METADATA), signed)
+        write_document(&*self.files, signed)
     }
 
     /// Takes in what was written.
     pub(crate) fn reread(&mut self) -> Result<(), PublishError> {
-        self.documents = Documents::read(&self.repository.join(METADATA))?;
+        self.documents = Documents::read(&*self.files)?;
         Ok(())
     }
 
@@ -407,18 +449,18 @@ impl Publisher {
 
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Publisher({}, {})", self.repository.display(), self.versions())
+        write!(f, "Publisher({}, {})", self.files.place("").display(), self.versions())
     }
 }
 
-/// The whole first state is made aside and renamed into place, so that a metadata directory is complete or absent.
 /// Seconds since 1970.
 fn seconds(time: SystemTime) -> Option<i64> {
     i64::try_from(time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
+/// As at every commit the timestamp comes last: before it, nobody can load anything.
 fn write_first_metadata(
-    repository: &Path,
+    files: &dyn Files,
     keys: &Path,
     lifetimes: &Lifetimes,
     now: SystemTime,
@@ -448,23 +490,15 @@ fn write_first_metadata(
     )?;
     let timestamp = metadata::sign(timestamp, Role::Timestamp, &root, &timestamp_key.1)?;
 
-    let aside = repository.join("metadata.new");
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(file("remove", &aside))?;
-    }
-    fs::create_dir(&aside).map_err(file("create", &aside))?;
-    write_document(&aside, &signed_root)?;
-    write_document(&aside, &targets)?;
-    write_document(&aside, &snapshot)?;
-    write_document(&aside, &timestamp)?;
-    let place = repository.join(METADATA);
-    fs::rename(&aside, &place).map_err(file("create", &place))?;
-    durable::sync_directory(repository).map_err(file("write", repository))
+    write_document(files, &signed_root)?;
+    write_document(files, &targets)?;
+    write_document(files, &snapshot)?;
+    write_document(files, &timestamp)
 }
 
-fn write_document<T: schema::Role>(directory: &Path, signed: &SignedRole<T>) -> Result<(), PublishError> {
-    let path = directory.join(signed.signed().signed.filename(true));
-    durable::write(&path, signed.buffer(), 0o644).map_err(file("write", &path))
+fn write_document<T: schema::Role>(files: &dyn Files, signed: &SignedRole<T>) -> Result<(), PublishError> {
+    let name = format!("{METADATA}/{}", signed.signed().signed.filename(true));
+    files.write(&name, signed.buffer()).map_err(file("write", &files.place(&name)))
 }
 
 fn check_module(module: &[u8], manifest: &Manifest) -> Result<(), PublishError> {
@@ -499,14 +533,6 @@ fn lock(keys: &Path) -> Result<File, PublishError> {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(PublishError::Busy(keys.to_owned())),
         Err(TryLockError::Error(source)) => Err(PublishError::File { action: "lock", path, source }),
-    }
-}
-
-fn is_empty(directory: &Path) -> Result<bool, PublishError> {
-    match fs::read_dir(directory) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
-        Err(source) => Err(PublishError::File { action: "read", path: directory.to_owned(), source }),
     }
 }
 

@@ -5,8 +5,8 @@ mod support;
 
 use livepatch_manifest::{Digest, Fix};
 use livepatch_trust::{
-    Bundle, DirectoryFetch, LoadRequest, Origin, PinnedOrigin, Published, Publisher, Repository, Role,
-    Signed, check_origin, endorser, keep_module, pass_root_on,
+    Bundle, Directory, DirectoryFetch, LoadRequest, Origin, PinnedOrigin, Published, Publisher, Repository,
+    Role, Signed, check_origin, endorser, keep_module, pass_root_on,
 };
 use std::{
     fs,
@@ -39,7 +39,7 @@ fn mirrored(origin: &Site) -> (Site, Publisher) {
     let upstream = origin.load().unwrap();
     let entry = only(&upstream);
     let (site, mut mirror) = Site::new();
-    keep_module(&site.repository(), &entry, &upstream.module(&entry).unwrap()).unwrap();
+    keep_module(&Directory::new(site.repository()), &entry, &upstream.module(&entry).unwrap()).unwrap();
     mirror.pass_on(&entry, &pinned(origin).id, &["stable".into()]).unwrap();
     mirror.commit(SystemTime::now()).unwrap();
     (site, mirror)
@@ -106,7 +106,7 @@ fn origins_rotation_reaches_machines_through_the_mirror() {
     origin_publisher.rotate(Role::Targets, SystemTime::now()).unwrap();
     for version in 2..=3 {
         let root = fs::read(origin.metadata(&format!("{version}.root.json"))).unwrap();
-        pass_root_on(&mirror.repository(), &pinned(&origin).id, version, &root).unwrap();
+        pass_root_on(&Directory::new(mirror.repository()), &pinned(&origin).id, version, &root).unwrap();
     }
     assert_eq!(verdict(&mirror, &origin), Err("endorsement-invalid"), "the old key's word");
     fs::remove_dir_all(mirror.repository().join("origins")).unwrap();
