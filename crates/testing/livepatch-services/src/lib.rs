@@ -3,6 +3,8 @@
 //! [`Postgres`]: a cluster of the distribution's PostgreSQL in a directory of its own, on a Unix socket, with a fresh
 //! database for each who asks.
 //!
+//! [`ObjectStore`]: an S3-compatible server with a bucket, in a directory of its own.
+//!
 //! [`Browser`]: headless Chromium through its WebDriver; [`Inspector`]: looks at pages with it and with the
 //! accessibility checker [`axe`].
 //!
@@ -13,6 +15,7 @@ mod browser;
 mod inspector;
 mod kept;
 mod mail;
+mod object_store;
 mod postgres;
 mod standard;
 
@@ -20,5 +23,6 @@ pub use axe::axe;
 pub use browser::{Browser, BrowserError};
 pub use inspector::Inspector;
 pub use mail::{MailServer, TakenMail};
+pub use object_store::ObjectStore;
 pub use postgres::{Postgres, ServiceError};
 pub use standard::Standard;
