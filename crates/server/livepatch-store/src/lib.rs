@@ -16,6 +16,7 @@ mod rows;
 mod sessions;
 mod store;
 mod tokens;
+mod turns;
 mod upstreams;
 
 pub use access::{KnownApiKey, NewApiKey};
@@ -28,6 +29,7 @@ pub use rollouts::{MachinePlace, RolloutResult, StoredRollout};
 pub use sessions::{KnownSession, SessionLife};
 pub use store::{Backend, Store, StoreError};
 pub use tokens::{Enrolment, NewToken};
+pub use turns::{Lead, Turn, TurnGuard};
 pub use upstreams::StoredUpstream;
 
 /// RFC 3339, UTC; `None` for a moment that cannot be written.

@@ -88,6 +88,20 @@ impl Store {
         rows.iter().map(stored).collect()
     }
 
+    /// Release and state of every rollout that is running or halted, by release.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn rollouts_under_way(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let statement = "SELECT release, state FROM rollouts WHERE state IN ('running', 'halted')";
+        let rows = sqlx::query(statement).fetch_all(&self.pool).await?;
+        let pairs = rows.iter().map(|row| Ok((row.try_get("release")?, row.try_get("state")?)));
+        let mut pairs = pairs.collect::<Result<Vec<_>, StoreError>>()?;
+        // Not by the database, whose order is that of some language.
+        pairs.sort();
+        Ok(pairs)
+    }
+
     /// One rollout.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
 use livepatch_rollout::{Profile, Rollout, Signal};
 use livepatch_store::{
-    Enrolment, NewApiKey, NewToken, Reported, RolloutResult, Store, StoreError, StoredCertificate,
+    Enrolment, NewApiKey, NewToken, Reported, RolloutResult, Store, StoreError, StoredCertificate, Turn,
 };
 use sqlx::Connection as _;
 use tempfile::TempDir;
@@ -331,4 +331,49 @@ async fn a_locked_database_is_an_error_and_then_works_again() {
     assert!(store.tokens().await.unwrap().is_empty(), "reading goes on");
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     store.add_token(&token("good"), NOW).await.unwrap();
+}
+
+/// A turn is one program's at a time, the lead stays with who has it, and both go with a connection that breaks.
+#[tokio::test]
+async fn turns_and_lead_pass_from_program_to_program() {
+    let cluster = livepatch_services::Postgres::shared().unwrap();
+    let url = cluster.database().unwrap();
+    let one = Store::open_postgres(&url).await.unwrap();
+    let other = Store::open_postgres(&url).await.unwrap();
+
+    let turn = one.turn(Turn::Publishing).await.unwrap();
+    one.turn(Turn::Rollouts).await.unwrap().end().await;
+    let mut waiting = tokio::spawn({
+        let other = other.clone();
+        async move { other.turn(Turn::Publishing).await.unwrap() }
+    });
+    // Another program may do anything else meanwhile; the turn comes when it is over, and not before.
+    other.ping().await.unwrap();
+    let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut waiting).await;
+    assert!(early.is_err(), "two programs had the turn at once");
+    drop(turn);
+    waiting.await.unwrap().end().await;
+
+    let mut lead = one.lead().await.unwrap().unwrap();
+    assert!(lead.holds().await);
+    assert!(other.lead().await.unwrap().is_none());
+    let database = url.split(['/', '?']).rev().find(|part| part.starts_with("test_")).unwrap();
+    // As when the program is killed: the server sees the connection go.
+    cluster
+        .query(
+            "postgres",
+            &format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = \
+            pg_locks.database WHERE locktype = 'advisory' AND datname = '{database}'"
+            ),
+        )
+        .unwrap();
+    assert!(!lead.holds().await);
+    let next = loop {
+        // The server takes a moment to clear up after a connection.
+        if let Some(next) = other.lead().await.unwrap() {
+            break next;
+        }
+    };
+    next.end().await;
 }
