@@ -1,12 +1,15 @@
 //! The database, which may be away: when the server starts, or at any time later.
 
-use crate::refusal::{Refusal, chain};
+use crate::{
+    Settings,
+    refusal::{Refusal, chain},
+};
 use livepatch_store::{Store, StoreError};
 use std::path::PathBuf;
 use tokio::sync::OnceCell;
 
 /// Where the database is.
-pub(crate) enum Place {
+enum Place {
     /// A file, made when it is missing.
     File(PathBuf),
     /// A PostgreSQL server's URL.
@@ -40,7 +43,12 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    pub(crate) fn new(place: Place) -> Self {
+    /// The database that the settings name.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let place = match &settings.database {
+            Some(url) => Place::Server(url.clone()),
+            None => Place::File(settings.data.join("livepatch.db")),
+        };
         Self { place, store: OnceCell::new() }
     }
 
@@ -50,6 +58,11 @@ impl Database {
             tracing::error!(cause = %chain(&error), "the database cannot be opened");
             Refusal::unavailable()
         })
+    }
+
+    /// The store, when it can be opened.
+    pub(crate) async fn quiet_store(&self) -> Option<&Store> {
+        self.store.get_or_try_init(|| self.place.open()).await.ok()
     }
 
     /// Folds SQLite's log into the file.

@@ -15,11 +15,16 @@
 //! DATA/keys/*.pem           TUF keys, 0600      DATA/admin.key           the operator's secret, 0600
 //! DATA/trust/SHA256.json    trust anchors, by digest
 //! ```
+//!
+//! With PostgreSQL and a bucket ([`Settings::database`], [`Settings::objects`]) several programs serve one site, each with
+//! the same keys in a data directory of its own. They change the repository and look at rollouts in turns, and one of them
+//! leads.
 
 mod anchor;
 mod clock;
 mod cves;
 mod database;
+mod leader;
 mod news;
 mod notices;
 mod post;

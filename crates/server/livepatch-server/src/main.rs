@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use livepatch_bucket::{Bucket, Keys};
 use livepatch_server::{Mailbox, Server, Settings, Tiers};
 use livepatch_trust::Lifetimes;
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
@@ -50,6 +51,10 @@ struct Serve {
     /// file of the data directory.
     #[arg(long, value_name = "URL", env = "LIVEPATCH_DATABASE", hide_env_values = true)]
     database: Option<String>,
+    /// Keep repository and trust anchors in this bucket of an S3-compatible object store, https://HOST/BUCKET[/PREFIX]
+    /// [?region=REGION], and not in the data directory. Keys: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY.
+    #[arg(long, value_name = "URL", env = "LIVEPATCH_OBJECTS")]
+    objects: Option<url::Url>,
     /// The URL that people and scanners reach the server by, for links in notices and feeds.
     #[arg(long, value_name = "URL", env = "LIVEPATCH_PUBLIC_URL")]
     public_url: Option<String>,
@@ -92,6 +97,7 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         look_every: Duration::from_secs(arguments.look_every),
         most_waiting: arguments.most_waiting,
         database: arguments.database,
+        objects: arguments.objects.map(|url| Bucket::at(&url, Keys::from_environment()?)).transpose()?,
         public_url: arguments.public_url,
         smtp: arguments.smtp,
         mail_from: arguments.mail_from,

@@ -4,12 +4,15 @@
 use crate::site::Site;
 use livepatch_api::News;
 use livepatch_manifest::Digest;
+use livepatch_trust::Files;
 use serde_json::Value;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Publish to visible within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The timestamp metadata, with the steering of every rollout, stay far below.
+const LARGEST: u64 = 1 << 20;
 /// How many machines a second are asked to come.
 const COME_PER_SECOND: u64 = 100;
 
@@ -62,20 +65,22 @@ impl Announcer {
 
 /// Reads the timestamp metadata again and again, until the task is dropped.
 pub(crate) async fn keep_announcing(site: Arc<Site>) {
-    let path = site.repository().join("metadata/timestamp.json");
     let mut turns = tokio::time::interval(LOOK_EVERY);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        if let Some(found) = read(&path).await {
+        let files = Arc::clone(&site.files);
+        let reading = tokio::task::spawn_blocking(move || read(&*files));
+        if let Ok(Some(found)) = reading.await {
             site.announcer.note(found);
         }
     }
 }
 
 /// None while they cannot be read: what is served then is another's concern.
-async fn read(path: &Path) -> Option<Latest> {
-    let mut document: Value = serde_json::from_slice(&tokio::fs::read(path).await.ok()?).ok()?;
+fn read(files: &dyn Files) -> Option<Latest> {
+    let timestamp = files.read("metadata/timestamp.json", LARGEST).ok()?;
+    let mut document: Value = serde_json::from_slice(&timestamp).ok()?;
     let signed = document.get_mut("signed")?.as_object_mut()?;
     let version = signed.remove("version")?.as_u64()?;
     signed.remove("expires");

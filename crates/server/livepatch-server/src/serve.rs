@@ -1,6 +1,9 @@
 //! The running server.
 
-use crate::{Settings, SiteError, news, post, rollouts, routes, site::Site, upstream, worker};
+use crate::{
+    Settings, SiteError, database::Database, leader, news, post, rollouts, routes, site::Site, upstream, worker,
+};
+use livepatch_store::{Turn, TurnGuard};
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
@@ -30,6 +33,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The database that replicas take turns by.
+    #[error("the database does not answer, which replicas that share a bucket take turns by")]
+    Turn,
     /// The network, while serving.
     #[error("serving failed")]
     Serve(#[source] io::Error),
@@ -43,8 +49,15 @@ impl Server {
     /// [`ServeError::Site`], [`ServeError::Listen`].
     pub async fn start(settings: Settings) -> Result<Self, ServeError> {
         let address = settings.listen;
-        let site = tokio::task::spawn_blocking(|| Site::open(settings)).await;
+        // An error only means that one is installed already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let database = Database::new(&settings);
+        let turn = first_turn(&settings, &database).await?;
+        let site = tokio::task::spawn_blocking(|| Site::open(settings, database)).await;
         let site = Arc::new(site.map_err(|error| ServeError::Serve(io::Error::other(error)))??);
+        if let Some(turn) = turn {
+            turn.end().await;
+        }
         let failed = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -63,6 +76,7 @@ impl Server {
     /// # Errors
     /// [`ServeError::Serve`].
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+        let leading = tokio::spawn(leader::keep_leading(Arc::clone(&self.site)));
         let fresh = tokio::spawn(worker::keep_metadata_fresh(Arc::clone(&self.site)));
         let announces = tokio::spawn(news::keep_announcing(Arc::clone(&self.site)));
         let looks = tokio::spawn(rollouts::keep_looking(Arc::clone(&self.site)));
@@ -86,6 +100,7 @@ impl Server {
             outcome = async { serving.await } => outcome.map_err(ServeError::Serve),
             () = too_slow => Ok(()),
         };
+        leading.abort();
         fresh.abort();
         announces.abort();
         looks.abort();
@@ -94,4 +109,13 @@ impl Server {
         self.site.database.close().await;
         outcome
     }
+}
+
+/// Replicas open a shared repository one after the other: the first makes it.
+async fn first_turn(settings: &Settings, database: &Database) -> Result<Option<TurnGuard>, ServeError> {
+    if settings.objects.is_none() || settings.database.is_none() {
+        return Ok(None);
+    }
+    let store = database.store().await.map_err(|_| ServeError::Turn)?;
+    store.turn(Turn::Publishing).await.map(Some).map_err(|_| ServeError::Turn)
 }

@@ -1,6 +1,7 @@
 //! What the program is started with.
 
 use crate::Mailbox;
+use livepatch_bucket::Bucket;
 use livepatch_trust::Lifetimes;
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -23,6 +24,8 @@ pub struct Settings {
     pub most_waiting: u32,
     /// A PostgreSQL database instead of the file in the data directory.
     pub database: Option<String>,
+    /// A bucket for the repository and the trust anchors instead of the data directory.
+    pub objects: Option<Bucket>,
     /// What people and scanners reach the server by, without a slash at the end; absent: the address it listens on.
     pub public_url: Option<String>,
     /// The mail server that takes notices, such as `smtps://USER:PASSWORD@HOST`; absent: no mail is sent.
@@ -34,6 +37,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Where the repository is when it is in the data directory.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.data.join("repository")
+    }
+
     /// The server's address for readers.
     pub fn public_url(&self) -> String {
         let own = || format!("http://{}", self.listen);

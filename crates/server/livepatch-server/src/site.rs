@@ -4,16 +4,18 @@ use crate::{
     Settings,
     anchor::Anchors,
     clock, cves,
-    database::{Database, Place},
+    database::Database,
+    leader::Leader,
     news::Announcer,
     post::Post,
     refusal::Refusal,
     rollouts::Looks,
-    routes::Glances,
+    routes::{Glances, Polls},
     secret::Secret,
 };
 use livepatch_manifest::Digest;
-use livepatch_trust::{PublishError, Publisher};
+use livepatch_store::{Turn, TurnGuard};
+use livepatch_trust::{Directory, Files, PublishError, Publisher};
 use std::{
     fs, io,
     io::Write as _,
@@ -31,11 +33,15 @@ const SHORTEST_KEY: usize = 32;
 pub(crate) struct Site {
     pub(crate) settings: Settings,
     pub(crate) database: Database,
+    /// The repository's files, which are the static plane.
+    pub(crate) files: Arc<dyn Files>,
     pub(crate) anchors: Anchors,
+    pub(crate) leader: Leader,
     pub(crate) admin: Digest,
     pub(crate) looks: Looks,
     pub(crate) announcer: Announcer,
     pub(crate) glances: Glances,
+    pub(crate) polls: Polls,
     /// Becomes true when the server stops: streams that never end by themselves end then.
     pub(crate) streams: watch::Sender<bool>,
     /// One sync or import at a time.
@@ -43,6 +49,8 @@ pub(crate) struct Site {
     pub(crate) cves: cves::Registers,
     pub(crate) post: Post,
     publisher: Arc<Mutex<Publisher>>,
+    /// One turn of this program's at a time, so that those who wait for the database's hold one connection.
+    publishing: tokio::sync::Mutex<()>,
 }
 
 /// Why a data directory cannot be used.
@@ -71,64 +79,85 @@ pub enum SiteError {
 }
 
 impl Site {
-    /// Opens a data directory, and makes what is missing in it.
-    pub(crate) fn open(settings: Settings) -> Result<Self, SiteError> {
+    /// Opens a data directory, and makes what is missing in it. Where replicas share the repository, this is done in a
+    /// turn.
+    pub(crate) fn open(settings: Settings, database: Database) -> Result<Self, SiteError> {
         let data = settings.data.clone();
         make_directory(&data)?;
-        make_directory(&data.join("trust"))?;
         let admin = admin_key(&data.join("admin.key"))?.digest();
-        let (repository, keys) = (repository(&data), data.join("keys"));
-        let publisher = if Publisher::exists(&repository) {
-            Publisher::open(&repository, &keys, settings.lifetimes)?
+        let (files, anchors) = places(&settings)?;
+        let keys = data.join("keys");
+        let exists = Publisher::exists_in(&*files)?;
+        let publisher = if exists {
+            Publisher::open_in(Arc::clone(&files), &keys, settings.lifetimes)?
         } else {
-            tracing::info!(repository = %repository.display(), "making a repository with fresh keys");
-            Publisher::create(&repository, &keys, settings.lifetimes, clock::now())?
+            tracing::info!(repository = %files.place("").display(), "making a repository with fresh keys");
+            Publisher::create_in(Arc::clone(&files), &keys, settings.lifetimes, clock::now())?
         };
         Ok(Self {
-            database: Database::new(match &settings.database {
-                Some(url) => Place::Server(url.clone()),
-                None => Place::File(data.join("livepatch.db")),
-            }),
-            anchors: Anchors::new(data.join("trust")),
+            database,
+            files,
+            anchors,
+            leader: Leader::default(),
             admin,
             looks: Looks::default(),
             announcer: Announcer::new(settings.most_waiting),
             glances: Glances::default(),
+            polls: Polls::default(),
             streams: watch::Sender::new(false),
             syncs: tokio::sync::Mutex::default(),
             cves: cves::Registers::default(),
             post: Post::default(),
             publisher: Arc::new(Mutex::new(publisher)),
+            publishing: tokio::sync::Mutex::default(),
             settings,
         })
     }
 
-    /// Where the static plane's files are.
-    pub(crate) fn repository(&self) -> PathBuf {
-        repository(&self.settings.data)
-    }
-
-    /// Runs `work` with the publisher on a thread where it may block. What it staged and did not commit is forgotten.
+    /// Runs `work` with the publisher on a thread where it may block, in a turn among the replicas. What it staged and did
+    /// not commit is forgotten.
     pub(crate) async fn with_publisher<T, F>(&self, work: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&mut Publisher) -> Result<T, Refusal> + Send + 'static,
     {
+        let _mine = self.publishing.lock().await;
+        let turn = self.publishing_turn().await?;
         let publisher = Arc::clone(&self.publisher);
         let outcome = tokio::task::spawn_blocking(move || {
             // A panic in an earlier turn leaves at worst something staged, which is forgotten here too.
             let mut publisher = publisher.lock().unwrap_or_else(PoisonError::into_inner);
             publisher.discard();
+            publisher.catch_up()?;
             let outcome = work(&mut publisher);
             publisher.discard();
             outcome
         });
-        outcome.await.map_err(|error| Refusal::internal(&error))?
+        let outcome = outcome.await.map_err(|error| Refusal::internal(&error))?;
+        if let Some(turn) = turn {
+            turn.end().await;
+        }
+        outcome
+    }
+
+    async fn publishing_turn(&self) -> Result<Option<TurnGuard>, Refusal> {
+        if !self.files.is_shared() {
+            return Ok(None);
+        }
+        Ok(Some(self.database.store().await?.turn(Turn::Publishing).await?))
     }
 }
 
-fn repository(data: &Path) -> PathBuf {
-    data.join("repository")
+/// Where the repository and the trust anchors are.
+fn places(settings: &Settings) -> Result<(Arc<dyn Files>, Anchors), SiteError> {
+    if let Some(bucket) = &settings.objects {
+        let anchors = Anchors::new(Arc::new(bucket.below("v1/trust")), "");
+        return Ok((Arc::new(bucket.below("repository")), anchors));
+    }
+    let trust = settings.data.join("trust");
+    make_directory(&trust)?;
+    let anchors = Anchors::new(Arc::new(Directory::new(trust)), ".json");
+    Ok((Arc::new(Directory::new(settings.repository())), anchors))
 }
 
 /// For the server's own user only: keys and the database are below.

@@ -49,7 +49,7 @@ pub(crate) async fn keep_sending(site: Arc<Site>) {
     };
     loop {
         // A fault of the database was logged where it arose; the queue waits.
-        let busy = send_due(&site, &transport, from).await.unwrap_or(false);
+        let busy = site.leader.leads() && send_due(&site, &transport, from).await.unwrap_or(false);
         if !busy {
             let pause = PAUSE.min(site.settings.mail_retry);
             let _ = tokio::time::timeout(pause, site.post.0.notified()).await; // woken, or it is time

@@ -8,7 +8,7 @@ mod turn;
 pub(crate) use fleet::Machines;
 pub(crate) use results::{RunningModule, results};
 pub(crate) use steer::publish_steering;
-pub(crate) use turn::{Looks, keep_looking, look, running_modules, view};
+pub(crate) use turn::{Looks, keep_looking, look, running_modules, take_turn, view};
 
 use livepatch_rollout::Rollout;
 use livepatch_store::{Seconds, Store, StoreError};

@@ -4,19 +4,39 @@ use super::{RunningModule, fleet::Machines, publish_steering};
 use crate::{clock, refusal::Refusal, site::Site};
 use livepatch_api::{RolloutBuild, RolloutHalt, RolloutView};
 use livepatch_rollout::{Act, BuildState, Fleet as _, Rollout, Signal, State};
-use livepatch_store::{Seconds, Store};
+use livepatch_store::{Backend, Seconds, Store, Turn, TurnGuard};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{Mutex, Notify, RwLock};
+use tokio::sync::{Mutex, MutexGuard, Notify, RwLock};
 
 /// What the looks of one program share.
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
-    /// One look or order at a time: each reads a rollout, changes it, and keeps it.
-    pub(crate) turn: Mutex<()>,
+    turn: Mutex<()>,
     /// Somebody reported trouble.
     pub(crate) trouble: Notify,
     /// Modules of rollouts that reports may be about; `None` before the first look.
-    modules: RwLock<Option<Arc<[RunningModule]>>>,
+    modules: RwLock<Option<Remembered>>,
+}
+
+/// Modules, and the rollouts under way that they are of.
+#[derive(Clone, Debug)]
+struct Remembered {
+    under_way: Vec<(String, String)>,
+    modules: Arc<[RunningModule]>,
+}
+
+/// One look or order at a time, in this program and among the replicas: each reads a rollout, changes it, and keeps it.
+#[derive(Debug)]
+pub(crate) struct LookTurn<'a> {
+    _here: MutexGuard<'a, ()>,
+    _everywhere: TurnGuard,
+}
+
+/// Waits for the turn.
+pub(crate) async fn take_turn(site: &Site) -> Result<LookTurn<'_>, Refusal> {
+    let here = site.looks.turn.lock().await;
+    let everywhere = site.database.store().await?.turn(Turn::Rollouts).await?;
+    Ok(LookTurn { _here: here, _everywhere: everywhere })
 }
 
 /// The engine's name in the audit log.
@@ -41,7 +61,7 @@ pub(crate) async fn keep_looking(site: Arc<Site>) {
 
 /// One look at every rollout.
 pub(crate) async fn look(site: &Arc<Site>) -> Result<(), Refusal> {
-    let _turn = site.looks.turn.lock().await;
+    let _turn = take_turn(site).await?;
     let store = site.database.store().await?;
     let now = clock::seconds();
     let mut rollouts = Vec::new();
@@ -85,21 +105,26 @@ async fn tell(store: &Store, release: &str, act: &Act, now: Seconds) -> Result<(
     Ok(store.record_act(ENGINE, action, release, &detail, now).await?)
 }
 
-/// The modules that a report may be about.
+/// The modules that a report may be about. Another replica may have begun a rollout a moment ago, and its first reports
+/// come here: on a database that is shared, what is remembered is compared with what is under way.
 pub(crate) async fn running_modules(site: &Arc<Site>) -> Result<Arc<[RunningModule]>, Refusal> {
-    if let Some(modules) = &*site.looks.modules.read().await {
-        return Ok(Arc::clone(modules));
+    let store = site.database.store().await?;
+    let remembered = site.looks.modules.read().await.clone();
+    if let Some(remembered) = remembered
+        && (store.backend() == Backend::Sqlite || store.rollouts_under_way().await? == remembered.under_way)
+    {
+        return Ok(remembered.modules);
     }
-    let stored = site.database.store().await?.rollouts().await?;
+    let stored = store.rollouts().await?;
     let rollouts: Vec<Rollout> = stored.into_iter().map(|stored| stored.rollout).collect();
     Ok(remember(site, &rollouts).await)
 }
 
 /// Keeps in mind which modules are being rolled out. Halted ones too: their machines still report.
 async fn remember(site: &Arc<Site>, rollouts: &[Rollout]) -> Arc<[RunningModule]> {
-    let modules: Arc<[RunningModule]> = rollouts
-        .iter()
-        .filter(|rollout| matches!(rollout.state, State::Running | State::Halted))
+    let under_way = rollouts.iter().filter(|one| matches!(one.state, State::Running | State::Halted));
+    let modules: Arc<[RunningModule]> = under_way
+        .clone()
         .flat_map(|rollout| {
             rollout.builds.values().map(|build| RunningModule {
                 release: rollout.release.clone(),
@@ -108,7 +133,11 @@ async fn remember(site: &Arc<Site>, rollouts: &[Rollout]) -> Arc<[RunningModule]
             })
         })
         .collect();
-    *site.looks.modules.write().await = Some(Arc::clone(&modules));
+    let mut under_way: Vec<_> =
+        under_way.map(|one| (one.release.clone(), one.state.as_str().to_owned())).collect();
+    under_way.sort();
+    let remembered = Remembered { under_way, modules: Arc::clone(&modules) };
+    *site.looks.modules.write().await = Some(remembered);
     modules
 }
 

@@ -18,6 +18,7 @@ mod tokens;
 mod upstreams;
 mod web;
 
+pub(crate) use statics::Polls;
 pub(crate) use web::Glances;
 
 pub(crate) use extract::Actor;

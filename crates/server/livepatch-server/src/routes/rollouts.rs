@@ -34,7 +34,7 @@ pub(crate) async fn begin(
         )));
     }
     let mut rollout = {
-        let _turn = site.looks.turn.lock().await;
+        let _turn = rollouts::take_turn(&site).await?;
         let entries = entries(&site, &request).await?;
         let rollout = plan(&site, &request, profile, &wanted, &entries).await?;
         if !store.add_rollout(&rollout, clock::seconds()).await? {
@@ -103,7 +103,7 @@ pub(super) async fn give_order(
     let store = site.database.store().await?;
     let now = clock::seconds();
     {
-        let _turn = site.looks.turn.lock().await;
+        let _turn = rollouts::take_turn(site).await?;
         let stored = store.rollout(release).await?.ok_or_else(|| unknown(release))?;
         let mut rollout = stored.rollout;
         let action = match order.order {

@@ -1,5 +1,9 @@
 //! The static plane: files, and how long caches may keep them. No database, no lock.
 
+mod bucket;
+
+pub(crate) use bucket::Polls;
+
 use crate::{refusal::Refusal, site::Site};
 use axum::{
     Router,
@@ -21,15 +25,24 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 const ASK_EVERY_TIME: HeaderValue = HeaderValue::from_static("no-cache");
 
 pub(crate) fn router(site: &Site) -> Router<Arc<Site>> {
+    let files = match &site.settings.objects {
+        Some(_) => bucket::router(),
+        None => directories(site),
+    };
+    files
+        .route(&format!("{}/{{digest}}", paths::TRUST), get(anchor))
+        .layer(middleware::from_fn(set_cache_policy))
+}
+
+fn directories(site: &Site) -> Router<Arc<Site>> {
     let directory = |name: &str| {
-        ServeDir::new(site.repository().join(name)).not_found_service(no_such_file.into_service())
+        let directory = site.settings.repository().join(name);
+        ServeDir::new(directory).not_found_service(no_such_file.into_service())
     };
     Router::new()
         .nest_service(paths::METADATA, directory("metadata"))
         .nest_service(paths::ORIGINS, directory("origins"))
         .nest_service(paths::TARGETS, directory("targets"))
-        .route(&format!("{}/{{digest}}", paths::TRUST), get(anchor))
-        .layer(middleware::from_fn(set_cache_policy))
 }
 
 /// The trust anchor with this digest.
@@ -37,7 +50,8 @@ async fn anchor(State(site): State<Arc<Site>>, Path(digest): Path<String>) -> Re
     // Parsed before it becomes part of a path.
     let missing = || Refusal::new(ErrorCode::NotFound, "there is no such trust anchor");
     let digest: Digest = digest.parse().map_err(|_| missing())?;
-    match tokio::fs::read(site.anchors.path(&digest)).await {
+    let reading = tokio::task::spawn_blocking(move || site.anchors.read(&digest));
+    match reading.await.map_err(|error| Refusal::internal(&error))? {
         Ok(bytes) => Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
         Err(error) => Err(Refusal::internal(&error)),

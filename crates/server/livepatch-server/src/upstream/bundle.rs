@@ -11,7 +11,7 @@
 
 use crate::{clock, refusal::Refusal, site::Site};
 use livepatch_manifest::Digest;
-use livepatch_trust::{Bundle, LARGEST_MODULE, Published, Publisher, Signed};
+use livepatch_trust::{Bundle, Files, LARGEST_MODULE, Published, Publisher, Signed};
 use std::{
     collections::BTreeSet,
     fs::{self, File},
@@ -48,7 +48,6 @@ pub(crate) struct State {
 impl State {
     /// Reads the state and signs what it is. Modules never change, so they are read later.
     pub(crate) fn read(site: &Site, publisher: &Publisher, asked: Description) -> Result<Self, Refusal> {
-        let directory = site.repository().join("metadata");
         let versions = publisher.versions();
         let current = [
             format!("{}.targets.json", versions.targets),
@@ -56,13 +55,14 @@ impl State {
             "timestamp.json".to_owned(),
         ];
         let mut metadata = Vec::new();
-        for entry in fs::read_dir(&directory).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".root.json") || current.contains(&name) {
-                metadata.push((format!("metadata/{name}"), fs::read(directory.join(&name)).map_err(failed)?));
+        for name in site.files.names("metadata").map_err(failed)? {
+            let file = name.trim_start_matches("metadata/");
+            if file.ends_with(".root.json") || current.iter().any(|one| one == file) {
+                let bytes = site.files.read(&name, LARGEST_FILE).map_err(failed)?;
+                metadata.push((name, bytes));
             }
         }
-        let known = asked.since.map(|since| named_in(&directory, since)).transpose()?.unwrap_or_default();
+        let known = asked.since.map(|since| named_in(&*site.files, since)).transpose()?.unwrap_or_default();
         let new = publisher.published().filter(|entry| !known.contains(&entry.sha256));
         let modules: Vec<String> = new.map(Published::location).collect();
         let timestamp = metadata.iter().find(|(name, _)| name == "metadata/timestamp.json");
@@ -93,21 +93,16 @@ pub(crate) async fn write(site: &std::sync::Arc<Site>, asked: Description) -> Re
 }
 
 fn write_state(site: &Site, state: &State) -> io::Result<NamedTempFile> {
-    let repository = site.repository();
     let mut file = tempfile::Builder::new().prefix(".bundle-").tempfile_in(&site.settings.data)?;
     let mut archive = Builder::new(io::BufWriter::new(file.as_file_mut()));
     append(&mut archive, DESCRIPTION, state.description.len() as u64, state.description.as_slice())?;
     for (name, bytes) in &state.metadata {
         append(&mut archive, name, bytes.len() as u64, bytes.as_slice())?;
     }
-    for path in files_below(&repository.join("origins"))? {
-        let bytes = fs::read(&path)?;
-        let name = path.strip_prefix(&repository).map_err(io::Error::other)?.to_string_lossy().into_owned();
+    let modules = state.modules.iter().map(|module| format!("targets/{module}"));
+    for name in site.files.names("origins")?.into_iter().chain(modules) {
+        let bytes = site.files.read(&name, LARGEST_FILE)?;
         append(&mut archive, &name, bytes.len() as u64, bytes.as_slice())?;
-    }
-    for module in &state.modules {
-        let opened = File::open(repository.join("targets").join(module))?;
-        append(&mut archive, &format!("targets/{module}"), opened.metadata()?.len(), opened)?;
     }
     archive.into_inner()?.flush()?;
     Ok(file)
@@ -129,9 +124,8 @@ fn append(
 }
 
 /// The digests of the modules that this version of the targets metadata names.
-fn named_in(directory: &Path, version: u64) -> Result<BTreeSet<Digest>, Refusal> {
-    let path = directory.join(format!("{version}.targets.json"));
-    let bytes = fs::read(&path).map_err(|_| {
+fn named_in(files: &dyn Files, version: u64) -> Result<BTreeSet<Digest>, Refusal> {
+    let bytes = files.read(&format!("metadata/{version}.targets.json"), LARGEST_FILE).map_err(|_| {
         Refusal::invalid(format!(
             "there is no version {version} of the targets metadata here; without --since the bundle is full"
         ))
@@ -204,23 +198,6 @@ fn place(path: &Path) -> Option<PathBuf> {
         [DESCRIPTION] | ["metadata", _] | ["origins" | "targets", _, _] => Some(path.to_owned()),
         _ => None,
     }
-}
-
-fn files_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    if !directory.is_dir() {
-        return Ok(files);
-    }
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(files_below(&path)?);
-        } else {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn failed(error: io::Error) -> Refusal {

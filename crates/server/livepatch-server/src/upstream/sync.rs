@@ -14,7 +14,7 @@ use livepatch_api::{ErrorCode, Skip, SyncReport, TakenLivepatch, paths};
 use livepatch_manifest::Digest;
 use livepatch_schedule::key_of;
 use livepatch_trust::{
-    Bundle, DirectoryFetch, Fetch, LoadRequest, Origin, Published, Repository, Signed, TrustError,
+    Bundle, DirectoryFetch, Fetch, Files, LoadRequest, Origin, Published, Repository, Signed, TrustError,
     TrustedRoot, has_module, keep_module, pass_root_on,
 };
 use std::{
@@ -76,6 +76,9 @@ pub(crate) async fn keep_synced(site: Arc<Site>) {
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
+        if !site.leader.leads() {
+            continue;
+        }
         let Ok(store) = site.database.store().await else { continue };
         let Ok(all) = upstreams(store).await else { continue };
         for upstream in all.into_iter().filter(|upstream| upstream.is_due(clock::seconds())) {
@@ -105,7 +108,7 @@ async fn run(
     let working = Arc::clone(site);
     let gathering = tokio::task::spawn_blocking(move || {
         let loaded = load(&working, &upstream, &source)?;
-        gather(&working.repository(), &upstream, loaded, &ours, &tiers, preview)
+        gather(&*working.files, &upstream, loaded, &ours, &tiers, preview)
     });
     let gathered = gathering.await.map_err(|error| Refusal::internal(&error))??;
     if preview {
@@ -168,9 +171,8 @@ fn origins(
     fetch: &dyn Fetch,
     metadata_url: &Url,
 ) -> Result<Vec<Origin>, TrustError> {
-    let here = site.repository();
     let serve = |id: &Digest, root: &TrustedRoot, document: &[u8]| {
-        pass_root_on(&here, id, root.version(), document)
+        pass_root_on(&*site.files, id, root.version(), document)
             .map_err(|error| TrustError::Other { reason: error.to_string() })
     };
     let own = upstream.own();
@@ -199,7 +201,7 @@ struct Gathered {
 }
 
 fn gather(
-    repository: &Path,
+    repository: &dyn Files,
     upstream: &Upstream,
     loaded: Loaded,
     ours: &[Published],
@@ -260,7 +262,7 @@ fn gather(
 
 /// Fetches a module and looks at it; the inner error says why it is not taken.
 fn fetch(
-    repository: &Path,
+    repository: &dyn Files,
     upstream: &Upstream,
     loaded: &Loaded,
     livepatch: &Published,

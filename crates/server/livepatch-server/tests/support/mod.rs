@@ -58,12 +58,19 @@ impl Server {
     }
 
     pub(crate) fn start_in(directory: TempDir) -> Self {
+        Self::start_with(directory, &[], &[])
+    }
+
+    /// With more arguments and variables.
+    pub(crate) fn start_with(directory: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let log =
             fs::File::options().create(true).append(true).open(directory.path().join("server.log")).unwrap();
         let mut program = Command::new(env!("CARGO_BIN_EXE_livepatch-server"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(directory.path().join("data"))
+            .args(arguments)
             .env("LIVEPATCH_LOG", "debug")
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -103,6 +110,12 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         };
         (std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap()), status)
+    }
+
+    /// SIGKILL; its data directory stays.
+    pub(crate) fn kill(&mut self) {
+        self.program.kill().unwrap();
+        self.program.wait().unwrap();
     }
 
     pub(crate) fn get_bytes(&self, path: &str) -> (u16, Vec<u8>) {
