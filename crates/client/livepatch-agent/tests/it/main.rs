@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed step is the test's answer
 
 mod applying;
+mod attacks;
 mod crashes;
 mod kernel;
 mod module;

@@ -3,7 +3,7 @@
 use crate::module::{KEY, manifest};
 use livepatch_api::{ApiError, CheckInRequest, EnrolmentToken, ErrorCode, TrustAnchor, paths};
 use livepatch_manifest::{Digest, Manifest};
-use livepatch_trust::{Lifetimes, Publisher};
+use livepatch_trust::{Lifetimes, Publisher, Role};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
@@ -32,6 +32,12 @@ struct Shared {
     down: bool,
     api_down: bool,
     requests: Vec<String>,
+    /// The directory that is served; a thief's, for a while.
+    files: PathBuf,
+    /// The answer to a path with this ending has no end.
+    endless: Option<&'static str>,
+    /// How much of such answers was taken.
+    taken: u64,
 }
 
 impl Site {
@@ -58,12 +64,15 @@ impl Site {
             down: false,
             api_down: false,
             requests: Vec::new(),
+            files: directory.path().to_owned(),
+            endless: None,
+            taken: 0,
         }));
-        let (files, for_thread) = (directory.path().to_owned(), Arc::clone(&shared));
+        let for_thread = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (files, shared) = (files.clone(), Arc::clone(&for_thread));
-                thread::spawn(move || serve(stream, &files, &shared));
+                let shared = Arc::clone(&for_thread);
+                thread::spawn(move || serve(stream, &shared));
             }
         });
         Self { directory, url, anchor, shared }
@@ -142,6 +151,52 @@ impl Site {
         }
     }
 
+    /// A thief's copy of the repository and of these roles' keys, in a directory of its own.
+    pub(crate) fn stolen(&self, roles: &[Role]) -> tempfile::TempDir {
+        let thief = tempfile::tempdir().unwrap();
+        fs::create_dir(thief.path().join("keys")).unwrap();
+        for role in roles {
+            let key = format!("keys/{role}.pem");
+            fs::copy(self.directory.path().join(&key), thief.path().join(&key)).unwrap();
+        }
+        copy_tree(&self.directory.path().join("repository"), &thief.path().join("repository"));
+        thief
+    }
+
+    /// Serves another directory: whoever does so sits between the machine and the server.
+    pub(crate) fn serve_instead(&self, directory: &Path) {
+        self.shared.lock().unwrap().files = directory.to_owned();
+    }
+
+    /// Serves the true repository again.
+    pub(crate) fn serve_truth(&self) {
+        self.serve_instead(self.directory.path());
+    }
+
+    /// Answers paths with this ending with bytes that never end.
+    pub(crate) fn set_endless(&self, ending: Option<&'static str>) {
+        self.shared.lock().unwrap().endless = ending;
+    }
+
+    /// How many bytes of such answers were sent before the machine hung up.
+    pub(crate) fn taken(&self) -> u64 {
+        self.shared.lock().unwrap().taken
+    }
+
+    /// Fresh keys for these roles; the old ones have no power from then on.
+    pub(crate) fn rotate(&self, roles: &[Role]) {
+        let mut publisher = self.publisher(Lifetimes::default());
+        for role in roles {
+            publisher.rotate(*role, SystemTime::now()).unwrap();
+        }
+    }
+
+    /// Signs the current state with a timestamp that lasts so long.
+    pub(crate) fn sign_for(&self, life: Duration) {
+        let mut publisher = self.publisher(Lifetimes { timestamp: life, ..Lifetimes::default() });
+        publisher.commit(SystemTime::now()).unwrap();
+    }
+
     /// Serves something else as the trust anchor of every token.
     pub(crate) fn replace_anchor(&self) {
         self.shared.lock().unwrap().anchor.push(b' ');
@@ -172,20 +227,47 @@ impl Site {
     }
 }
 
-fn serve(stream: TcpStream, files: &Path, shared: &Mutex<Shared>) {
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let place = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_tree(&path, &place);
+        } else {
+            fs::copy(&path, &place).unwrap();
+        }
+    }
+}
+
+fn serve(stream: TcpStream, state: &Mutex<Shared>) {
     let mut output = stream.try_clone().unwrap();
     let mut input = BufReader::new(stream);
     while let Some((request, bearer, body)) = read_request(&mut input) {
-        let mut shared = shared.lock().unwrap();
+        let mut shared = state.lock().unwrap();
         if shared.down {
             return;
         }
         shared.requests.push(request.clone());
-        let (status, answer) = respond(&request, &bearer, &body, files, &mut shared);
+        if shared.endless.is_some_and(|ending| request.ends_with(ending)) {
+            drop(shared);
+            return pour(&mut output, state);
+        }
+        let files = shared.files.clone();
+        let (status, answer) = respond(&request, &bearer, &body, &files, &mut shared);
         let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", answer.len());
         if output.write_all(&[head.as_bytes(), &answer].concat()).is_err() {
             return;
         }
+    }
+}
+
+/// Bytes without end, until the other side has had enough.
+fn pour(output: &mut TcpStream, shared: &Mutex<Shared>) {
+    let mut sent = output.write_all(b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n");
+    while sent.is_ok() {
+        sent = output.write_all(&[b' '; 16 << 10]);
+        shared.lock().unwrap().taken += 16 << 10;
     }
 }
 
