@@ -23,6 +23,9 @@ fn kernels_of_6_12_are_livepatched_across_reboots() {
     wait_for_state(&machine, "applied");
     assert_eq!(in_kernel(&machine), [good.name.as_str()]);
     assert_no_denials(&machine);
+    // The journal has a field for each value, so that what happened is found without reading sentences.
+    let found = machine.guest().check("journalctl -q --no-pager -o cat -b LIVEPATCH_KIND=Applied", LIMIT);
+    assert!(found.as_ref().is_ok_and(|lines| lines.contains(&good.name)), "{found:?}");
     let machine = stage.system.reboot(machine).unwrap();
     wait_for_state(&machine, "applied");
     assert_eq!(in_kernel(&machine), [good.name.as_str()]);

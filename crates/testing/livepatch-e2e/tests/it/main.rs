@@ -12,6 +12,7 @@ mod boot_test;
 mod built_modules;
 mod cve_dev_set;
 mod debian_package;
+mod examples;
 mod expired_metadata;
 mod features_of_sources;
 mod fleet;
