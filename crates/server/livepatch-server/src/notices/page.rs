@@ -12,7 +12,7 @@ h1{font-size:1.5rem;line-height:1.25}h2{font-size:1.2rem;margin-top:2rem}\
 table{border-collapse:collapse;width:100%}caption{text-align:left;padding:.25rem 0}\
 th,td{border:1px solid var(--line);padding:.35rem .6rem;text-align:left;vertical-align:top;overflow-wrap:break-word}thead{background:var(--head)}\
 td>a,time{white-space:nowrap}\
-@media(max-width:40rem){table,tbody,tr,td{display:block}thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}\
+@media(max-width:40rem){table,caption,tbody,tr,td{display:block}thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}\
 tr{border:1px solid var(--line);margin-bottom:1rem;padding:.35rem 0}td{display:flex;border:0;overflow-wrap:anywhere}\
 td::before{content:attr(data-column);flex:0 0 9rem;font-weight:600}}\
 dt{font-weight:600;margin-top:1rem}dd{margin:0 0 0 1rem}.alert{border-left:.35rem solid var(--alert);padding-left:1rem}.alert h2{color:var(--alert)}\
