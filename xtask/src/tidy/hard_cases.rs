@@ -41,9 +41,10 @@ fn row(line: &str) -> Option<(&str, Vec<&str>)> {
 }
 
 /// Names of the functions of a source text.
-fn functions(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn functions(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
-        let after = line.trim_start().strip_prefix("fn ")?;
+        let line = line.trim_start();
+        let after = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")?;
         after.split(['(', '<']).next()
     })
 }
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn functions_are_found_by_name() {
-        let text = "    fn one() {\n}\npub fn two() {}\nfn three<T>(x: T) {}\n";
-        assert_eq!(functions(text).collect::<Vec<_>>(), ["one", "three"]);
+        let text = "    fn one() {\n}\npub fn two() {}\nfn three<T>(x: T) {}\nasync fn four() {}\n";
+        assert_eq!(functions(text).collect::<Vec<_>>(), ["one", "three", "four"]);
     }
 }

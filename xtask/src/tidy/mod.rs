@@ -2,6 +2,7 @@
 
 mod crates;
 mod hard_cases;
+mod server_features;
 mod sources;
 
 use anyhow::{Result, bail};
@@ -17,6 +18,7 @@ pub(crate) fn run() -> Result<()> {
     let mut wrong = crates::check(&members);
     wrong.extend(sources::check(&files, &sources::listed_exceptions(&workspace_root())));
     wrong.extend(hard_cases::check(&workspace_root(), files.iter().map(sources::Source::text)));
+    wrong.extend(server_features::check(&workspace_root(), files.iter().map(sources::Source::text)));
     for violation in &wrong {
         eprintln!("tidy: {violation}");
     }

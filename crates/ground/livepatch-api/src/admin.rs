@@ -19,6 +19,9 @@ pub struct TokenRequest {
     /// For the operator's list.
     #[serde(default)]
     pub note: String,
+    /// Words that machines which enrol with it carry, for blocks and searches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// A new enrolment token. It is shown this once: the server keeps a hash of the secret.
@@ -47,6 +50,9 @@ pub struct TokenSummary {
     pub expires: Option<String>,
     /// The operator's note.
     pub note: String,
+    /// Words that machines which enrol with it carry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// When it was revoked, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,
@@ -146,6 +152,9 @@ pub struct MachineSummary {
     pub last_seen: String,
     /// The last event that it reported.
     pub last_event: Option<String>,
+    /// The words of the token that it enrolled with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// When an operator revoked it, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,

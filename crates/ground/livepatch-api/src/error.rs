@@ -36,6 +36,8 @@ pub enum ErrorCode {
     Invalid,
     /// 422: the module's bytes, signature, kernel or manifest disagree.
     ModuleRefused,
+    /// 429: too many requests; `Retry-After` says when to come back.
+    TooMany,
     /// 500: the server's fault; its log says more.
     Internal,
     /// 503: the server's database does not answer; what is published can still be fetched. Try again later.
@@ -52,6 +54,7 @@ impl ErrorCode {
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::Invalid | Self::ModuleRefused => 422,
+            Self::TooMany => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
         }

@@ -8,9 +8,11 @@ mod admin;
 mod client;
 mod cve;
 mod error;
+mod hook;
 mod notice;
 pub mod paths;
 mod rollout;
+mod tier;
 mod trust_anchor;
 mod upstream;
 
@@ -30,8 +32,12 @@ pub use cve::{
     CveRefusalRequest, CveSummary, CveVerdict, FamilyVerdicts, VerdictRequest, VerdictsPublished,
 };
 pub use error::{ApiError, ErrorCode};
+pub use hook::{HookCreated, HookEvent, HookMessage, HookRequest, HookSummary, UnknownHookEvent};
 pub use notice::{MailReport, NoticeDraft, NoticePage, NoticeState, NoticeView, SubscriberRequest};
 pub use rollout::{RolloutBuild, RolloutHalt, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
+pub use tier::{
+    BlockKind, BlockRequest, BlockSummary, PromoteAllRequest, TierChange, TierSummary, UnknownBlockKind,
+};
 pub use trust_anchor::{AnchoredOrigin, EnrolmentToken, TokenError, TrustAnchor};
 pub use upstream::{
     AnchorView, BundleImported, Selection, Skip, SkippedLivepatch, SyncReport, TakenLivepatch,

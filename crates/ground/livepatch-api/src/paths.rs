@@ -29,6 +29,15 @@ pub const ADMIN_CERTIFICATES: &str = "/v1/admin/certificates";
 pub const ADMIN_LIVEPATCHES: &str = "/v1/admin/livepatches";
 /// POST [`crate::PromoteRequest`] → [`crate::PublishAnswer`].
 pub const ADMIN_PROMOTE: &str = "/v1/admin/promote";
+/// POST [`crate::PromoteAllRequest`] → list of [`crate::PublishAnswer`].
+pub const ADMIN_PROMOTE_ALL: &str = "/v1/admin/promote-all";
+/// GET → list of [`crate::TierSummary`], in order; POST [`crate::TierChange`] → the same.
+pub const ADMIN_TIERS: &str = "/v1/admin/tiers";
+/// POST [`crate::HookRequest`] → [`crate::HookCreated`]; GET → list of [`crate::HookSummary`]. `…/ID/remove`: POST `[]` →
+/// the same list. What a hook gets: [`crate::HookMessage`].
+pub const ADMIN_HOOKS: &str = "/v1/admin/hooks";
+/// GET → list of [`crate::BlockSummary`]; POST [`crate::BlockRequest`] → the same. `…/ID/lift`: POST `[]` → the same.
+pub const ADMIN_BLOCKS: &str = "/v1/admin/blocks";
 /// GET → list of [`crate::MachineSummary`]. `…/ID`: GET → [`crate::MachineDetail`].
 /// `…/ID/revoke`: POST `{}` → [`crate::MachineDetail`]: its credential is worth nothing from then on.
 pub const ADMIN_MACHINES: &str = "/v1/admin/machines";
@@ -51,6 +60,8 @@ pub const ADMIN_UPSTREAMS: &str = "/v1/admin/upstreams";
 /// GET `?since=VERSION&days=N`: a bundle (a tar archive): the site's whole state, without the modules of that version of
 /// the targets metadata.
 pub const ADMIN_BUNDLE: &str = "/v1/admin/bundle";
+/// GET: counters and gauges in Prometheus's text form.
+pub const METRICS: &str = "/metrics";
 /// GET: 200 when the database answers and the signed metadata are good; 503 otherwise.
 pub const READY: &str = "/readyz";
 /// POST [`crate::CveImport`] → [`crate::CveImported`].

@@ -12,6 +12,9 @@ pub struct Steering {
     /// Modules that no machine may load, whatever else is signed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub denied: BTreeSet<String>,
+    /// Modules that no machine may load for now.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub blocked: BTreeSet<String>,
     /// How far each running rollout may go, by module.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rollouts: BTreeMap<String, Directive>,
@@ -35,11 +38,16 @@ pub fn key_of(sha256: &Digest) -> String {
 impl Steering {
     /// Whether it says nothing at all.
     pub fn is_empty(&self) -> bool {
-        self.denied.is_empty() && self.rollouts.is_empty()
+        self.denied.is_empty() && self.blocked.is_empty() && self.rollouts.is_empty()
     }
 
-    /// Whether no machine may load this module.
+    /// Whether no machine may load this module, for good or for now.
     pub fn denies(&self, sha256: &Digest) -> bool {
+        self.withdraws(sha256) || self.blocked.contains(&key_of(sha256))
+    }
+
+    /// Whether no machine may ever load this module.
+    pub fn withdraws(&self, sha256: &Digest) -> bool {
         self.denied.contains(&key_of(sha256))
     }
 

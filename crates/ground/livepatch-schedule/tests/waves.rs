@@ -23,7 +23,7 @@ fn schedule() -> Schedule {
 
 fn steering(sha256: &Digest, reach: Reach, halted: bool) -> Steering {
     let rollouts = [(key_of(sha256), Directive { reach, halted })].into();
-    Steering { denied: [].into(), rollouts }
+    Steering { rollouts, ..Steering::default() }
 }
 
 fn ask<'a>(machine_id: &'a str, sha256: &'a Digest, now: i64) -> Request<'a> {

@@ -21,7 +21,7 @@ fn schedule() -> Schedule {
 fn steering(halted: bool) -> Steering {
     let key = key_of(&livepatch(1).1.module.sha256);
     let reach = Reach::of_share(500_000);
-    Steering { denied: [].into(), rollouts: [(key, Directive { reach, halted })].into() }
+    Steering { rollouts: [(key, Directive { reach, halted })].into(), ..Steering::default() }
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The command line.
 
+use crate::hook::HookCommand;
+use crate::old_verbs::{AuthToken, PatchCommand, ReportCommand, StorageCommand, SyncTokensCommand};
 use crate::period::Period;
 pub(crate) use crate::rollout::arguments::{RolloutCommand, Simulate};
+use crate::tier::{BlockCommand, TierCommand};
 use crate::upstream::{BundleCommand, TrustAnchor, UpstreamCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use livepatch_api::Role;
@@ -57,8 +60,17 @@ pub(crate) enum Command {
     Token(TokenCommand),
     /// Publish a signed module to a tier and those before it.
     Publish(Publish),
-    /// Make a published livepatch available to a tier and those before it.
+    /// Make a published livepatch, or all that a tier has, available to another tier and those before it.
     Promote(Promote),
+    /// Tiers: who gets a livepatch first.
+    #[command(subcommand)]
+    Tier(TierCommand),
+    /// Web-hooks: programs that are told what happened.
+    #[command(subcommand)]
+    Hook(HookCommand),
+    /// Blocks: what is kept from machines for a while.
+    #[command(subcommand, visible_alias = "blocklist")]
+    Block(BlockCommand),
     /// Published livepatches.
     #[command(subcommand)]
     Livepatch(LivepatchCommand),
@@ -97,6 +109,28 @@ pub(crate) enum Command {
     /// Who gets notices by mail.
     #[command(subcommand)]
     Subscriber(SubscriberCommand),
+    /// As of the Canonical Livepatch admin tool: whether the key is taken.
+    #[command(hide = true)]
+    Login {
+        /// Taken, and without meaning.
+        #[arg(short, long)]
+        auth: Option<String>,
+    },
+    /// As of the Canonical Livepatch admin tool: `token create`.
+    #[command(hide = true)]
+    AuthToken(AuthToken),
+    /// As of the Canonical Livepatch admin tool: `promote`, `livepatch list`.
+    #[command(subcommand, hide = true)]
+    Patch(PatchCommand),
+    /// As of the Canonical Livepatch admin tool: `livepatch list`.
+    #[command(subcommand, hide = true)]
+    Storage(StorageCommand),
+    /// As of the Canonical Livepatch admin tool: `machine list`.
+    #[command(subcommand, hide = true)]
+    Report(ReportCommand),
+    /// As of the Canonical Livepatch admin tool: what a downstream server needs.
+    #[command(subcommand, hide = true)]
+    SyncTokens(SyncTokensCommand),
     /// Print a completion script.
     Completions {
         /// The shell to print it for.
@@ -191,6 +225,9 @@ pub(crate) struct TokenCreate {
     /// A note for the list.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) note: String,
+    /// A word that machines which enrol with it carry, for blocks and searches; may be given again.
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -209,8 +246,11 @@ pub(crate) struct Publish {
 #[derive(Debug, Args)]
 pub(crate) struct Promote {
     /// Name of the livepatch.
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
+    #[arg(value_name = "NAME", required_unless_present = "all_from")]
+    pub(crate) name: Option<String>,
+    /// Promote everything that this tier has.
+    #[arg(long, value_name = "TIER", conflicts_with = "name")]
+    pub(crate) all_from: Option<String>,
     /// The last tier that it shall be available to.
     #[arg(long, value_name = "TIER")]
     pub(crate) to: String,

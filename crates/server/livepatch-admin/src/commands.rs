@@ -6,9 +6,9 @@ use crate::{
         Arguments, CertificateCommand, Command, DashboardCommand, Format, LivepatchCommand, MachineCommand,
         Promote, Publish, RolloutCommand, TokenCommand, TokenCreate,
     },
-    cve, generate, notice, output, rollout,
+    cve, generate, hook, notice, old_verbs, output, rollout,
     server::Server,
-    upstream,
+    tier, upstream,
 };
 use anyhow::{Context as _, Result, bail};
 use livepatch_api::{
@@ -46,7 +46,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Dashboard(DashboardCommand::Login) => access::login(&server, format, arguments),
         Command::Audit(command) => access::audit(&server, format, command),
         Command::Publish(request) => publish(&server, format, request),
-        Command::Promote(request) => promote(&server, format, request),
+        Command::Promote(request) => promote_wish(&server, format, request),
+        Command::Tier(command) => tier::tiers(&server, format, command),
+        Command::Hook(command) => hook::run(&server, format, command),
+        Command::Block(command) => tier::blocks(&server, format, command),
+        Command::Login { .. } => old_verbs::login(&server),
+        Command::AuthToken(wish) => old_verbs::auth_token(&server, arguments, wish),
+        Command::Patch(command) => old_verbs::patch(&server, format, command),
+        Command::Storage(command) => old_verbs::storage(&server, format, command),
+        Command::Report(command) => old_verbs::report(&server, format, command),
+        Command::SyncTokens(command) => old_verbs::sync_tokens(&server, arguments, command),
         Command::Livepatch(LivepatchCommand::List) => {
             list_livepatches(format, server.get(paths::ADMIN_LIVEPATCHES)?)
         }
@@ -89,12 +98,18 @@ fn add_certificate(server: &Server, format: Format, file: &Path) -> Result<()> {
     }
 }
 
-fn create_token(server: &Server, format: Format, token: &TokenCreate, arguments: &Arguments) -> Result<()> {
+pub(crate) fn create_token(
+    server: &Server,
+    format: Format,
+    token: &TokenCreate,
+    arguments: &Arguments,
+) -> Result<()> {
     let request = TokenRequest {
         tier: token.tier.clone(),
         uses: token.uses,
         expires_after: token.expires.map(|period| period.0),
         note: token.note.clone(),
+        tags: token.tags.clone(),
     };
     let created: TokenCreated = server.post(paths::ADMIN_TOKENS, &request)?;
     match format {
@@ -164,13 +179,21 @@ fn check_locally(module: &[u8], manifest: &Manifest, request: &Publish) -> Resul
     Ok(())
 }
 
-fn promote(server: &Server, format: Format, request: &Promote) -> Result<()> {
-    let wanted = PromoteRequest { name: request.name.clone(), tier: request.to.clone() };
+fn promote_wish(server: &Server, format: Format, request: &Promote) -> Result<()> {
+    match (&request.name, &request.all_from) {
+        (Some(name), _) => promote(server, format, name, &request.to),
+        (None, Some(from)) => old_verbs::promote_all(server, format, from, &request.to),
+        (None, None) => Ok(()), // refused by the command line
+    }
+}
+
+pub(crate) fn promote(server: &Server, format: Format, name: &str, tier: &str) -> Result<()> {
+    let wanted = PromoteRequest { name: name.to_owned(), tier: tier.to_owned() };
     let answer: PublishAnswer = server.post(paths::ADMIN_PROMOTE, &wanted)?;
     show(format, "promoted", &answer)
 }
 
-fn show(format: Format, done: &str, answer: &PublishAnswer) -> Result<()> {
+pub(crate) fn show(format: Format, done: &str, answer: &PublishAnswer) -> Result<()> {
     match format {
         Format::Json => output::json(answer),
         Format::Text => output::line(&format!(
@@ -183,7 +206,7 @@ fn show(format: Format, done: &str, answer: &PublishAnswer) -> Result<()> {
     }
 }
 
-fn list_livepatches(format: Format, livepatches: Vec<LivepatchSummary>) -> Result<()> {
+pub(crate) fn list_livepatches(format: Format, livepatches: Vec<LivepatchSummary>) -> Result<()> {
     if format == Format::Json {
         return output::json(&livepatches);
     }
@@ -203,7 +226,7 @@ fn list_livepatches(format: Format, livepatches: Vec<LivepatchSummary>) -> Resul
     output::table(&header, rows.collect(), "Nothing is published.")
 }
 
-fn list_machines(format: Format, machines: Vec<MachineSummary>) -> Result<()> {
+pub(crate) fn list_machines(format: Format, machines: Vec<MachineSummary>) -> Result<()> {
     if format == Format::Json {
         return output::json(&machines);
     }
@@ -234,7 +257,7 @@ fn read(path: &Path, largest: u64) -> Result<Vec<u8>> {
 }
 
 /// A state as the API writes it.
-fn word(state: &PatchState) -> String {
+pub(crate) fn word(state: &PatchState) -> String {
     match serde_json::to_value(state) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

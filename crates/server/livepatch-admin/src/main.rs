@@ -8,11 +8,14 @@ mod arguments;
 mod commands;
 mod cve;
 mod generate;
+mod hook;
 mod notice;
+mod old_verbs;
 mod output;
 mod period;
 mod rollout;
 mod server;
+mod tier;
 mod upstream;
 
 use arguments::Arguments;

@@ -19,7 +19,8 @@ const LARGEST_ANCHOR: u64 = 4 << 20;
 pub(crate) enum UpstreamCommand {
     /// Follow a site: what it published is verified, and comes under your own tiers. Again with the same name replaces.
     Add(Box<Add>),
-    /// Show the upstreams.
+    /// Show the upstreams, and how their last sync went.
+    #[command(visible_alias = "reports", alias = "report")]
     List,
     /// Follow an upstream no more. What came from it stays.
     Remove(Named),
@@ -27,7 +28,7 @@ pub(crate) enum UpstreamCommand {
     Preview(Named),
     /// Take what is new, now.
     #[command(visible_alias = "trigger")]
-    Sync(Named),
+    Sync(Sync),
 }
 
 #[derive(Debug, Args)]
@@ -35,6 +36,16 @@ pub(crate) struct Named {
     /// What the upstream is called here.
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// What the upstream is called here; all of them without one.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// As of the Canonical Livepatch admin tool; a sync is always waited for.
+    #[arg(long, hide = true)]
+    pub(crate) wait: bool,
 }
 
 #[derive(Debug, Args)]
@@ -141,10 +152,18 @@ pub(crate) fn upstreams(server: &Server, format: Format, command: &UpstreamComma
         UpstreamCommand::Preview(named) => {
             show(format, &server.post_patiently(&at(named, "preview"), &access::NOTHING)?)
         }
-        UpstreamCommand::Sync(named) => {
-            show(format, &server.post_patiently(&at(named, "sync"), &access::NOTHING)?)
+        UpstreamCommand::Sync(Sync { name: Some(name), .. }) => sync(server, format, name),
+        UpstreamCommand::Sync(Sync { name: None, .. }) => {
+            let all: Vec<UpstreamSummary> = server.get(paths::ADMIN_UPSTREAMS)?;
+            let mut reachable = all.iter().filter(|upstream| upstream.url.is_some());
+            reachable.try_for_each(|upstream| sync(server, format, &upstream.name))
         }
     }
+}
+
+fn sync(server: &Server, format: Format, name: &str) -> Result<()> {
+    let path = access::act_on(paths::ADMIN_UPSTREAMS, name, "sync");
+    show(format, &server.post_patiently(&path, &access::NOTHING)?)
 }
 
 fn add(server: &Server, format: Format, wish: &Add) -> Result<()> {

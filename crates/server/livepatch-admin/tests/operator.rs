@@ -152,3 +152,69 @@ fn usage_has_its_own_status() {
         assert_eq!(status(arguments), Some(2), "{arguments:?}");
     }
 }
+
+#[test]
+fn verbs_of_the_canonical_admin_tool_work() {
+    let site = Site::start();
+    site.build();
+    site.add_certificate();
+    assert_eq!(site.done(&["login", "--auth", "user:password"]), "");
+    let token = site.done(&["auth-token", "web-1", "stable"]);
+    token.trim().parse::<livepatch_api::EnrolmentToken>().unwrap();
+    let tokens: Vec<TokenSummary> = site.json(&["token", "list"]);
+    assert_eq!((tokens[0].tier.as_str(), tokens[0].note.as_str()), ("stable", "web-1"));
+    assert!(site.done(&["tier", "list"]).contains("candidate"));
+
+    site.done(&site.publish_arguments().each_ref().map(String::as_str));
+    assert!(site.done(&["storage", "patches"]).contains(NAME));
+    assert_eq!(site.done(&["storage", "refresh"]), "");
+    let said = site.done(&["patch", "promote", "1", "beta"]);
+    assert!(said.contains("available to edge, beta"), "{said}");
+    let unknown = site.refused(&["patch", "promote", "7", "beta"]);
+    assert!(unknown.contains("livepatch-admin livepatch list"), "{unknown}");
+    let said = site.done(&["patch", "promote-all", "beta", "stable"]);
+    assert!(said.contains("available to edge, beta, candidate, stable"), "{said}");
+    assert_eq!(
+        site.done(&["promote", "--all-from", "beta", "--to", "stable"]),
+        "stable has all that beta has already\n"
+    );
+
+    assert_eq!(site.done(&["sync", "trigger", "--wait"]), "", "there is no upstream to sync");
+    assert!(site.done(&["sync", "reports"]).contains("upstream"));
+    let line = site.done(&["sync-tokens", "add", "stable", "vendor", "--valid-until", "2027-01-01"]);
+    let anchor = site.done(&["trust-anchor"]);
+    assert!(line.starts_with("livepatch-admin upstream add vendor --url http://"), "{line}");
+    assert!(line.contains(anchor.trim()) && line.trim().ends_with("--tier stable"), "{line}");
+
+    let health = site.done(&["report", "patch-health", "stable", "1"]);
+    assert!(health.starts_with("version 1 is applied on 0 of 0 machines in stable\n"), "{health}");
+    assert_eq!(site.done(&["report", "machines", "stable", "1", "applied"]), "No machine has enrolled.\n");
+    // They work, and the help shows this tool's own verbs.
+    let help = String::from_utf8(site.admin(&["--help"]).stdout).unwrap();
+    assert!(help.contains("promote") && !help.contains("auth-token"), "{help}");
+}
+
+#[test]
+fn blocks_are_made_shown_and_lifted() {
+    let site = Site::start();
+    let add = [
+        "block",
+        "add",
+        "kernel",
+        "6.1.0-55-cloud-amd64",
+        "--reason",
+        "hangs on our disks",
+        "--expires",
+        "7d",
+    ];
+    let dry = site.done(&[&add[..], &["--dry-run"]].concat());
+    assert!(dry.contains("604800"), "{dry}");
+    assert_eq!(site.done(&["block", "list"]), "Nothing is blocked.\n");
+    let blocks: Vec<livepatch_api::BlockSummary> = site.json(&add);
+    assert!(blocks[0].expires.is_some());
+    let table = site.done(&["block", "list"]);
+    assert!(table.contains("hangs on our disks") && table.contains("admin.key"), "{table}");
+    assert_eq!(site.done(&["block", "lift", &blocks[0].id]), "Nothing is blocked.\n");
+    let output = site.admin(&["block", "add", "planet", "x", "--reason", "y"]);
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -21,10 +21,15 @@
 //! leads.
 
 mod anchor;
+mod backup;
+mod blocks;
 mod clock;
 mod cves;
 mod database;
+mod hooks;
 mod leader;
+mod limits;
+mod meters;
 mod news;
 mod notices;
 mod post;
@@ -39,6 +44,8 @@ mod site;
 mod upstream;
 mod worker;
 
+pub use backup::{BackupError, backup, restore};
+pub use limits::Rates;
 pub use post::{Mailbox, MailboxError};
 pub use serve::{ServeError, Server};
 pub use settings::{Settings, SettingsError, Tiers};

@@ -3,9 +3,16 @@
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use livepatch_bucket::{Bucket, Keys};
-use livepatch_server::{Mailbox, Server, Settings, Tiers};
+use livepatch_server::{Mailbox, Rates, Server, Settings, Tiers};
 use livepatch_trust::Lifetimes;
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -24,7 +31,26 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server. Prints 'listening on URL' when it is ready.
-    Serve(Serve),
+    Serve(Box<Serve>),
+    /// Write the data directory's state into a file, also while the server runs. It holds every key: keep it as you keep them.
+    /// A PostgreSQL database and a bucket have their own means and are not in it.
+    Backup {
+        /// The server's data directory.
+        #[arg(long, value_name = "DIR", env = "LIVEPATCH_DATA")]
+        data: PathBuf,
+        /// The file, a tar archive; it must not exist.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Make a data directory from a backup.
+    Restore {
+        /// The backup.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The data directory; it must be empty or absent.
+        #[arg(long, value_name = "DIR", env = "LIVEPATCH_DATA")]
+        data: PathBuf,
+    },
 }
 
 #[derive(clap::Args)]
@@ -35,7 +61,7 @@ struct Serve {
     /// Address to listen on; port 0 takes a free one. TLS is the business of a proxy in front.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "LIVEPATCH_LISTEN")]
     listen: SocketAddr,
-    /// Tiers, first to get a livepatch first.
+    /// Tiers, first to get a livepatch first, until they are changed with livepatch-admin tier.
     #[arg(long, value_name = "NAMES", default_value = "edge,beta,candidate,stable", env = "LIVEPATCH_TIERS")]
     tiers: Tiers,
     /// How often to look whether metadata must be signed again, in seconds.
@@ -55,6 +81,15 @@ struct Serve {
     /// [?region=REGION], and not in the data directory. Keys: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY.
     #[arg(long, value_name = "URL", env = "LIVEPATCH_OBJECTS")]
     objects: Option<url::Url>,
+    /// Requests a second that whoever shows one secret may make; 0: any number.
+    #[arg(long, value_name = "N", default_value_t = 50, env = "LIVEPATCH_RATE_PER_TOKEN")]
+    rate_per_token: u32,
+    /// Requests a second that one address may make; 0: any number.
+    #[arg(long, value_name = "N", default_value_t = 500, env = "LIVEPATCH_RATE_PER_ADDRESS")]
+    rate_per_address: u32,
+    /// A proxy stands in front and says in X-Forwarded-For who asks. Without one, everybody could say so.
+    #[arg(long, env = "LIVEPATCH_BEHIND_PROXY")]
+    behind_proxy: bool,
     /// The URL that people and scanners reach the server by, for links in notices and feeds.
     #[arg(long, value_name = "URL", env = "LIVEPATCH_PUBLIC_URL")]
     public_url: Option<String>,
@@ -64,6 +99,9 @@ struct Serve {
     /// Who the mails are from, such as 'Livepatch notices <notices@example.org>'.
     #[arg(long, value_name = "ADDRESS", env = "LIVEPATCH_MAIL_FROM")]
     mail_from: Option<Mailbox>,
+    /// How long a message that a web-hook does not take waits the first time, in seconds; twice as long the next time, and so on.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=14_400))]
+    hook_retry_after: u32,
     /// How long a mail that the mail server defers waits the first time, in seconds; twice as long the next time, and so on.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=14_400))]
     mail_retry_after: u32,
@@ -77,8 +115,14 @@ fn main() -> ExitCode {
     });
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     tracing_subscriber::registry().with(log).with(filter).init();
-    let Command::Serve(serve) = arguments.command;
-    match run(serve) {
+    let outcome = match arguments.command {
+        Command::Serve(serve) => run(*serve),
+        Command::Backup { data, file } => back_up(&data, &file),
+        Command::Restore { file, data } => livepatch_server::restore(&file, &data)
+            .map(|count| tracing::info!(count, data = %data.display(), "restored"))
+            .map_err(anyhow::Error::from),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -92,6 +136,11 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         data: arguments.data,
         listen: arguments.listen,
         tiers: arguments.tiers,
+        rates: Rates {
+            per_token: NonZeroU32::new(arguments.rate_per_token),
+            per_address: NonZeroU32::new(arguments.rate_per_address),
+            behind_proxy: arguments.behind_proxy,
+        },
         lifetimes: Lifetimes::default(),
         refresh_every: Duration::from_secs(arguments.refresh_every),
         look_every: Duration::from_secs(arguments.look_every),
@@ -101,6 +150,7 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         public_url: arguments.public_url,
         smtp: arguments.smtp,
         mail_from: arguments.mail_from,
+        hook_retry: Duration::from_secs(arguments.hook_retry_after.into()),
         mail_retry: Duration::from_secs(arguments.mail_retry_after.into()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
@@ -115,6 +165,13 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         };
         Ok(server.run(stop).await?)
     })
+}
+
+fn back_up(data: &Path, file: &Path) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let count = runtime.block_on(livepatch_server::backup(data, file))?;
+    tracing::info!(count, file = %file.display(), "backed up");
+    Ok(())
 }
 
 fn announce(address: SocketAddr) -> anyhow::Result<()> {

@@ -1,7 +1,8 @@
 //! The running server.
 
 use crate::{
-    Settings, SiteError, database::Database, leader, news, post, rollouts, routes, site::Site, upstream, worker,
+    Settings, SiteError, database::Database, hooks, leader, news, post, rollouts, routes, site::Site,
+    upstream, worker,
 };
 use livepatch_store::{Turn, TurnGuard};
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -81,15 +82,16 @@ impl Server {
         let announces = tokio::spawn(news::keep_announcing(Arc::clone(&self.site)));
         let looks = tokio::spawn(rollouts::keep_looking(Arc::clone(&self.site)));
         let syncs = tokio::spawn(upstream::keep_synced(Arc::clone(&self.site)));
+        let hooks = tokio::spawn(hooks::keep_telling(Arc::clone(&self.site)));
         let post = tokio::spawn(post::keep_sending(Arc::clone(&self.site)));
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let site = Arc::clone(&self.site);
-        let serving =
-            axum::serve(self.listener, routes::router(&self.site)).with_graceful_shutdown(async move {
-                stop.await;
-                site.streams.send_replace(true);
-                let _ = stopping.send(()); // nobody listens any more when serving has failed
-            });
+        let service = routes::router(&self.site).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(self.listener, service).with_graceful_shutdown(async move {
+            stop.await;
+            site.streams.send_replace(true);
+            let _ = stopping.send(()); // nobody listens any more when serving has failed
+        });
         let too_slow = async {
             match stopped.await {
                 Ok(()) => tokio::time::sleep(DRAIN).await,
@@ -105,6 +107,7 @@ impl Server {
         announces.abort();
         looks.abort();
         syncs.abort();
+        hooks.abort();
         post.abort();
         self.site.database.close().await;
         outcome

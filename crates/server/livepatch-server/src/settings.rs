@@ -1,6 +1,6 @@
 //! What the program is started with.
 
-use crate::Mailbox;
+use crate::{Mailbox, Rates};
 use livepatch_bucket::Bucket;
 use livepatch_trust::Lifetimes;
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
@@ -12,8 +12,10 @@ pub struct Settings {
     pub data: PathBuf,
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The tiers, first to get a livepatch first.
+    /// The tiers, first to get a livepatch first, until operators change them.
     pub tiers: Tiers,
+    /// How many requests are answered.
+    pub rates: Rates,
     /// How long signed metadata last.
     pub lifetimes: Lifetimes,
     /// How often the server looks whether metadata must be signed again.
@@ -32,6 +34,8 @@ pub struct Settings {
     pub smtp: Option<String>,
     /// Who the mails are from.
     pub mail_from: Option<Mailbox>,
+    /// How long a message that a web-hook did not take waits the first time; twice as long the next time, and so on.
+    pub hook_retry: Duration,
     /// How long a mail that was deferred waits the first time; twice as long the next time, and so on.
     pub mail_retry: Duration,
 }

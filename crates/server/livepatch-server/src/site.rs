@@ -1,11 +1,14 @@
 //! The data directory and what is opened in it.
 
 use crate::{
-    Settings,
+    Settings, Tiers,
     anchor::Anchors,
     clock, cves,
     database::Database,
+    hooks::Hooks,
     leader::Leader,
+    limits::Limits,
+    meters::Meters,
     news::Announcer,
     post::Post,
     refusal::Refusal,
@@ -37,11 +40,14 @@ pub(crate) struct Site {
     pub(crate) files: Arc<dyn Files>,
     pub(crate) anchors: Anchors,
     pub(crate) leader: Leader,
+    pub(crate) hooks: Hooks,
     pub(crate) admin: Digest,
     pub(crate) looks: Looks,
     pub(crate) announcer: Announcer,
     pub(crate) glances: Glances,
     pub(crate) polls: Polls,
+    pub(crate) limits: Limits,
+    pub(crate) meters: Meters,
     /// Becomes true when the server stops: streams that never end by themselves end then.
     pub(crate) streams: watch::Sender<bool>,
     /// One sync or import at a time.
@@ -99,11 +105,14 @@ impl Site {
             files,
             anchors,
             leader: Leader::default(),
+            hooks: Hooks::default(),
             admin,
             looks: Looks::default(),
             announcer: Announcer::new(settings.most_waiting),
             glances: Glances::default(),
             polls: Polls::default(),
+            limits: Limits::default(),
+            meters: Meters::default(),
             streams: watch::Sender::new(false),
             syncs: tokio::sync::Mutex::default(),
             cves: cves::Registers::default(),
@@ -138,6 +147,15 @@ impl Site {
             turn.end().await;
         }
         outcome
+    }
+
+    /// The tiers as they are now: as operators made them, or those that the program was started with.
+    pub(crate) async fn tiers(&self) -> Result<Tiers, Refusal> {
+        let names = self.database.store().await?.tiers().await?;
+        if names.is_empty() {
+            return Ok(self.settings.tiers.clone());
+        }
+        names.join(",").parse().map_err(|error: crate::SettingsError| Refusal::internal(&error))
     }
 
     async fn publishing_turn(&self) -> Result<Option<TurnGuard>, Refusal> {

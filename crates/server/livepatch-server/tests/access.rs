@@ -71,7 +71,13 @@ fn what_is_revoked_is_worth_nothing_at_once() {
     );
     assert_eq!(refused(server.admin_post::<Value>(&path, &json!({}))), (404, ErrorCode::NotFound));
 
-    let request = TokenRequest { tier: "edge".into(), uses: None, expires_after: None, note: String::new() };
+    let request = TokenRequest {
+        tier: "edge".into(),
+        uses: None,
+        expires_after: None,
+        note: String::new(),
+        tags: vec![],
+    };
     let token: TokenCreated = server.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
     let secret = token.token.parse::<livepatch_api::EnrolmentToken>().unwrap().secret;
     let credential = server.post::<EnrolAnswer>(paths::ENROL, &secret, &machine(MACHINE)).unwrap().credential;

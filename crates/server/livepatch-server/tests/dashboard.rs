@@ -97,7 +97,13 @@ fn site() -> Server {
     let server = Server::with_certificate();
     let (module, manifest) = livepatch(1);
     server.publish::<PublishAnswer>(&module, &manifest, "edge").unwrap();
-    let request = TokenRequest { tier: "stable".into(), uses: None, expires_after: None, note: EVIL.into() };
+    let request = TokenRequest {
+        tier: "stable".into(),
+        uses: None,
+        expires_after: None,
+        note: EVIL.into(),
+        tags: vec![],
+    };
     let created: TokenCreated = server.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
     let secret = created.token.parse::<EnrolmentToken>().unwrap().secret;
     let machine = EnrolRequest {

@@ -36,7 +36,13 @@ fn report(sequence: u64) -> CheckInRequest {
 #[test]
 fn token_needs_a_certificate_and_pins_it() {
     let server = Server::start();
-    let request = TokenRequest { tier: "edge".into(), uses: None, expires_after: None, note: "lab".into() };
+    let request = TokenRequest {
+        tier: "edge".into(),
+        uses: None,
+        expires_after: None,
+        note: "lab".into(),
+        tags: vec![],
+    };
     let answer = server.admin_post::<TokenCreated>(paths::ADMIN_TOKENS, &request);
     let (status, error) = answer.unwrap_err();
     assert_eq!((status, error.code), (409, ErrorCode::Conflict));
@@ -173,7 +179,13 @@ fn operator_routes_need_the_operator() {
 #[test]
 fn token_request_refusals() {
     let server = Server::with_certificate();
-    let sound = TokenRequest { tier: "edge".into(), uses: None, expires_after: None, note: String::new() };
+    let sound = TokenRequest {
+        tier: "edge".into(),
+        uses: None,
+        expires_after: None,
+        note: String::new(),
+        tags: vec![],
+    };
     for wrong in [
         TokenRequest { tier: "nightly".into(), ..sound.clone() },
         TokenRequest { uses: Some(0), ..sound.clone() },

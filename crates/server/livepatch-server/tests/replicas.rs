@@ -104,8 +104,13 @@ impl Front {
     }
 
     fn token(&self, tier: &str) -> String {
-        let request =
-            TokenRequest { tier: tier.into(), uses: None, expires_after: None, note: String::new() };
+        let request = TokenRequest {
+            tier: tier.into(),
+            uses: None,
+            expires_after: None,
+            note: String::new(),
+            tags: vec![],
+        };
         let created: TokenCreated = self.admin_post(paths::ADMIN_TOKENS, &request);
         created.token.parse::<EnrolmentToken>().unwrap().secret
     }
@@ -140,7 +145,18 @@ impl Shared {
 
     fn start(&self, directory: TempDir) -> Server {
         let url = format!("{}/site", self.store.url());
-        let arguments = ["--database", &self.database, "--objects", &url, "--look-every", "1"];
+        let arguments = [
+            "--database",
+            &self.database,
+            "--objects",
+            &url,
+            "--look-every",
+            "1",
+            "--rate-per-token",
+            "0",
+            "--rate-per-address",
+            "0",
+        ];
         let keys = [
             ("AWS_ACCESS_KEY_ID", self.store.access_key()),
             ("AWS_SECRET_ACCESS_KEY", self.store.secret_key()),

@@ -27,8 +27,13 @@ fn site(machines: usize) -> (Server, Manifest, Vec<Client>) {
     let server = Server::with_certificate();
     let (module, manifest) = livepatch(1);
     server.publish::<PublishAnswer>(&module, &manifest, "edge").unwrap();
-    let request =
-        TokenRequest { tier: "stable".into(), uses: None, expires_after: None, note: String::new() };
+    let request = TokenRequest {
+        tier: "stable".into(),
+        uses: None,
+        expires_after: None,
+        note: String::new(),
+        tags: vec![],
+    };
     let created: TokenCreated = server.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
     let secret = created.token.parse::<livepatch_api::EnrolmentToken>().unwrap().secret;
     let clients = (0..machines).map(|number| {

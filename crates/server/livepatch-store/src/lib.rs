@@ -6,28 +6,34 @@
 //! as digests: what is not here cannot leak from here.
 
 mod access;
+mod blocks;
 mod certificates;
 mod cves;
 mod fleet;
+mod hooks;
 mod machines;
 mod notices;
 mod rollouts;
 mod rows;
 mod sessions;
 mod store;
+mod tiers;
 mod tokens;
 mod turns;
 mod upstreams;
 
 pub use access::{KnownApiKey, NewApiKey};
+pub use blocks::NewBlock;
 pub use certificates::StoredCertificate;
 pub use cves::CveDocument;
 pub use fleet::{FleetEvent, Group, MachineOrder, MachinePage, MachineQuery};
-pub use machines::{KnownMachine, Reported};
+pub use hooks::{DueDelivery, NewHook};
+pub use machines::{KnownMachine, MachinesByState, Reported};
 pub use notices::{DueMail, StoredNotice};
 pub use rollouts::{MachinePlace, RolloutResult, StoredRollout};
 pub use sessions::{KnownSession, SessionLife};
 pub use store::{Backend, Store, StoreError};
+pub use tiers::TierUse;
 pub use tokens::{Enrolment, NewToken};
 pub use turns::{Lead, Turn, TurnGuard};
 pub use upstreams::StoredUpstream;

@@ -17,6 +17,21 @@ pub struct KnownMachine {
     pub credential: Digest,
     /// Its taint mask, as it reported last.
     pub taint: Taint,
+    /// The words of the token that it enrolled with.
+    pub tags: Vec<String>,
+}
+
+/// Machines of a tier in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachinesByState {
+    /// The tier.
+    pub tier: String,
+    /// The state, as it is written.
+    pub state: String,
+    /// How many there are.
+    pub machines: u32,
+    /// How many of them were not heard of since the time that was asked for.
+    pub silent: u32,
 }
 
 /// What a report was worth.
@@ -30,7 +45,7 @@ pub enum Reported {
 
 /// What a [`MachineSummary`] is made from.
 pub(crate) const SUMMARY: &str = "SELECT id, hostname, tier, kernel_release, kernel_build_id, kernel_arch, state, applied_name, \
-       applied_version, applied_sha256, taint, last_seen, revoked_at, \
+       applied_version, applied_sha256, taint, last_seen, revoked_at, tags, \
        (SELECT kind FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS event, \
        (SELECT detail FROM events WHERE machine_id = machines.id ORDER BY events.id DESC LIMIT 1) AS detail \
      FROM machines";
@@ -45,7 +60,7 @@ impl Store {
         credential: &Digest,
     ) -> Result<Option<KnownMachine>, StoreError> {
         let row = sqlx::query(
-            "SELECT id, tier, credential_sha256, taint FROM machines WHERE credential_sha256 = $1 AND revoked_at IS NULL",
+            "SELECT id, tier, credential_sha256, taint, tags FROM machines WHERE credential_sha256 = $1 AND revoked_at IS NULL",
         )
         .bind(credential.as_str())
         .fetch_optional(&self.pool)
@@ -54,7 +69,8 @@ impl Store {
         let credential = rows::parse("machines.credential_sha256", row.try_get("credential_sha256")?)?;
         let taint: i64 = row.try_get("taint")?;
         let (id, tier) = (row.try_get("id")?, row.try_get("tier")?);
-        Ok(Some(KnownMachine { id, tier, credential, taint: Taint(taint.cast_unsigned()) }))
+        let tags = rows::words(row.try_get("tags")?);
+        Ok(Some(KnownMachine { id, tier, credential, taint: Taint(taint.cast_unsigned()), tags }))
     }
 
     /// Stores a report, its events and what it says about running rollouts, once: a report that does not count higher than the last changes nothing but
@@ -109,6 +125,29 @@ impl Store {
         let statement = "UPDATE machines SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
         let done = sqlx::query(statement).bind(now).bind(id).execute(&self.pool).await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Machines that are not revoked, counted by tier and state.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn machines_by_state(&self, since: Seconds) -> Result<Vec<MachinesByState>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT tier, state, COUNT(*) AS machines, CAST(SUM(CASE WHEN last_seen < $1 THEN 1 ELSE 0 END) AS BIGINT) AS silent \
+             FROM machines WHERE revoked_at IS NULL GROUP BY tier, state ORDER BY tier, state",
+        )
+        .bind(since)
+        .fetch_all(&self.pool)
+        .await?;
+        let group = |row: &AnyRow| {
+            Ok(MachinesByState {
+                tier: row.try_get("tier")?,
+                state: row.try_get("state")?,
+                machines: rows::count("machines", row.try_get("machines")?)?,
+                silent: rows::count("machines", row.try_get("silent")?)?,
+            })
+        };
+        rows.iter().map(group).collect()
     }
 
     /// Every machine, the one that was heard of last first.
@@ -226,6 +265,7 @@ pub(crate) fn summary(row: &AnyRow) -> Result<MachineSummary, StoreError> {
         taint: Taint(taint.cast_unsigned()),
         last_seen: rows::moment("machines.last_seen", row.try_get("last_seen")?)?,
         revoked: revoked.map(|revoked| rows::moment("machines.revoked_at", revoked)).transpose()?,
+        tags: rows::words(row.try_get("tags")?),
         last_event: event.map(|kind| format!("{kind}: {}", detail.unwrap_or_default())),
     })
 }

@@ -23,6 +23,11 @@ pub(crate) fn parse<T: FromStr>(column: &'static str, text: &str) -> Result<T, S
     text.parse().map_err(|_| StoreError::Unusable { column, value: text.to_owned() })
 }
 
+/// Words that are divided by commas.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
 /// A count.
 pub(crate) fn count(column: &'static str, value: i64) -> Result<u32, StoreError> {
     u32::try_from(value).map_err(|_| StoreError::Unusable { column, value: value.to_string() })

@@ -19,7 +19,7 @@ const POSTGRES_FIRST: Step =
 
 /// The steps after it, the same for both. Named one by one, since the macro that would find them compiles the database
 /// library a second time.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 10] = [
     (2, "rollouts", include_str!("../../../../migrations/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/0003_access.sql")),
     (10, "upstreams", include_str!("../../../../migrations/0010_upstreams.sql")),
@@ -27,6 +27,9 @@ const STEPS: [Step; 7] = [
     (21, "notices", include_str!("../../../../migrations/0021_notices.sql")),
     (30, "dashboard", include_str!("../../../../migrations/0030_dashboard.sql")),
     (31, "machine orders", include_str!("../../../../migrations/0031_machine_orders.sql")),
+    (40, "tiers", include_str!("../../../../migrations/0040_tiers.sql")),
+    (41, "blocks", include_str!("../../../../migrations/0041_blocks.sql")),
+    (42, "hooks", include_str!("../../../../migrations/0042_hooks.sql")),
 ];
 
 /// How long a query waits for another process's write before it gives up.
@@ -158,6 +161,16 @@ impl Store {
     /// [`StoreError::Database`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1 FROM tokens LIMIT 1").fetch_optional(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Copies a SQLite database, as it is at one moment, into a new file, also while others write.
+    ///
+    /// # Errors
+    /// [`StoreError`]; PostgreSQL has its own means.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let place = path.to_str().ok_or_else(|| StoreError::Place(path.display().to_string()))?;
+        sqlx::query("VACUUM INTO $1").bind(place).execute(&self.pool).await?;
         Ok(())
     }
 

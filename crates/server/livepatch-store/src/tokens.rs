@@ -20,6 +20,8 @@ pub struct NewToken {
     pub expires: Option<Seconds>,
     /// The operator's note.
     pub note: String,
+    /// Words that its machines carry; none holds a comma.
+    pub tags: Vec<String>,
 }
 
 /// What came of an enrolment.
@@ -43,6 +45,7 @@ pub enum Enrolment {
 struct Token {
     id: String,
     tier: String,
+    tags: String,
     expires: Option<Seconds>,
     revoked: Option<Seconds>,
 }
@@ -54,8 +57,8 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn add_token(&self, token: &NewToken, now: Seconds) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO tokens (id, secret_sha256, tier, uses, expires_at, note, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO tokens (id, secret_sha256, tier, uses, expires_at, note, created_at, tags) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(&token.id)
         .bind(token.secret.as_str())
@@ -64,6 +67,7 @@ impl Store {
         .bind(token.expires)
         .bind(&token.note)
         .bind(now)
+        .bind(token.tags.join(","))
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -75,7 +79,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn tokens(&self) -> Result<Vec<TokenSummary>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id, tier, used, uses, expires_at, revoked_at, note FROM tokens ORDER BY created_at DESC, id",
+            "SELECT id, tier, used, uses, expires_at, revoked_at, note, tags FROM tokens ORDER BY created_at DESC, id",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -131,14 +135,16 @@ impl Store {
 }
 
 async fn find(transaction: &mut Transaction<'_, Any>, secret: &Digest) -> Result<Option<Token>, StoreError> {
-    let row = sqlx::query("SELECT id, tier, expires_at, revoked_at FROM tokens WHERE secret_sha256 = $1")
-        .bind(secret.as_str())
-        .fetch_optional(&mut **transaction)
-        .await?;
+    let row =
+        sqlx::query("SELECT id, tier, tags, expires_at, revoked_at FROM tokens WHERE secret_sha256 = $1")
+            .bind(secret.as_str())
+            .fetch_optional(&mut **transaction)
+            .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Token {
         id: row.try_get("id")?,
         tier: row.try_get("tier")?,
+        tags: row.try_get("tags")?,
         expires: row.try_get("expires_at")?,
         revoked: row.try_get("revoked_at")?,
     }))
@@ -166,14 +172,14 @@ async fn keep_machine(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO machines (id, credential_sha256, token_id, tier, hostname, kernel_release, kernel_build_id, \
-           kernel_arch, client_version, enrolled_at, last_seen, sequence, state, taint) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, $11, 0) \
+           kernel_arch, client_version, enrolled_at, last_seen, sequence, state, taint, tags) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 0, $11, 0, $12) \
          ON CONFLICT (id) DO UPDATE SET credential_sha256 = excluded.credential_sha256, \
            token_id = excluded.token_id, tier = excluded.tier, hostname = excluded.hostname, \
            kernel_release = excluded.kernel_release, kernel_build_id = excluded.kernel_build_id, \
            kernel_arch = excluded.kernel_arch, client_version = excluded.client_version, \
            enrolled_at = excluded.enrolled_at, last_seen = excluded.last_seen, sequence = 0, \
-           state = excluded.state, revoked_at = NULL",
+           state = excluded.state, tags = excluded.tags, revoked_at = NULL",
     )
     .bind(&machine.machine_id)
     .bind(credential.as_str())
@@ -186,6 +192,7 @@ async fn keep_machine(
     .bind(&machine.client_version)
     .bind(now)
     .bind(rows::word(&PatchState::Unchecked))
+    .bind(&token.tags)
     .execute(&mut **transaction)
     .await?;
     Ok(())
@@ -202,6 +209,7 @@ fn summary(row: &AnyRow) -> Result<TokenSummary, StoreError> {
         uses: uses.map(|uses| rows::count("tokens.uses", uses)).transpose()?,
         expires: expires.map(|expires| rows::moment("tokens.expires_at", expires)).transpose()?,
         note: row.try_get("note")?,
+        tags: rows::words(row.try_get("tags")?),
         revoked: revoked.map(|revoked| rows::moment("tokens.revoked_at", revoked)).transpose()?,
     })
 }

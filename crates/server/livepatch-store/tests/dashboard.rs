@@ -96,6 +96,7 @@ async fn pages_hold_every_machine_once_and_counts_agree() {
             uses: None,
             expires: None,
             note: String::new(),
+            tags: vec![],
         };
         store.add_token(&token, NOW).await.unwrap();
         let states = [PatchState::Applied, PatchState::ApplyFailed, PatchState::NothingToApply];

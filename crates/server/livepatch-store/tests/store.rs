@@ -32,7 +32,7 @@ fn kernel() -> KernelIdentity {
 
 fn token(secret: &str) -> NewToken {
     let (secret, id) = (Digest::of(secret.as_bytes()), secret.to_owned());
-    NewToken { id, secret, tier: "edge".into(), uses: None, expires: None, note: "lab".into() }
+    NewToken { id, secret, tier: "edge".into(), uses: None, expires: None, note: "lab".into(), tags: vec![] }
 }
 
 fn machine(id: &str) -> EnrolRequest {

@@ -1,8 +1,8 @@
 //! The engine's looks at the fleet: every minute, and at once when a machine reports trouble.
 
 use super::{RunningModule, fleet::Machines, publish_steering};
-use crate::{clock, refusal::Refusal, site::Site};
-use livepatch_api::{RolloutBuild, RolloutHalt, RolloutView};
+use crate::{clock, hooks, refusal::Refusal, site::Site};
+use livepatch_api::{HookEvent, RolloutBuild, RolloutHalt, RolloutView};
 use livepatch_rollout::{Act, BuildState, Fleet as _, Rollout, Signal, State};
 use livepatch_store::{Backend, Seconds, Store, Turn, TurnGuard};
 use std::{sync::Arc, time::Duration};
@@ -68,15 +68,17 @@ pub(crate) async fn look(site: &Arc<Site>) -> Result<(), Refusal> {
     for stored in store.rollouts().await? {
         let mut rollout = stored.rollout;
         if rollout.state == State::Running {
-            step(store, &mut rollout, now).await?;
+            step(site, store, &mut rollout, now).await?;
         }
         rollouts.push(rollout);
     }
     remember(site, &rollouts).await;
+    // Blocks end by themselves.
+    crate::blocks::apply(site).await?;
     if rollouts.is_empty() { Ok(()) } else { publish_steering(site, rollouts).await }
 }
 
-async fn step(store: &Store, rollout: &mut Rollout, now: Seconds) -> Result<(), Refusal> {
+async fn step(site: &Site, store: &Store, rollout: &mut Rollout, now: Seconds) -> Result<(), Refusal> {
     let machines = Machines::gather(store, rollout, now).await?;
     let acts = rollout.step(&machines, now);
     if acts.is_empty() {
@@ -85,6 +87,9 @@ async fn step(store: &Store, rollout: &mut Rollout, now: Seconds) -> Result<(), 
     store.save_rollout(rollout, now).await?;
     for act in &acts {
         tell(store, &rollout.release, act, now).await?;
+        if let Act::Halted(evidence) = act {
+            hooks::tell(site, HookEvent::Halt, &rollout.release, &evidence.summary).await;
+        }
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! A machine reports.
 
 use super::extract::{Bearer, Document, text};
-use crate::{clock, refusal::Refusal, rollouts, site::Site};
+use crate::{clock, hooks, refusal::Refusal, rollouts, site::Site};
 use axum::{Json, extract::State};
-use livepatch_api::{CheckInAnswer, CheckInRequest, ErrorCode};
+use livepatch_api::{CheckInAnswer, CheckInRequest, ErrorCode, Event, EventKind, HookEvent};
+use livepatch_store::Reported;
 use std::sync::Arc;
 
 /// More events come in several reports.
@@ -29,8 +30,20 @@ pub(crate) async fn check_in(
     if results.iter().any(|result| !result.signals.is_empty()) {
         site.looks.trouble.notify_one();
     }
+    let failed = |event: &&Event| matches!(event.kind, EventKind::Crashed | EventKind::Failed);
+    if let (Reported::New, Some(event)) = (reported, report.events.iter().find(failed)) {
+        hooks::tell(&site, HookEvent::MachineFailed, &machine.id, &event.detail).await;
+    }
     tracing::debug!(machine = %machine.id, sequence = report.sequence, ?reported, "check-in");
-    Ok(Json(CheckInAnswer { tier: machine.tier, refresh_after: None }))
+    let blocks = crate::blocks::holding(&site).await?;
+    let tier = match crate::blocks::of_machine(&blocks, &machine.id, &machine.tags) {
+        None => machine.tier,
+        Some(block) => {
+            tracing::info!(machine = %machine.id, block = block.id, "a blocked machine is offered nothing");
+            super::tiers::NO_TIER.to_owned()
+        }
+    };
+    Ok(Json(CheckInAnswer { tier, refresh_after: None }))
 }
 
 fn check(report: &CheckInRequest) -> Result<(), Refusal> {

@@ -5,7 +5,7 @@ use super::{
     extract::{Actor, Document, Releaser, Viewer, text},
 };
 use crate::{
-    clock,
+    Tiers, blocks, clock, hooks,
     publish::{self, Plan},
     refusal::Refusal,
     site::Site,
@@ -16,7 +16,7 @@ use axum::{
     extract::{FromRequest as _, Path, Request, State},
     http::StatusCode,
 };
-use livepatch_api::{LivepatchSummary, PromoteRequest, PublishAnswer, WithdrawRequest};
+use livepatch_api::{HookEvent, LivepatchSummary, PromoteRequest, PublishAnswer, WithdrawRequest};
 use livepatch_schedule::{Steering, key_of};
 use livepatch_trust::{PublishError, Published, Publisher};
 use std::sync::Arc;
@@ -30,16 +30,19 @@ pub(crate) async fn publish(
     let body = Bytes::from_request(request, &()).await?;
     let store = site.database.store().await?;
     let trusted = certificates::trusted(store).await?;
-    let working = Arc::clone(&site);
+    let (tiers, blocks) = (site.tiers().await?, blocks::holding(&site).await?);
     let (answer, is_new) = site
         .with_publisher(move |publisher| {
             let (manifest, tier, module) = publish::split_body(&body)?;
-            publish::known_tier(&working.settings.tiers, &tier)?;
+            publish::known_tier(&tiers, &tier)?;
             publish::check_module(module, &manifest, &trusted)?;
             let published: Vec<_> = publisher.published().cloned().collect();
-            let is_new = match publish::plan(&manifest, &tier, &working.settings.tiers, published.iter())? {
+            let is_new = match publish::plan(&manifest, &tier, &tiers, published.iter())? {
                 Plan::Repeated => false,
                 Plan::Publish(tiers) => {
+                    if blocks::covers(&blocks, &manifest) {
+                        blocks::steer(publisher, &blocks, &[(&manifest, &manifest.module.sha256)])?;
+                    }
                     publisher.stage(module, &manifest, &tiers)?;
                     publisher.commit(clock::now())?;
                     true
@@ -72,15 +75,15 @@ pub(super) async fn promote_to(
     name: &str,
     tier: &str,
 ) -> Result<PublishAnswer, Refusal> {
-    let wanted = publish::known_tier(&site.settings.tiers, tier)?.to_vec();
-    let (working, name) = (Arc::clone(site), name.to_owned());
+    let tiers = site.tiers().await?;
+    let (wanted, name) = (publish::known_tier(&tiers, tier)?.to_vec(), name.to_owned());
     let (answer, is_new) = site
         .with_publisher(move |publisher| {
             let current = current_tiers(publisher, &name)?;
             check_no_rollout(publisher, &name)?;
             let is_new = !wanted.iter().all(|tier| current.contains(tier));
             if is_new {
-                publisher.set_tiers(&name, &union(&working, &current, &wanted))?;
+                publisher.set_tiers(&name, &union(&tiers, &current, &wanted))?;
                 publisher.commit(clock::now())?;
             }
             Ok((answer(publisher, &name)?, is_new))
@@ -147,7 +150,7 @@ pub(super) fn summary(entry: &Published, steering: &Steering) -> LivepatchSummar
     LivepatchSummary {
         manifest: entry.manifest.clone(),
         tiers: entry.tiers.clone(),
-        withdrawn: steering.denies(&entry.sha256),
+        withdrawn: steering.withdraws(&entry.sha256),
         origin: entry.origin.clone(),
     }
 }
@@ -158,7 +161,7 @@ fn current_tiers(publisher: &Publisher, name: &str) -> Result<Vec<String>, Publi
 }
 
 /// What is being rolled out has its tiers from the rollout, and its pace.
-fn check_no_rollout(publisher: &Publisher, name: &str) -> Result<(), Refusal> {
+pub(super) fn check_no_rollout(publisher: &Publisher, name: &str) -> Result<(), Refusal> {
     let entry = publisher.published().find(|entry| entry.manifest.name == name);
     match entry.and_then(|entry| entry.schedule.as_ref()) {
         None => Ok(()),
@@ -170,14 +173,14 @@ fn check_no_rollout(publisher: &Publisher, name: &str) -> Result<(), Refusal> {
 }
 
 /// Both sets in the operator's order. Tiers that are not configured any more stay at the end: machines may be in them.
-pub(super) fn union(site: &Site, current: &[String], wanted: &[String]) -> Vec<String> {
-    let configured = site.settings.tiers.names();
+pub(super) fn union(tiers: &Tiers, current: &[String], wanted: &[String]) -> Vec<String> {
+    let configured = tiers.names();
     let known = configured.iter().filter(|tier| current.contains(tier) || wanted.contains(tier));
     let former = current.iter().filter(|tier| !configured.contains(tier));
     known.chain(former).cloned().collect()
 }
 
-fn answer(publisher: &Publisher, name: &str) -> Result<PublishAnswer, PublishError> {
+pub(super) fn answer(publisher: &Publisher, name: &str) -> Result<PublishAnswer, PublishError> {
     let entry = publisher.published().find(|entry| entry.manifest.name == name);
     let entry = entry.ok_or_else(|| PublishError::UnknownName(name.to_owned()))?;
     let versions = publisher.versions();
@@ -192,9 +195,11 @@ fn answer(publisher: &Publisher, name: &str) -> Result<PublishAnswer, PublishErr
 }
 
 /// The act is done and signed; a database that fails now must not make it look undone.
-async fn note(site: &Site, actor: &Actor, action: &str, answer: &PublishAnswer) {
+pub(super) async fn note(site: &Site, actor: &Actor, action: &str, answer: &PublishAnswer) {
     let tiers = answer.tiers.join(", ");
     tracing::info!(name = %answer.name, %tiers, targets_version = answer.targets_version, "{action}");
+    let event = if action == "publish" { HookEvent::Publish } else { HookEvent::Promote };
+    hooks::tell(site, event, &answer.name, &tiers).await;
     if let Ok(store) = site.database.store().await {
         let noted = store.record_act(&actor.name, action, &answer.name, &tiers, clock::seconds()).await;
         if let Err(error) = noted {

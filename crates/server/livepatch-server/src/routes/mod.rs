@@ -1,6 +1,7 @@
 //! The addresses, and what every request passes through.
 
 mod access;
+mod blocks;
 mod bodies;
 mod certificates;
 mod check_in;
@@ -8,12 +9,14 @@ mod cves;
 mod enrol;
 mod extract;
 mod health;
+mod hooks;
 mod livepatches;
 mod machines;
 mod news;
 mod notices;
 mod rollouts;
 mod statics;
+mod tiers;
 mod tokens;
 mod upstreams;
 mod web;
@@ -23,7 +26,7 @@ pub(crate) use web::Glances;
 
 pub(crate) use extract::Actor;
 
-use crate::{refusal::Refusal, site::Site};
+use crate::{limits, meters, refusal::Refusal, site::Site};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
@@ -54,6 +57,12 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(&format!("{}/{{name}}/withdraw", paths::ADMIN_LIVEPATCHES), post(livepatches::withdraw))
         .route(paths::ADMIN_CERTIFICATES, post(certificates::add))
         .route(paths::ADMIN_PROMOTE, post(livepatches::promote))
+        .route(paths::ADMIN_PROMOTE_ALL, post(tiers::promote_all))
+        .route(paths::ADMIN_TIERS, post(tiers::change).get(tiers::list))
+        .route(paths::ADMIN_HOOKS, post(hooks::create).get(hooks::list))
+        .route(&format!("{}/{{id}}/remove", paths::ADMIN_HOOKS), post(hooks::remove))
+        .route(paths::ADMIN_BLOCKS, post(blocks::create).get(blocks::list))
+        .route(&format!("{}/{{id}}/lift", paths::ADMIN_BLOCKS), post(blocks::lift))
         .route(&format!("{}/{{id}}/revoke", paths::ADMIN_TOKENS), post(tokens::revoke))
         .route(paths::ADMIN_MACHINES, get(machines::list))
         .route(&format!("{}/{{id}}", paths::ADMIN_MACHINES), get(machines::show))
@@ -86,11 +95,14 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(&format!("{}/{{version}}", paths::NEWS), get(news::news))
         .route(paths::HEALTH, get(health::health))
         .route(paths::READY, get(health::ready))
+        .route(paths::METRICS, get(meters::page))
         .merge(statics::router(site))
         .merge(web::router())
         .fallback(no_such_address)
         .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(site), limits::hold_to))
         .layer(axum::middleware::from_fn(bodies::take_in))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(site), meters::measure))
         .layer(CatchPanicLayer::custom(panicked))
         // Method, path and status; never headers, which carry the secrets, nor queries, which may carry a one-time login.
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {

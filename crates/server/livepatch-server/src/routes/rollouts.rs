@@ -1,13 +1,13 @@
 //! Rollouts: begin, show, halt, resume, withdraw.
 
 use super::extract::{Actor, Document, Operator, Releaser, Viewer, text};
-use crate::{clock, publish::known_tier, refusal::Refusal, rollouts, site::Site};
+use crate::{Tiers, clock, hooks, publish::known_tier, refusal::Refusal, rollouts, site::Site};
 use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
 };
-use livepatch_api::{ErrorCode, Role, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
+use livepatch_api::{ErrorCode, HookEvent, Role, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
 use livepatch_kernel::BuildId;
 use livepatch_manifest::Digest;
 use livepatch_rollout::{Profile, Rollout, RolloutError, State as RolloutState};
@@ -25,7 +25,8 @@ pub(crate) async fn begin(
     Document(request): Document<RolloutRequest>,
 ) -> Result<(StatusCode, Json<RolloutView>), Refusal> {
     let profile = profile(&request.profile)?;
-    let wanted = known_tier(&site.settings.tiers, &request.tier)?.to_vec();
+    let tiers = site.tiers().await?;
+    let wanted = known_tier(&tiers, &request.tier)?.to_vec();
     let store = site.database.store().await?;
     if store.rollout(&request.release).await?.is_some() {
         return Err(Refusal::conflict(format!(
@@ -40,7 +41,7 @@ pub(crate) async fn begin(
         if !store.add_rollout(&rollout, clock::seconds()).await? {
             return Err(Refusal::conflict("another operator has just begun this rollout"));
         }
-        publish(&site, store, &rollout, &wanted, &entries).await?;
+        publish(&site, store, &rollout, (&tiers, &wanted), &entries).await?;
         rollout
     };
     let detail = format!("{} to {}, {}", request.livepatches.join(", "), request.tier, rollout.profile.name);
@@ -126,6 +127,11 @@ pub(super) async fn give_order(
         store.save_rollout(&rollout, now).await?;
         store.record_act(&actor.name, action, release, &order.reason, now).await?;
         tracing::warn!(release, reason = order.reason, "{action}");
+    }
+    match order.order {
+        RolloutVerb::Halt => hooks::tell(site, HookEvent::Halt, release, &order.reason).await,
+        RolloutVerb::Resume => hooks::tell(site, HookEvent::Resume, release, &order.reason).await,
+        RolloutVerb::Withdraw => {}
     }
     rollouts::look(site).await
 }
@@ -214,7 +220,7 @@ async fn publish(
     site: &Arc<Site>,
     store: &Store,
     rollout: &Rollout,
-    wanted: &[String],
+    (tiers, wanted): (&Tiers, &[String]),
     entries: &BTreeMap<BuildId, Published>,
 ) -> Result<(), Refusal> {
     let fleet = rollouts::fleet(store, rollout, clock::seconds()).await?;
@@ -222,7 +228,7 @@ async fn publish(
         .iter()
         .map(|(id, entry)| {
             let population = livepatch_rollout::Fleet::population(&fleet, id);
-            let tiers = super::livepatches::union(site, &entry.tiers, wanted);
+            let tiers = super::livepatches::union(tiers, &entry.tiers, wanted);
             (entry.manifest.name.clone(), tiers, rollout.schedule(population))
         })
         .collect();

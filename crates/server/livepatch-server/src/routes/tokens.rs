@@ -29,7 +29,8 @@ pub(super) async fn make_token(
     actor: &Actor,
     request: TokenRequest,
 ) -> Result<TokenCreated, Refusal> {
-    known_tier(&site.settings.tiers, &request.tier)?;
+    known_tier(&site.tiers().await?, &request.tier)?;
+    check_tags(&request.tags)?;
     text("note", &request.note, 255)?;
     if request.uses == Some(0) {
         return Err(Refusal::invalid("uses must be at least 1"));
@@ -40,8 +41,9 @@ pub(super) async fn make_token(
     let trust_anchor = super::certificates::current_anchor(site, store).await?.sha256;
     let secret = Secret::generate()?;
     let id = uuid::Uuid::now_v7().to_string();
-    let TokenRequest { tier, uses, note, .. } = request;
-    let token = NewToken { id: id.clone(), secret: secret.digest(), tier: tier.clone(), uses, expires, note };
+    let TokenRequest { tier, uses, note, tags, .. } = request;
+    let token =
+        NewToken { id: id.clone(), secret: secret.digest(), tier: tier.clone(), uses, expires, note, tags };
     store.add_token(&token, now).await?;
     store.record_act(&actor.name, "token-create", &id, &format!("tier {tier}"), now).await?;
     tracing::info!(%id, %tier, "made an enrolment token");
@@ -75,6 +77,18 @@ pub(super) async fn take_back_token(site: &Site, actor: &Actor, id: &str) -> Res
         return Err(Refusal::new(ErrorCode::NotFound, message));
     }
     Ok(store.record_act(&actor.name, "token-revoke", id, "", now).await?)
+}
+
+/// Words, which are kept with commas between them.
+fn check_tags(tags: &[String]) -> Result<(), Refusal> {
+    let sound = |tag: &String| {
+        (1..=64).contains(&tag.len())
+            && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:=".contains(&b))
+    };
+    if tags.len() <= 32 && tags.iter().all(sound) {
+        return Ok(());
+    }
+    Err(Refusal::invalid("at most 32 tags, each of at most 64 letters, digits and -._:= signs"))
 }
 
 /// The moment after so many seconds.

@@ -49,7 +49,7 @@ async fn add(
     Document(request): Document<UpstreamRequest>,
 ) -> Result<Json<UpstreamSummary>, Refusal> {
     if let Some(tier) = &request.into {
-        crate::publish::known_tier(&site.settings.tiers, tier)?;
+        crate::publish::known_tier(&site.tiers().await?, tier)?;
     }
     let anchor = match (&request.anchor_document, &request.url) {
         (Some(document), _) => document.clone(),

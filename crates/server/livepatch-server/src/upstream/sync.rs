@@ -9,7 +9,7 @@ use super::{
     fetch::HttpFetch,
     upstreams,
 };
-use crate::{clock, publish, refusal::Refusal, site::Site};
+use crate::{blocks, clock, publish, refusal::Refusal, site::Site};
 use livepatch_api::{ErrorCode, Skip, SyncReport, TakenLivepatch, paths};
 use livepatch_manifest::Digest;
 use livepatch_schedule::key_of;
@@ -102,7 +102,7 @@ async fn run(
     let ours =
         site.with_publisher(|publisher| Ok(publisher.published().cloned().collect::<Vec<_>>())).await?;
     let tiers = match &upstream.into {
-        Some(tier) => publish::known_tier(&site.settings.tiers, tier)?.to_vec(),
+        Some(tier) => publish::known_tier(&site.tiers().await?, tier)?.to_vec(),
         None => Vec::new(),
     };
     let working = Arc::clone(site);
@@ -252,7 +252,7 @@ fn gather(
     }
     let ids: Vec<_> = loaded.origins.iter().map(|origin| &origin.id).collect();
     let theirs = ours.iter().filter(|own| own.origin.as_ref().is_some_and(|origin| ids.contains(&origin)));
-    let withdrawn: Vec<_> = theirs.filter(|own| there.steering().denies(&own.sha256)).collect();
+    let withdrawn: Vec<_> = theirs.filter(|own| there.steering().withdraws(&own.sha256)).collect();
     let denied = withdrawn.iter().map(|own| key_of(&own.sha256)).collect();
     report.denied = withdrawn.iter().map(|own| own.manifest.name.clone()).collect();
     report.taken.sort_by(|one, other| one.name.cmp(&other.name));
@@ -289,7 +289,11 @@ fn fetch(
 
 async fn bring_out(site: &Arc<Site>, gathered: Gathered) -> Result<(SyncReport, Option<Bundle>), Refusal> {
     let Gathered { loaded, upstream, report, new, renewed, tiers, denied } = gathered;
+    let blocks = blocks::holding(site).await?;
     site.with_publisher(move |publisher| {
+        let coming: Vec<_> =
+            new.iter().map(|(livepatch, _)| (&livepatch.manifest, &livepatch.sha256)).collect();
+        blocks::steer(publisher, &blocks, &coming)?;
         for (livepatch, origin) in &new {
             publisher.pass_on(livepatch, origin, &tiers)?;
         }

@@ -160,6 +160,7 @@ pub(crate) fn enrol(server: &Server, machines: usize) -> Vec<Machine> {
         uses: None,
         expires_after: None,
         note: "the web servers".into(),
+        tags: vec![],
     };
     let created: TokenCreated = server.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
     let secret = created.token.parse::<EnrolmentToken>().unwrap().secret;

@@ -159,7 +159,8 @@ impl Server {
 
     /// A token's secret, for the tier edge.
     pub(crate) fn token(&self, uses: Option<u32>, expires_after: Option<u64>) -> String {
-        let request = TokenRequest { tier: "edge".into(), uses, expires_after, note: String::new() };
+        let request =
+            TokenRequest { tier: "edge".into(), uses, expires_after, note: String::new(), tags: vec![] };
         let created: TokenCreated = self.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
         created.token.parse::<livepatch_api::EnrolmentToken>().unwrap().secret
     }

@@ -36,8 +36,9 @@ pub(super) async fn tokens(
     State(site): State<Arc<Site>>,
     person: Person,
 ) -> Result<Html<String>, WebRefusal> {
-    let all = all_tokens(&site).await.map_err(|refusal| person.refuse(refusal))?;
-    Ok(Html(dashboard::tokens(&person.frame(), &all, site.settings.tiers.names())))
+    let gathered = async { Ok::<_, Refusal>((all_tokens(&site).await?, site.tiers().await?)) };
+    let (all, tiers) = gathered.await.map_err(|refusal| person.refuse(refusal))?;
+    Ok(Html(dashboard::tokens(&person.frame(), &all, tiers.names())))
 }
 
 pub(super) async fn tokens_csv(
@@ -68,6 +69,7 @@ pub(super) async fn create_token(
         uses: posted.number("uses")?,
         expires_after: posted.number::<u64>("days")?.map(|days| days.saturating_mul(DAY)),
         note: posted.field("note").to_owned(),
+        tags: Vec::new(),
     };
     let created =
         make_token(&site, &person.actor, request).await.map_err(|refusal| person.refuse(refusal))?;

@@ -22,11 +22,10 @@ pub(super) async fn list(State(site): State<Arc<Site>>, person: Person) -> Resul
     let gathered = async {
         let groups = site.database.store().await?.groups().await?;
         let support = fleet::support(&groups, overview::today(clock::seconds()), true);
-        Ok::<_, Refusal>((list_of(&site).await?, support))
+        Ok::<_, Refusal>((list_of(&site).await?, site.tiers().await?, support))
     };
-    let (all, support) = gathered.await.map_err(|refusal| person.refuse(refusal))?;
-    let tiers = site.settings.tiers.names();
-    Ok(Html(dashboard::livepatches(&person.frame(), &all, tiers, &support)))
+    let (all, tiers, support) = gathered.await.map_err(|refusal| person.refuse(refusal))?;
+    Ok(Html(dashboard::livepatches(&person.frame(), &all, tiers.names(), &support)))
 }
 
 pub(super) async fn csv(State(site): State<Arc<Site>>, person: Person) -> Result<Response, WebRefusal> {
@@ -55,7 +54,8 @@ async fn view(site: &Arc<Site>, name: &str) -> Result<LivepatchView, Refusal> {
     let groups = site.database.store().await?.groups().await?;
     let here = || groups.iter().filter(|group| group.build_id == entry.manifest.kernel.build_id);
     let with = here().filter(|group| group.applied_version == Some(entry.manifest.version));
-    let tiers = site.settings.tiers.names().iter().filter(|tier| !entry.tiers.contains(tier));
+    let tiers = site.tiers().await?;
+    let tiers = tiers.names().iter().filter(|tier| !entry.tiers.contains(tier));
     Ok(LivepatchView {
         machines: (with.map(|group| group.machines).sum(), here().map(|group| group.machines).sum()),
         further_tiers: tiers.cloned().collect(),

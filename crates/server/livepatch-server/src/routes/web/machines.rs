@@ -96,7 +96,7 @@ pub(super) async fn list(
             is_first: query.after.is_none(),
             // An id holds no blank, so the last one divides.
             next: page.next.map(|(value, id)| format!("{value} {id}")),
-            tiers: site.settings.tiers.names().to_vec(),
+            tiers: site.tiers().await?.names().to_vec(),
             kernels: kernels.into_iter().map(|(release, count)| (release.to_string(), count)).collect(),
             server: cookies::server(&headers),
         })
