@@ -201,7 +201,7 @@ fn server_code(code: ErrorCode) -> &'static str {
         ErrorCode::TokenExpired => "token-expired",
         ErrorCode::TokenExhausted => "token-exhausted",
         ErrorCode::NotFound => "server-not-found",
-        ErrorCode::Internal | ErrorCode::Unavailable => "server-error",
+        ErrorCode::TooMany | ErrorCode::Internal | ErrorCode::Unavailable => "server-error",
         ErrorCode::Forbidden
         | ErrorCode::Conflict
         | ErrorCode::TooLarge
