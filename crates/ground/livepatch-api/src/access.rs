@@ -61,6 +61,21 @@ pub struct ApiKeySummary {
     pub used: Option<String>,
 }
 
+/// A user in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSummary {
+    /// The name.
+    pub name: String,
+    /// What the user may do.
+    pub role: Role,
+    /// When the user was made, RFC 3339.
+    pub created: String,
+    /// When the user signed in last, RFC 3339.
+    pub used: Option<String>,
+    /// Until when wrong passwords have locked the user out, RFC 3339.
+    pub locked_until: Option<String>,
+}
+
 /// A one-time sign-in at the dashboard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginCreated {

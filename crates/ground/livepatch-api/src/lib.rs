@@ -18,6 +18,7 @@ mod upstream;
 
 pub use access::{
     ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, BrokenChain, LoginCreated, Role, UnknownRole,
+    UserSummary,
 };
 pub use admin::{
     CertificateAdded, CertificateRequest, LivepatchSummary, MachineDetail, MachineSummary, PromoteRequest,

@@ -60,6 +60,7 @@ fn place_of(address: &str) -> Place {
         (paths::MACHINES, Place::Machines),
         (paths::LIVEPATCHES, Place::Livepatches),
         (paths::TOKENS, Place::Tokens),
+        (paths::USERS, Place::Users),
         (paths::KEYS, Place::Keys),
         (paths::NOTICES, Place::Notices),
         (paths::CVES, Place::Cves),

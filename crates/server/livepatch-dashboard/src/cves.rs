@@ -62,7 +62,7 @@ impl CveFilter {
 /// The list.
 pub fn cves(frame: &Frame, list: &CveList) -> String {
     let body = html! {
-        (filter_form(&list.filter))
+        (filter_form(paths::CVES, &list.filter))
         @if list.total > 0 {
             p.count {
                 (words::cves(list.total))
@@ -85,10 +85,10 @@ pub fn cves(frame: &Frame, list: &CveList) -> String {
     page(frame, Place::Cves, words::CVES, &body)
 }
 
-fn filter_form(filter: &CveFilter) -> Markup {
+pub(crate) fn filter_form(address: &str, filter: &CveFilter) -> Markup {
     let priorities = Priority::ALL.into_iter().rev().map(Priority::word);
     html! {
-        form.filter action=(paths::CVES) method="get" {
+        form.filter action=(address) method="get" {
             label { (words::FILTER_CVE) input type="search" name="q" value=(filter.q); }
             label { (words::PRIORITY)
                 select name="priority" {
@@ -178,7 +178,7 @@ pub fn cve(frame: &Frame, view: &CveView) -> String {
     page(frame, Place::Cves, &detail.summary.id, &body)
 }
 
-fn facts(detail: &CveDetail) -> Markup {
+pub(crate) fn facts(detail: &CveDetail) -> Markup {
     let summary = &detail.summary;
     let rating = claim(&detail.record, "rating");
     let description = claim(&detail.record, "description").and_then(Value::as_str);
@@ -205,7 +205,7 @@ fn claim<'a>(record: &'a Value, field: &str) -> Option<&'a Value> {
     record.get(field)?.get(0)?.get("value")
 }
 
-fn verdicts(detail: &CveDetail) -> Markup {
+pub(crate) fn verdicts(detail: &CveDetail) -> Markup {
     if detail.verdicts.is_empty() {
         return html! { p.empty { (words::NO_VERDICT) } };
     }

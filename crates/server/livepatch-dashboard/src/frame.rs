@@ -60,6 +60,9 @@ pub enum Done {
     NoticeSaved,
     NoticeReviewed,
     NoticePublished,
+    UserMade,
+    PasswordSet,
+    UserRemoved,
 }
 
 /// The parts of the navigation.
@@ -73,11 +76,12 @@ pub(crate) enum Place {
     Notices,
     Simulator,
     Tokens,
+    Users,
     Keys,
     Audit,
 }
 
-const PLACES: [(Place, &str, &str); 10] = [
+const PLACES: [(Place, &str, &str); 11] = [
     (Place::Overview, paths::ROOT, words::OVERVIEW),
     (Place::Machines, paths::MACHINES, words::MACHINES),
     (Place::Rollouts, paths::ROLLOUTS, words::ROLLOUTS),
@@ -86,6 +90,7 @@ const PLACES: [(Place, &str, &str); 10] = [
     (Place::Notices, paths::NOTICES, words::NOTICES),
     (Place::Simulator, paths::SIMULATOR, words::SIMULATOR),
     (Place::Tokens, paths::TOKENS, words::TOKENS),
+    (Place::Users, paths::USERS, words::USERS),
     (Place::Keys, paths::KEYS, words::KEYS),
     (Place::Audit, paths::AUDIT, words::AUDIT),
 ];
@@ -111,7 +116,7 @@ impl Theme {
 }
 
 impl Done {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 18] = [
         Self::Halted,
         Self::HaltedBefore,
         Self::Resumed,
@@ -127,6 +132,9 @@ impl Done {
         Self::NoticeSaved,
         Self::NoticeReviewed,
         Self::NoticePublished,
+        Self::UserMade,
+        Self::PasswordSet,
+        Self::UserRemoved,
     ];
 
     /// As it stands in an address: `?done=WORD`. The words for people stay here, so that an address cannot bring its own.
@@ -147,6 +155,9 @@ impl Done {
             Self::NoticeSaved => "notice-saved",
             Self::NoticeReviewed => "notice-reviewed",
             Self::NoticePublished => "notice-published",
+            Self::UserMade => "user-made",
+            Self::PasswordSet => "password-set",
+            Self::UserRemoved => "user-removed",
         }
     }
 
@@ -189,7 +200,7 @@ pub(crate) fn page(frame: &Frame, place: Place, title: &str, body: &Markup) -> S
         nav.places aria-label=(words::NAVIGATION) {
             ul {
                 @for (each, address, word) in PLACES {
-                    @if each != Place::Keys || frame.may(Role::Admin) {
+                    @if !matches!(each, Place::Users | Place::Keys) || frame.may(Role::Admin) {
                         li { a href=(address) aria-current=[(each == place).then_some("page")] { (word) } }
                     }
                 }
@@ -229,6 +240,11 @@ fn footer(frame: &Frame) -> Markup {
 
 /// The outermost part: also of pages for people who are not signed in.
 pub(crate) fn document(title: &str, theme: Theme, main: &Markup) -> String {
+    document_leading_to(title, theme, main, None)
+}
+
+/// The same; with a target, the browser goes there by itself.
+pub(crate) fn document_leading_to(title: &str, theme: Theme, main: &Markup, target: Option<&str>) -> String {
     let forced = (theme != Theme::System).then_some(theme.as_str());
     let whole = html! {
         (DOCTYPE)
@@ -238,6 +254,7 @@ pub(crate) fn document(title: &str, theme: Theme, main: &Markup) -> String {
                 title { (title) " – " (words::PRODUCT) }
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                @if let Some(target) = target { meta http-equiv="refresh" content={ "0; url=" (target) }; }
                 link rel="icon" href=(*assets::ICON_ADDRESS);
                 link rel="stylesheet" href=(*assets::STYLE_ADDRESS);
                 script src=(*assets::SCRIPT_ADDRESS) defer {}

@@ -21,10 +21,12 @@ mod moment;
 mod notices;
 mod overview;
 pub mod paths;
+mod public;
 mod rollouts;
 mod sign_in;
 mod simulator;
 mod table;
+mod users;
 mod words;
 
 pub use administration::{Audit, audit, audit_table, created_secret, key_table, keys, token_table, tokens};
@@ -33,13 +35,17 @@ pub use confirm::{Question, confirm};
 pub use cves::{CveFilter, CveList, CveView, cve, cve_table, cves};
 pub use frame::{CONTENT_SECURITY_POLICY, Done, Frame, Theme, refusal};
 pub use livepatches::{LivepatchView, Support, livepatch, livepatch_table, livepatches, support_table};
-pub use machines::{MachineFilter, MachineList, MachineView, Waiting, machine, machine_table, machines};
+pub use machines::{
+    MachineFilter, MachineList, MachineVerdict, MachineView, Waiting, machine, machine_table, machines,
+};
 pub use notices::{Channel, NoticeDesk, NoticeList, NoticeRow, edited, notice, notice_table, notices};
 pub use overview::{Exposure, Overview, Protection, ReleaseTimes, Trouble, overview};
+pub use public::{SupportedKernel, kernels, not_livepatchable, public_cve, public_cves};
 pub use rollouts::{RolloutPage, rollout, rollout_live, rollout_table, rollouts};
-pub use sign_in::{sign_in, use_login};
+pub use sign_in::{SignIn, sign_in, signed_in, use_login};
 pub use simulator::{Curve, Point, Simulated, Wish, simulator};
 pub use table::{Cell, Column, Table, Tone};
+pub use users::{set_password, user_table, users};
 
 /// Seconds since 1970, UTC.
 pub type Seconds = i64;

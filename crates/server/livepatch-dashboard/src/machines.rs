@@ -70,6 +70,19 @@ pub struct MachineView {
     pub fixed: Vec<String>,
     /// Published fixes that it lacks.
     pub lacking: Vec<String>,
+    /// Vulnerabilities that its kernel itself does not mend, by the published verdicts.
+    pub verdicts: Vec<MachineVerdict>,
+}
+
+/// How a vulnerability stands on a machine.
+#[derive(Clone, Debug)]
+pub struct MachineVerdict {
+    /// `CVE-2026-1234`.
+    pub cve: String,
+    /// The verdict for its kernel, one sentence.
+    pub sentence: String,
+    /// Whether what is applied mends it.
+    pub mended: bool,
 }
 
 impl MachineFilter {
@@ -220,6 +233,7 @@ pub fn machine(frame: &Frame, view: &MachineView) -> String {
         (facts(frame, machine))
         section { h2 { (words::NEXT_UPDATE) } (next_update(view)) }
         section { h2 { (words::FIXES) } (fixes(view)) }
+        @if !view.verdicts.is_empty() { section { h2 { (words::MACHINE_VERDICTS) } (verdicts(view).to_html()) } }
         section { h2 { (words::HISTORY) } (history(frame, view)) }
         @if frame.may(Role::Operator) && machine.revoked.is_none() {
             section {
@@ -273,6 +287,31 @@ fn next_update(view: &MachineView) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn verdicts(view: &MachineView) -> Table {
+    // What is open comes first.
+    let mut sorted: Vec<&MachineVerdict> = view.verdicts.iter().collect();
+    sorted.sort_by_key(|one| one.mended);
+    let rows = sorted.into_iter().map(|one| {
+        let (word, tone) =
+            if one.mended { (words::MENDED, crate::Tone::Good) } else { (words::OPEN, crate::Tone::Warn) };
+        vec![
+            Cell::link(&one.cve, &paths::one(paths::CVES, &one.cve)),
+            Cell::badge(word, tone),
+            Cell::text(&one.sentence),
+        ]
+    });
+    Table {
+        caption: words::MACHINE_VERDICTS.to_owned(),
+        columns: vec![
+            Column::text("cve", words::CVE),
+            Column::text("state", words::STATE),
+            Column::text("verdict", words::VERDICT),
+        ],
+        rows: rows.collect(),
+        export: None,
     }
 }
 

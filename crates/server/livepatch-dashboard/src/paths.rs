@@ -6,6 +6,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub const ROOT: &str = "/dashboard";
 /// Sign in. With `?code=`, a one-time login.
 pub const LOGIN: &str = "/dashboard/login";
+/// Sign in at the OpenID provider.
+pub const OPENID: &str = "/dashboard/login/openid";
+/// Where the OpenID provider sends browsers back to: to be registered there.
+pub const OPENID_BACK: &str = "/dashboard/login/openid/back";
 /// Sign out; a form.
 pub const LOGOUT: &str = "/dashboard/logout";
 /// Choose light or dark; a form.
@@ -26,10 +30,19 @@ pub const NOTICES: &str = "/dashboard/notices";
 pub const SIMULATOR: &str = "/dashboard/simulator";
 /// Enrolment tokens; `.csv` and `.json` give the table.
 pub const TOKENS: &str = "/dashboard/tokens";
+/// Users with passwords; `.csv` and `.json` give the table.
+pub const USERS: &str = "/dashboard/users";
 /// API keys; `.csv` and `.json` give the table.
 pub const KEYS: &str = "/dashboard/keys";
 /// The audit log; `.csv` and `.json` give the table.
 pub const AUDIT: &str = "/dashboard/audit";
+
+/// For everybody: vulnerabilities. `…/CVE`: one of them.
+pub const PUBLIC_CVES: &str = "/cves";
+/// For everybody: vulnerabilities that cannot be livepatched.
+pub const NOT_LIVEPATCHABLE: &str = "/not-livepatchable";
+/// For everybody: kernels that get livepatches, and until when.
+pub const KERNELS: &str = "/kernels";
 
 /// One thing of a list.
 pub fn one(list: &str, id: &str) -> String {

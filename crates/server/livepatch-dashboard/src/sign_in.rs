@@ -2,25 +2,52 @@
 
 use crate::{
     Theme,
-    frame::{command, document},
+    frame::{command, document, document_leading_to},
     paths, words,
 };
 use maud::html;
 
-/// The page that asks for a key; `wrong` says why it is shown again, `back` is the page that was asked for.
-pub fn sign_in(theme: Theme, wrong: Option<&str>, back: &str) -> String {
+/// What the page that asks who is there offers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignIn<'a> {
+    /// Why it is shown again.
+    pub wrong: Option<&'a str>,
+    /// The page that was asked for.
+    pub back: &'a str,
+    /// Whether there are users with passwords.
+    pub users: bool,
+    /// Whether there is an OpenID provider.
+    pub openid: bool,
+}
+
+/// The page that asks who is there.
+pub fn sign_in(theme: Theme, asked: &SignIn<'_>) -> String {
+    let back = html! { input type="hidden" name="back" value=(asked.back); };
     let main = html! {
         main #main.alone {
             h1 { (words::SIGN_IN_TO) }
-            @if let Some(wrong) = wrong { p.notice.bad role="alert" { (wrong) } }
+            @if let Some(wrong) = asked.wrong { p.notice.bad role="alert" { (wrong) } }
+            @if asked.openid {
+                p { a.button.openid href={ (paths::OPENID) (paths::query(&[("back", asked.back)])) } { (words::OPENID_SIGN_IN) } }
+            }
+            @if asked.users {
+                form action=(paths::LOGIN) method="post" {
+                    label for="name" { (words::NAME) }
+                    input #name type="text" name="name" required autocomplete="username" spellcheck="false";
+                    label for="password" { (words::PASSWORD) }
+                    input #password type="password" name="password" required autocomplete="current-password";
+                    (back)
+                    button type="submit" { (words::SIGN_IN) }
+                }
+            }
             form action=(paths::LOGIN) method="post" {
                 label for="key" { (words::API_KEY) }
-                input #key type="password" name="key" required autocomplete="current-password" spellcheck="false";
-                input type="hidden" name="back" value=(back);
+                input #key type="password" name="key" required autocomplete="off" spellcheck="false";
+                (back)
                 button type="submit" { (words::SIGN_IN) }
             }
             // A browser keeps the session's cookie to itself when a link on another site led here (SameSite=Strict).
-            @if !back.is_empty() { p { a href=(back) { (words::SIGNED_IN_ALREADY) } } }
+            @if !asked.back.is_empty() { p { a href=(asked.back) { (words::SIGNED_IN_ALREADY) } } }
             h2 { (words::NO_KEY) }
             p { (words::NO_KEY_ADVICE) }
             (command(words::LOGIN_COMMAND))
@@ -42,4 +69,15 @@ pub fn use_login(theme: Theme, code: &str) -> String {
         }
     };
     document(words::SIGN_IN, theme, &main)
+}
+
+/// The page between another site that has vouched for somebody and the page that was asked for: it leads there by itself.
+pub fn signed_in(theme: Theme, target: &str) -> String {
+    let main = html! {
+        main #main.alone {
+            h1 { (words::SIGNED_IN) }
+            p { a href=(target) { (words::GO_ON) } }
+        }
+    };
+    document_leading_to(words::SIGNED_IN, theme, &main, Some(target))
 }

@@ -8,8 +8,10 @@ macro_rules! words {
     ($($name:ident = $text:expr;)*) => { $(pub(crate) const $name: &str = $text;)* };
 }
 
+mod people;
 mod security;
 
+pub(crate) use people::*;
 pub(crate) use security::*;
 
 words! {
@@ -287,6 +289,9 @@ pub(crate) fn done(done: Done) -> &'static str {
         Done::NoticeSaved => "The text is saved.",
         Done::NoticeReviewed => "The notice is reviewed as it is.",
         Done::NoticePublished => "The notice is published on every channel.",
+        Done::UserMade => "The user is made. Hand the password over by a safe way.",
+        Done::PasswordSet => "The password is set; sessions with the old one are over.",
+        Done::UserRemoved => "The user is removed, and the sessions are over.",
     }
 }
 

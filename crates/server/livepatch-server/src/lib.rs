@@ -32,6 +32,7 @@ mod limits;
 mod meters;
 mod news;
 mod notices;
+mod people;
 mod post;
 mod publish;
 mod refusal;
@@ -46,6 +47,7 @@ mod worker;
 
 pub use backup::{BackupError, backup, restore};
 pub use limits::Rates;
+pub use people::{OpenIdSettings, RoleRule, RoleRuleError};
 pub use post::{Mailbox, MailboxError};
 pub use serve::{ServeError, Server};
 pub use settings::{Settings, SettingsError, Tiers};

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use livepatch_bucket::{Bucket, Keys};
-use livepatch_server::{Mailbox, Rates, Server, Settings, Tiers};
+use livepatch_server::{Mailbox, OpenIdSettings, Rates, RoleRule, Server, Settings, Tiers};
 use livepatch_trust::Lifetimes;
 use std::{
     io::Write as _,
@@ -105,6 +105,55 @@ struct Serve {
     /// How long a mail that the mail server defers waits the first time, in seconds; twice as long the next time, and so on.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=14_400))]
     mail_retry_after: u32,
+    #[command(flatten)]
+    openid: OpenId,
+}
+
+/// Sign-in to the dashboard at an OpenID provider. It sends browsers back to PUBLIC_URL/dashboard/login/openid/back.
+#[derive(clap::Args)]
+struct OpenId {
+    /// Let people sign in to the dashboard at this OpenID provider, such as https://id.example.org.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LIVEPATCH_OIDC_ISSUER",
+        requires = "oidc_client_id",
+        requires = "oidc_role"
+    )]
+    oidc_issuer: Option<String>,
+    /// What the provider knows this server by.
+    #[arg(long, value_name = "ID", env = "LIVEPATCH_OIDC_CLIENT_ID")]
+    oidc_client_id: Option<String>,
+    /// File with the secret that the provider gave to this server.
+    #[arg(long, value_name = "FILE", env = "LIVEPATCH_OIDC_CLIENT_SECRET_FILE")]
+    oidc_client_secret_file: Option<PathBuf>,
+    /// Scopes to ask for, beside openid.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "profile,email")]
+    oidc_scopes: Vec<String>,
+    /// The claim with a person's name for the audit log: one that people cannot change themselves.
+    #[arg(long, value_name = "CLAIM", default_value = "preferred_username")]
+    oidc_name_claim: String,
+    /// The claim that roles follow from: a text or a list.
+    #[arg(long, value_name = "CLAIM", default_value = "groups")]
+    oidc_roles_claim: String,
+    /// A value of that claim and its role, such as kernel-team=operator; can be given again and again. Who has none does not
+    /// get in.
+    #[arg(long, value_name = "GROUP=ROLE", env = "LIVEPATCH_OIDC_ROLES", value_delimiter = ',')]
+    oidc_role: Vec<RoleRule>,
+}
+
+impl OpenId {
+    fn settings(self) -> Option<OpenIdSettings> {
+        Some(OpenIdSettings {
+            issuer: self.oidc_issuer?,
+            client_id: self.oidc_client_id?,
+            client_secret_file: self.oidc_client_secret_file,
+            scopes: self.oidc_scopes,
+            name_claim: self.oidc_name_claim,
+            roles_claim: self.oidc_roles_claim,
+            roles: self.oidc_role,
+        })
+    }
 }
 
 fn main() -> ExitCode {
@@ -152,6 +201,7 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         mail_from: arguments.mail_from,
         hook_retry: Duration::from_secs(arguments.hook_retry_after.into()),
         mail_retry: Duration::from_secs(arguments.mail_retry_after.into()),
+        openid: arguments.openid.settings(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {

@@ -1,6 +1,6 @@
 //! What the program is started with.
 
-use crate::{Mailbox, Rates};
+use crate::{Mailbox, OpenIdSettings, Rates};
 use livepatch_bucket::Bucket;
 use livepatch_trust::Lifetimes;
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
@@ -38,6 +38,8 @@ pub struct Settings {
     pub hook_retry: Duration,
     /// How long a mail that was deferred waits the first time; twice as long the next time, and so on.
     pub mail_retry: Duration,
+    /// Where people sign in to the dashboard; absent: with keys and passwords alone.
+    pub openid: Option<OpenIdSettings>,
 }
 
 impl Settings {

@@ -175,6 +175,9 @@ fn every_form() -> Vec<(Role, String)> {
         (Role::Releaser, format!("{}/publish", pages::one(pages::NOTICES, "LSN-0001"))),
         (Role::Operator, pages::TOKENS.into()),
         (Role::Operator, format!("{}/revoke", pages::one(pages::TOKENS, "x"))),
+        (Role::Admin, pages::USERS.into()),
+        (Role::Admin, format!("{}/password", pages::one(pages::USERS, "x"))),
+        (Role::Admin, format!("{}/remove", pages::one(pages::USERS, "x"))),
         (Role::Admin, pages::KEYS.into()),
         (Role::Admin, format!("{}/revoke", pages::one(pages::KEYS, "x"))),
     ]
@@ -201,6 +204,7 @@ fn nobody_sees_anything_without_a_session() {
             pages::CVES,
             pages::NOTICES,
             pages::TOKENS,
+            pages::USERS,
             pages::KEYS,
             pages::AUDIT,
         ] {
@@ -256,7 +260,9 @@ fn no_role_does_more_than_it_may() {
         for page in every_page() {
             assert_eq!(browser.get(&page).status, 200, "{role} {page}");
         }
-        assert_eq!(browser.get(pages::KEYS).status == 200, role == Role::Admin);
+        for page in [pages::KEYS, pages::USERS] {
+            assert_eq!(browser.get(page).status == 200, role == Role::Admin, "{role} {page}");
+        }
         for (needed, form) in every_form() {
             // Without its fields no form does anything but ask for the role first.
             let answer = browser.post(&form, &[("csrf", &csrf), ("seen", "nothing")]);

@@ -1,8 +1,10 @@
-//! People at the dashboard: one-time logins, and sessions. Each stands for a key, and is worth what the key is worth.
+//! People at the dashboard: one-time logins, and sessions. A session stands for a key or a user, and is worth what that is
+//! worth; or for a guest, somebody that an OpenID provider vouched for.
 
 use crate::{KnownApiKey, Seconds, Store, StoreError, rows};
+use livepatch_api::Role;
 use livepatch_manifest::Digest;
-use sqlx::Row;
+use sqlx::{Row, any::AnyRow};
 
 /// When a session was used is written down this often at most.
 const USED_EVERY: Seconds = 60;
@@ -16,13 +18,41 @@ pub struct SessionLife {
     pub longest: Seconds,
 }
 
-/// A session that holds.
+/// Who a session stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownSession {
-    /// Digest of the key that it was begun with.
-    pub key: Digest,
-    /// That key, when it is an API key that holds. `admin.key` is known to the server alone.
-    pub holder: Option<KnownApiKey>,
+pub enum SessionHolder {
+    /// Whoever holds a key.
+    Key {
+        /// Digest of the key that the session was begun with.
+        digest: Digest,
+        /// That key, when it is an API key that holds. `admin.key` is known to the server alone.
+        known: Option<KnownApiKey>,
+    },
+    /// A user of the database, with the role of now.
+    User {
+        /// The name.
+        name: String,
+        /// What the user may do.
+        role: Role,
+    },
+    /// Somebody that an OpenID provider vouched for, with the role of then.
+    Guest {
+        /// The name.
+        name: String,
+        /// What they may do.
+        role: Role,
+    },
+}
+
+/// Whom to begin a session for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewSession {
+    /// The holder of the key with this digest.
+    Key(Digest),
+    /// A user of the database.
+    User(String),
+    /// Somebody that an OpenID provider vouches for.
+    Guest(String, Role),
 }
 
 impl Store {
@@ -66,7 +96,7 @@ impl Store {
     pub async fn add_session(
         &self,
         secret: &Digest,
-        key: &Digest,
+        whom: &NewSession,
         life: SessionLife,
         now: Seconds,
     ) -> Result<(), StoreError> {
@@ -75,11 +105,21 @@ impl Store {
             .bind(now - life.idle)
             .execute(&self.pool)
             .await?;
+        let (key, user, guest) = match whom {
+            NewSession::Key(key) => (key.as_str(), None, None),
+            NewSession::User(name) => ("", Some(name), None),
+            NewSession::Guest(name, role) => ("", None, Some((name, role.as_str()))),
+        };
         sqlx::query(
-            "INSERT INTO dashboard_sessions (secret_sha256, key_sha256, created_at, seen_at) VALUES ($1, $2, $3, $3)",
+            "INSERT INTO dashboard_sessions \
+               (secret_sha256, key_sha256, user_name, guest_name, guest_role, created_at, seen_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $6)",
         )
         .bind(secret.as_str())
-        .bind(key.as_str())
+        .bind(key)
+        .bind(user)
+        .bind(guest.map(|(name, _)| name))
+        .bind(guest.map(|(_, role)| role))
         .bind(now)
         .execute(&self.pool)
         .await?;
@@ -95,11 +135,13 @@ impl Store {
         secret: &Digest,
         life: SessionLife,
         now: Seconds,
-    ) -> Result<Option<KnownSession>, StoreError> {
+    ) -> Result<Option<SessionHolder>, StoreError> {
         let row = sqlx::query(
-            "SELECT key_sha256, seen_at, name, role FROM dashboard_sessions \
+            "SELECT key_sha256, seen_at, api_keys.name AS key_name, api_keys.role AS key_role, \
+               user_name, users.role AS user_role, guest_name, guest_role FROM dashboard_sessions \
              LEFT JOIN api_keys ON api_keys.secret_sha256 = key_sha256 AND revoked_at IS NULL \
                AND (expires_at IS NULL OR expires_at > $2) \
+             LEFT JOIN users ON users.name = user_name \
              WHERE dashboard_sessions.secret_sha256 = $1 AND dashboard_sessions.created_at > $3 AND seen_at > $4",
         )
         .bind(secret.as_str())
@@ -117,15 +159,7 @@ impl Store {
                 .execute(&self.pool)
                 .await?;
         }
-        let key: Digest = rows::parse("dashboard_sessions.key_sha256", row.try_get("key_sha256")?)?;
-        let (name, role): (Option<String>, Option<String>) = (row.try_get("name")?, row.try_get("role")?);
-        let holder = match (name, role) {
-            (Some(name), Some(role)) => {
-                Some(KnownApiKey { name, role: rows::parse("api_keys.role", &role)?, secret: key.clone() })
-            }
-            _ => None,
-        };
-        Ok(Some(KnownSession { key, holder }))
+        holder(&row)
     }
 
     /// Ends a session.
@@ -137,4 +171,27 @@ impl Store {
         sqlx::query(statement).bind(secret.as_str()).execute(&self.pool).await?;
         Ok(())
     }
+}
+
+/// Who stands behind a session's row; nobody when the user is gone.
+fn holder(row: &AnyRow) -> Result<Option<SessionHolder>, StoreError> {
+    let text = |column: &str| row.try_get::<Option<String>, _>(column);
+    let role = |column: &'static str, text: Option<String>| {
+        text.map(|text| rows::parse::<Role>(column, &text)).transpose()
+    };
+    if let Some(name) = text("guest_name")? {
+        let role = role("dashboard_sessions.guest_role", text("guest_role")?)?;
+        return Ok(role.map(|role| SessionHolder::Guest { name, role }));
+    }
+    if let Some(name) = text("user_name")? {
+        let role = role("users.role", text("user_role")?)?;
+        return Ok(role.map(|role| SessionHolder::User { name, role }));
+    }
+    let key: String = row.try_get("key_sha256")?;
+    let digest: Digest = rows::parse("dashboard_sessions.key_sha256", &key)?;
+    let known = match (text("key_name")?, role("api_keys.role", text("key_role")?)?) {
+        (Some(name), Some(role)) => Some(KnownApiKey { name, role, secret: digest.clone() }),
+        _ => None,
+    };
+    Ok(Some(SessionHolder::Key { digest, known }))
 }

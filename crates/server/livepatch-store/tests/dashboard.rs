@@ -1,10 +1,13 @@
 //! What the dashboard asks the store: sessions, counts, pages of machines; on SQLite and on a real PostgreSQL.
 #![allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 
-use livepatch_api::{CheckInRequest, EnrolRequest, Event, EventKind, PatchState, Role};
+use livepatch_api::{CheckInRequest, EnrolRequest, Event, EventKind, PatchState, Role, UserSummary};
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
-use livepatch_store::{MachineOrder, MachineQuery, NewApiKey, NewToken, SessionLife, Store};
+use livepatch_store::{
+    Attempt, KnownApiKey, LockOut, MachineOrder, MachineQuery, NewApiKey, NewSession, NewToken, OpenIdFlow,
+    SessionHolder, SessionLife, Store,
+};
 
 const NOW: i64 = 1_800_000_000;
 const LIFE: SessionLife = SessionLife { idle: 100, longest: 1000 };
@@ -38,9 +41,11 @@ async fn a_session_is_worth_what_its_key_is_worth() {
         assert_eq!(store.take_login(&digest("code"), NOW + 9).await.unwrap(), None, "once");
         assert_eq!(store.take_login(&digest("late"), NOW + 10).await.unwrap(), None, "too late");
 
-        store.add_session(&digest("one"), &digest("key"), LIFE, NOW).await.unwrap();
+        let of_key = NewSession::Key(digest("key"));
+        store.add_session(&digest("one"), &of_key, LIFE, NOW).await.unwrap();
         let known = store.session(&digest("one"), LIFE, NOW + 99).await.unwrap().unwrap();
-        assert_eq!((known.key, known.holder.unwrap().role), (digest("key"), Role::Operator));
+        let ada = KnownApiKey { name: "ada".into(), role: Role::Operator, secret: digest("key") };
+        assert_eq!(known, SessionHolder::Key { digest: digest("key"), known: Some(ada) });
         assert!(store.session(&digest("one"), LIFE, NOW + 198).await.unwrap().is_some(), "used at 99");
         assert!(store.session(&digest("one"), LIFE, NOW + 298).await.unwrap().is_none(), "idle");
         for at in (NOW..NOW + 1000).step_by(90) {
@@ -48,11 +53,75 @@ async fn a_session_is_worth_what_its_key_is_worth() {
         }
         assert!(store.session(&digest("one"), LIFE, NOW + 1000).await.unwrap().is_none(), "long enough");
 
-        store.add_session(&digest("two"), &digest("key"), LIFE, NOW).await.unwrap();
+        store.add_session(&digest("two"), &of_key, LIFE, NOW).await.unwrap();
         store.revoke_api_key("1", NOW).await.unwrap();
-        assert_eq!(store.session(&digest("two"), LIFE, NOW).await.unwrap().unwrap().holder, None);
+        let nobody = SessionHolder::Key { digest: digest("key"), known: None };
+        assert_eq!(store.session(&digest("two"), LIFE, NOW).await.unwrap(), Some(nobody));
         store.end_session(&digest("two")).await.unwrap();
         assert_eq!(store.session(&digest("two"), LIFE, NOW).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_passwords_lock_a_user_out_for_a_while() {
+    on_both(async |store| {
+        let lock = LockOut { failures: 3, length: 100 };
+        assert!(store.add_user("ada", "hash", Role::Operator, NOW).await.unwrap());
+        assert!(!store.add_user("ada", "other", Role::Admin, NOW).await.unwrap(), "the name is taken");
+        assert_eq!(store.begin_attempt("bob", lock, NOW).await.unwrap(), None);
+        let attempt = async |at| store.begin_attempt("ada", lock, at).await.unwrap();
+        let right = Some(Attempt { password: "hash".into(), role: Role::Operator });
+        assert_eq!(attempt(NOW).await, right);
+        store.end_attempt("ada", NOW).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(attempt(NOW + 1).await, right, "what was before is forgotten");
+        }
+        assert_eq!(attempt(NOW + 1).await, None, "locked out, whatever the password");
+        let locked = |users: Vec<UserSummary>| users[0].locked_until.is_some();
+        assert!(locked(store.users(NOW + 100).await.unwrap()));
+        assert_eq!(attempt(NOW + 100).await, None);
+        assert!(!locked(store.users(NOW + 101).await.unwrap()));
+        assert_eq!(attempt(NOW + 101).await, right);
+        assert_eq!(attempt(NOW + 102).await, None, "one more, and it is locked again");
+        assert!(store.set_password("ada", "new").await.unwrap());
+        assert_eq!(attempt(NOW + 102).await.unwrap().password, "new", "an admin opens it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_users_session_ends_with_the_password_and_a_guests_has_the_role_of_then() {
+    on_both(async |store| {
+        store.add_user("ada", "hash", Role::Viewer, NOW).await.unwrap();
+        let user = NewSession::User("ada".into());
+        let holds = async |secret| store.session(&digest(secret), LIFE, NOW).await.unwrap();
+        store.add_session(&digest("one"), &user, LIFE, NOW).await.unwrap();
+        assert_eq!(holds("one").await, Some(SessionHolder::User { name: "ada".into(), role: Role::Viewer }));
+        store.set_password("ada", "new").await.unwrap();
+        assert_eq!(holds("one").await, None);
+        store.add_session(&digest("two"), &user, LIFE, NOW).await.unwrap();
+        assert!(store.remove_user("ada").await.unwrap() && !store.remove_user("ada").await.unwrap());
+        assert_eq!(holds("two").await, None);
+        let guest = NewSession::Guest("eve".into(), Role::Releaser);
+        store.add_session(&digest("three"), &guest, LIFE, NOW).await.unwrap();
+        assert_eq!(
+            holds("three").await,
+            Some(SessionHolder::Guest { name: "eve".into(), role: Role::Releaser })
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sign_in_elsewhere_is_used_once() {
+    on_both(async |store| {
+        let flow = OpenIdFlow { nonce: "n".into(), verifier: "v".into(), back: "/dashboard".into() };
+        store.add_openid_flow(&digest("state"), &flow, NOW + 10, NOW).await.unwrap();
+        store.add_openid_flow(&digest("late"), &flow, NOW + 10, NOW).await.unwrap();
+        assert_eq!(store.take_openid_flow(&digest("state"), NOW + 9).await.unwrap(), Some(flow));
+        assert_eq!(store.take_openid_flow(&digest("state"), NOW + 9).await.unwrap(), None);
+        assert_eq!(store.take_openid_flow(&digest("late"), NOW + 10).await.unwrap(), None);
     })
     .await;
 }

@@ -204,6 +204,14 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &wish).map(drop)
     }
 
+    /// Forgets all cookies, of all sites.
+    ///
+    /// # Errors
+    /// [`BrowserError`].
+    pub fn forget_cookies(&self) -> Result<()> {
+        self.devtools("Network.clearBrowserCookies", &json!({})).map(drop)
+    }
+
     /// Whether pages may run scripts.
     ///
     /// # Errors

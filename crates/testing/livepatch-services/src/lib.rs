@@ -9,6 +9,8 @@
 //! accessibility checker [`axe`].
 //!
 //! [`MailServer`]: an SMTP server; [`Standard`]: official schemas and validators of documents about vulnerabilities.
+//!
+//! [`OpenIdProvider`]: a certified OpenID provider.
 
 mod axe;
 mod browser;
@@ -16,6 +18,7 @@ mod inspector;
 mod kept;
 mod mail;
 mod object_store;
+mod openid;
 mod postgres;
 mod standard;
 
@@ -24,5 +27,6 @@ pub use browser::{Browser, BrowserError};
 pub use inspector::Inspector;
 pub use mail::{MailServer, TakenMail};
 pub use object_store::ObjectStore;
+pub use openid::OpenIdProvider;
 pub use postgres::{Postgres, ServiceError};
 pub use standard::Standard;

@@ -8,6 +8,9 @@ words! {
     NOTICES = "Notices";
 
     // Vulnerabilities.
+    MACHINE_VERDICTS = "Vulnerabilities of its kernel";
+    MENDED = "mended here";
+    OPEN = "open";
     CVE = "CVE";
     TITLE = "Title";
     PRIORITY = "Priority";
@@ -51,6 +54,22 @@ words! {
     MITIGATION = "What helps until the update";
     REFUSE_BUTTON = "Say so";
     BEGIN_NOTICE_ABOUT = "Begin a notice about it";
+
+    // For readers.
+    NOT_LIVEPATCHABLE = "Not livepatchable";
+    NOT_LIVEPATCHABLE_MEANING = "Vulnerabilities that no livepatch can mend in a kernel: there an update and a reboot are necessary. Also as";
+    NOTHING_REFUSED = "There is none.";
+    CODE = "Code";
+    KERNELS = "Kernels";
+    KERNELS_MEANING = "Kernels that get livepatches, each build until its last day. Newest build first.";
+    AS_CALENDAR = "As a calendar";
+    NO_KERNELS = "The kernel catalogue names no build.";
+    DISTRIBUTION = "Distribution";
+    SERIES = "Series";
+    ARCHITECTURE = "Architecture";
+    FLAVOURS = "Flavours";
+    BUILD = "Build";
+    RELEASED = "Released";
 
     // Notices.
     NUMBER = "Number";

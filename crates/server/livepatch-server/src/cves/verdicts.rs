@@ -5,8 +5,9 @@ use livepatch_api::{CveRefusal, FamilyVerdicts, VerdictsPublished};
 use livepatch_cve::{
     CveId, Family, Register,
     catalogue::{Catalogue, CatalogueBuild, Kernels},
-    verdict::{Engine, Exposure, FileBuild, KernelBuild, VerdictFile, flavour_name},
+    verdict::{Engine, Exposure, FileBuild, KernelBuild, Verdict, VerdictFile, flavour_name},
 };
+use livepatch_kernel::KernelRelease;
 use livepatch_manifest::Digest;
 use livepatch_store::Store;
 use livepatch_trust::Published;
@@ -102,6 +103,29 @@ pub(crate) fn family(kernels: &Kernels, flavour: &str) -> Family {
         release: kernels.code_name.as_str().into(),
         package: kernels.package(flavour).as_str().into(),
     }
+}
+
+/// The published verdicts for a kernel, as a machine that runs it reads them: none when the catalogue does not know it, or
+/// nothing is published for its family.
+pub(crate) async fn of_kernel(
+    site: &Arc<Site>,
+    release: &KernelRelease,
+) -> Result<Vec<(CveId, Verdict)>, Refusal> {
+    let catalogue = catalogue(site).await?;
+    let release = release.as_str();
+    let known = catalogue.windows().find_map(|(_, kernels, build, _)| {
+        let rest = release.strip_prefix(build.kernel.as_deref()?)?.strip_prefix('-')?;
+        let flavour = kernels.flavours.get(rest)?;
+        let name = flavour_name(flavour, &kernels.architecture).to_owned();
+        Some((family(kernels, flavour), build.version.clone(), name, kernels.architecture.clone()))
+    });
+    let Some((family, version, flavour, architecture)) = known else { return Ok(Vec::new()) };
+    let document = format!("{VERDICTS}{family}.olpv");
+    let bytes = site.with_publisher(move |publisher| Ok(publisher.document(&document)?)).await?;
+    let Some(bytes) = bytes else { return Ok(Vec::new()) };
+    let file = VerdictFile::decode(&bytes).map_err(|error| Refusal::internal(&error))?;
+    let Some(build) = file.build(&version, &flavour, &architecture) else { return Ok(Vec::new()) };
+    Ok(file.of_build(build).map(|(cve, verdict)| (cve, verdict.clone())).collect())
 }
 
 /// What livepatches mend in a build: each vulnerability with the first version that does.

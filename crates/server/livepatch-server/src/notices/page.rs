@@ -18,6 +18,11 @@ td::before{content:attr(data-column);flex:0 0 9rem;font-weight:600}}\
 dt{font-weight:600;margin-top:1rem}dd{margin:0 0 0 1rem}.alert{border-left:.35rem solid var(--alert);padding-left:1rem}.alert h2{color:var(--alert)}\
 .priority{font-weight:400;border:1px solid var(--line);border-radius:.3rem;padding:0 .4rem}code{overflow-wrap:anywhere}";
 
+/// The other pages for readers.
+const PLACES: &str = "\
+<nav aria-label=\"Pages\"><a href=\"/notices\">Notices</a> · <a href=\"/cves\">CVEs</a> · \
+<a href=\"/not-livepatchable\">Not livepatchable</a> · <a href=\"/kernels\">Kernels</a></nav>\n";
+
 /// A notice's page.
 pub(crate) fn page(notice: &Notice) -> String {
     let number = notice.number;
@@ -67,7 +72,7 @@ pub(crate) fn whole(title: &str, body: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n\
          <link rel=\"alternate\" type=\"application/atom+xml\" title=\"Notices\" href=\"/notices.atom\">\n\
          <link rel=\"alternate\" type=\"application/rss+xml\" title=\"Notices\" href=\"/notices.rss\">\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+         <style>{STYLE}</style>\n</head>\n<body>\n{PLACES}<main>\n{body}</main>\n</body>\n</html>\n",
         markup(title)
     )
 }

@@ -71,9 +71,13 @@ pub(crate) struct Day {
 
 impl Day {
     pub(crate) fn begin() -> Self {
+        Self::at(Server::start())
+    }
+
+    pub(crate) fn at(server: Server) -> Self {
         let pictures = std::env::var_os("LIVEPATCH_SCREENSHOTS").map(PathBuf::from);
         let axe = livepatch_services::axe().unwrap();
-        Self { server: Server::start(), browser: Browser::start().unwrap(), axe, pictures }
+        Self { server, browser: Browser::start().unwrap(), axe, pictures }
     }
 
     pub(crate) fn open(&self, path: &str) {

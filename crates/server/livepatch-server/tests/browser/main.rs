@@ -1,4 +1,4 @@
-//! People at the dashboard in headless Chromium: an operator's day, a notice from its draft to its readers, and a sign-in at an
+//! People at the dashboard in headless Chromium: an operator's day, a notice from its draft to its readers, a sign-in at an
 //! OpenID provider; every page without JavaScript, in both colours, wide and narrow, under the accessibility checker's eyes.
 //!
 //! `LIVEPATCH_SCREENSHOTS=FOLDER` keeps a picture of each; `cargo xtask screenshots` sets it.
@@ -6,6 +6,7 @@
 
 mod day;
 mod notices;
+mod openid;
 mod operation;
 #[path = "../support/mod.rs"]
 mod support;

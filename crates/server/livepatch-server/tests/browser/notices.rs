@@ -2,12 +2,12 @@
 //! by somebody else, published, corrected; all on the pages.
 
 use crate::{
-    day::{Day, publish},
+    day::{Day, enrol, publish},
     support::Server,
 };
 use livepatch_api::{
     ApiKeyCreated, ApiKeyRequest, CveDetail, CveImport, CveImportDocument, CveImported, CveRating, Role,
-    paths,
+    VerdictRequest, VerdictsPublished, paths,
 };
 use livepatch_dashboard::paths as pages;
 
@@ -145,6 +145,7 @@ fn a_notice_reaches_its_readers() {
     day.sign_out();
 
     readers(&day);
+    verdicts_of_a_machine(&day);
     day.sign_in(&eve);
     a_viewer_reads(&day, &notice);
 }
@@ -155,11 +156,38 @@ fn readers(day: &Day) {
     for (name, path, words) in [
         ("public-notices", "/notices", "A security issue was fixed"),
         ("public-notice", "/notices/LSN-0001-1", "teapots"),
+        ("public-cves", pages::PUBLIC_CVES, "teapot: look at the lid"),
+        ("public-cve", &pages::one(pages::PUBLIC_CVES, LIVEPATCHED), "livepatched in version 1"),
+        ("public-refused", pages::NOT_LIVEPATCHABLE, "The fix changes the size of the kettle."),
+        ("public-kernels", pages::KERNELS, "6.1.192-1"),
     ] {
         day.look(name, path);
         let text = browser.text("main").unwrap();
         assert!(text.contains(words), "{path}: {text}");
     }
+}
+
+/// A machine's page tells what the published verdicts say of its kernel.
+fn verdicts_of_a_machine(day: &Day) {
+    let machine = pages::one(pages::MACHINES, &enrol(&day.server, 1)[0].id);
+    day.sign_in(&day.server.admin_key());
+    day.open(&machine);
+    assert!(
+        !day.browser.text("main").unwrap().contains("Vulnerabilities of its kernel"),
+        "nothing is published"
+    );
+    let request = VerdictRequest::default();
+    let published: VerdictsPublished = day.server.admin_post(paths::ADMIN_VERDICTS, &request).unwrap();
+    assert!(published.changed);
+    day.look("machine-verdicts", &machine);
+    let text = day.browser.text("main").unwrap();
+    for words in
+        ["livepatched in version 1", "cannot be livepatched (changed-data)", "do not load the module kettle"]
+    {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(text.contains("open") && !text.contains("mended here"), "nothing is applied: {text}");
+    day.sign_out();
 }
 
 /// Without scripts, and without a form.

@@ -8,6 +8,8 @@ use livepatch_store::Seconds;
 const SESSION: &str = "livepatch_session";
 pub(super) const THEME: &str = "livepatch_theme";
 
+const OPENID: &str = "livepatch_openid";
+
 /// Takes the session's cookie away.
 pub(super) const END: HeaderValue =
     HeaderValue::from_static("livepatch_session=; Path=/dashboard; Max-Age=0; HttpOnly; SameSite=Strict");
@@ -20,6 +22,28 @@ pub(super) fn session(headers: &HeaderMap) -> Option<Secret> {
 /// The colours that somebody likes.
 pub(super) fn theme(headers: &HeaderMap) -> Theme {
     value(headers, THEME).map_or_else(Theme::default, Theme::of)
+}
+
+/// Takes the cookie of a sign-in elsewhere away.
+pub(super) const END_OPENID: HeaderValue =
+    HeaderValue::from_static("livepatch_openid=; Path=/dashboard/login; Max-Age=0; HttpOnly; SameSite=Lax");
+
+/// The state of the sign-in at the OpenID provider that was begun in this browser.
+pub(super) fn openid(headers: &HeaderMap) -> Option<Secret> {
+    value(headers, OPENID).filter(|value| !value.is_empty()).map(Secret::received)
+}
+
+/// Ties a sign-in at the OpenID provider to this browser. It comes back by a link on the provider's site: `Lax`.
+pub(super) fn begin_openid(state: &Secret, life: Seconds, is_tls: bool) -> HeaderValue {
+    let secure = if is_tls { "; Secure" } else { "" };
+    let cookie = format!(
+        "{OPENID}={}; Path={}; Max-Age={life}; HttpOnly; SameSite=Lax{secure}",
+        state.reveal(),
+        paths::LOGIN
+    );
+    let mut value = HeaderValue::from_str(&cookie).unwrap_or(END_OPENID);
+    value.set_sensitive(true);
+    value
 }
 
 /// Hands the session's secret out: not to scripts, not to other sites, and with TLS never without it.

@@ -20,7 +20,7 @@ use livepatch_dashboard::{self as dashboard, CveFilter, CveList, CveView, Done, 
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Vulnerabilities on a page: with their markup, some 50 KiB.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// What the list's address says.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -64,7 +64,7 @@ fn has_words(record: &CveRecord, words: &str) -> bool {
         || texts.into_iter().flatten().any(|text| text.to_lowercase().contains(&words))
 }
 
-async fn gather(site: &Site, asked: &Asked, limit: usize) -> Result<CveList, Refusal> {
+pub(super) async fn gather(site: &Site, asked: &Asked, limit: usize) -> Result<CveList, Refusal> {
     let (filter, policy) = (asked.filter(), LivepatchPolicy::default());
     let before: Option<CveId> = asked.before.parse().ok();
     let store = site.database.store().await?;

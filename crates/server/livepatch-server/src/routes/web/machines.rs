@@ -5,7 +5,7 @@ use super::{
     session::{Person, Posted},
 };
 use crate::{
-    clock,
+    clock, cves as knowledge,
     refusal::Refusal,
     routes::machines::{known, take_back_machine},
     site::Site,
@@ -17,8 +17,10 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use livepatch_api::{MachineDetail, MachineSummary, PatchState, Role};
+use livepatch_cve::{CveId, verdict::Verdict};
 use livepatch_dashboard::{
-    self as dashboard, Done, MachineFilter, MachineList, MachineView, Question, Table, Waiting, paths,
+    self as dashboard, Done, MachineFilter, MachineList, MachineVerdict, MachineView, Question, Table,
+    Waiting, paths,
 };
 use livepatch_schedule::{Hold, Request, Steering, hold};
 use livepatch_store::{MachineOrder, MachineQuery, Seconds, Store, StoreError};
@@ -164,12 +166,24 @@ async fn view(site: &Arc<Site>, id: &str) -> Result<MachineView, Refusal> {
     lacking.dedup();
     let fixed = has.into_iter().map(str::to_owned).collect();
     let waiting = waiting(&machine, &published, &steering, clock::seconds());
+    let verdicts = knowledge::of_kernel(site, &machine.kernel.release).await?;
     Ok(MachineView {
+        verdicts: verdicts.iter().filter_map(|(cve, verdict)| standing(*cve, verdict, applied)).collect(),
         waiting,
         fixed,
         lacking,
         detail: MachineDetail { events: store.events(id, HISTORY).await?, machine },
     })
+}
+
+/// How a vulnerability that the kernel itself does not mend stands on a machine.
+fn standing(cve: CveId, verdict: &Verdict, applied: Option<u32>) -> Option<MachineVerdict> {
+    let mended = match verdict {
+        Verdict::Livepatched { version } => applied >= Some(*version),
+        verdict if verdict.is_safe_unpatched() => return None,
+        _ => false,
+    };
+    Some(MachineVerdict { cve: cve.to_string(), sentence: verdict.to_string(), mended })
 }
 
 /// The newer livepatch that a machine does not have, and why: the machine's own rule answers.

@@ -11,10 +11,13 @@ mod fleet;
 mod livepatches;
 mod machines;
 mod notices;
+mod openid;
 mod overview;
+mod public;
 mod rollouts;
 mod session;
 mod simulator;
+mod users;
 
 pub(crate) use rollouts::Glances;
 pub(super) use session::create_login;
@@ -44,6 +47,8 @@ pub(super) fn router() -> Router<Arc<Site>> {
     Router::new()
         .route(paths::ROOT, get(overview::page))
         .route(paths::LOGIN, get(session::ask).post(session::begin))
+        .route(paths::OPENID, get(openid::leave))
+        .route(paths::OPENID_BACK, get(openid::come_back))
         .route(paths::LOGOUT, post(session::end))
         .route(paths::THEME, post(session::set_theme))
         .route(&format!("{}/{{name}}", paths::ASSETS), get(asset))
@@ -74,6 +79,11 @@ pub(super) fn router() -> Router<Arc<Site>> {
             &one(paths::TOKENS, "/revoke"),
             get(administration::ask_revoke_token).post(administration::revoke_token),
         )
+        .route(paths::USERS, get(users::list).post(users::create))
+        .route(&format!("{}.csv", paths::USERS), get(users::csv))
+        .route(&format!("{}.json", paths::USERS), get(users::json))
+        .route(&one(paths::USERS, "/password"), get(users::ask_password).post(users::set_password))
+        .route(&one(paths::USERS, "/remove"), get(users::ask_remove).post(users::remove))
         .route(paths::KEYS, get(administration::keys).post(administration::create_key))
         .route(&format!("{}.csv", paths::KEYS), get(administration::keys_csv))
         .route(&format!("{}.json", paths::KEYS), get(administration::keys_json))
@@ -88,10 +98,14 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .layer(middleware::from_fn(guard))
 }
 
-/// Vulnerabilities and notices.
+/// Vulnerabilities and notices, for operators and for everybody.
 fn security_routes() -> Router<Arc<Site>> {
     let one = |list: &str, act: &str| format!("{list}/{{id}}{act}");
     Router::new()
+        .route(paths::PUBLIC_CVES, get(public::cves))
+        .route(&one(paths::PUBLIC_CVES, ""), get(public::cve))
+        .route(paths::NOT_LIVEPATCHABLE, get(public::not_livepatchable))
+        .route(paths::KERNELS, get(public::kernels))
         .route(paths::CVES, get(cves::list))
         .route(&format!("{}.csv", paths::CVES), get(cves::csv))
         .route(&format!("{}.json", paths::CVES), get(cves::json))

@@ -1,4 +1,4 @@
-//! Who is at the dashboard: sessions, and the two ways to begin one.
+//! Who is at the dashboard: sessions, and how they begin.
 
 use super::{LARGEST_FORM, LARGEST_SIGN_IN, WebRefusal, cookies, form, redirect};
 use crate::{
@@ -15,15 +15,17 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 use livepatch_api::{ErrorCode, LoginCreated, Role};
-use livepatch_dashboard::{self as dashboard, Done, Frame, Theme, paths};
+use livepatch_dashboard::{self as dashboard, Done, Frame, SignIn, Theme, paths};
 use livepatch_manifest::Digest;
-use livepatch_store::{Seconds, SessionLife};
+use livepatch_store::{LockOut, NewSession, Seconds, SessionHolder, SessionLife};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// An hour without a request ends a session, half a day in any case. A page that shows a rollout live counts as use.
 const LIFE: SessionLife = SessionLife { idle: 3600, longest: 12 * 3600 };
-/// A one-time login is for now.
-const LOGIN_LIFE: Seconds = 600;
+/// Five wrong passwords in a row, and a quarter of an hour passes before the next.
+const LOCK_OUT: LockOut = LockOut { failures: 5, length: 900 };
+/// A one-time login is for now; so is a sign-in at the OpenID provider.
+pub(super) const LOGIN_LIFE: Seconds = 600;
 
 /// Somebody who is signed in.
 #[derive(Clone, Debug)]
@@ -56,11 +58,20 @@ impl FromRequestParts<Arc<Site>> for Person {
 /// Whoever holds the session with this secret, if it holds.
 pub(super) async fn holder(site: &Site, secret: &Secret) -> Result<Option<Actor>, Refusal> {
     let known = site.database.store().await?.session(&secret.digest(), LIFE, clock::seconds()).await?;
-    Ok(known.and_then(|known| match known.holder {
-        Some(key) => Some(Actor { name: key.name, role: key.role }),
+    Ok(known.and_then(|known| match known {
+        SessionHolder::Key { known: Some(key), .. } => Some(Actor { name: key.name, role: key.role }),
         // Begun with the admin.key of today, and not with one that was replaced since.
-        None => (known.key == site.admin).then(|| Actor { name: MASTER.to_owned(), role: Role::Admin }),
+        SessionHolder::Key { digest, known: None } => {
+            (digest == site.admin).then(|| Actor { name: MASTER.to_owned(), role: Role::Admin })
+        }
+        SessionHolder::User { name, role } => Some(Actor { name: user_name(&name), role }),
+        SessionHolder::Guest { name, role } => Some(Actor { name, role }),
     }))
+}
+
+/// As the audit log names a user: nobody is taken for the holder of a key.
+fn user_name(name: &str) -> String {
+    format!("user:{name}")
 }
 
 impl Person {
@@ -174,15 +185,31 @@ pub(super) struct Asked {
 }
 
 /// The sign-in page.
-pub(super) async fn ask(headers: HeaderMap, Query(asked): Query<Asked>) -> Html<String> {
+pub(super) async fn ask(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Html<String> {
     let theme = cookies::theme(&headers);
     Html(match asked.code.as_str() {
-        "" => dashboard::sign_in(theme, None, ours(&asked.back)),
+        "" => sign_in_page(&site, theme, None, ours(&asked.back)).await,
         code => dashboard::use_login(theme, code),
     })
 }
 
-/// Signs in, with a key or with a one-time login.
+/// The page with the ways that there are. Without its database the server still takes `admin.key`.
+async fn sign_in_page(site: &Site, theme: Theme, wrong: Option<&str>, back: &str) -> String {
+    let users = async { Ok::<_, Refusal>(site.database.store().await?.has_users().await?) };
+    let asked = SignIn { wrong, back, users: users.await.unwrap_or_default(), openid: site.openid.is_some() };
+    dashboard::sign_in(theme, &asked)
+}
+
+/// The sign-in page again, with what was wrong.
+pub(super) async fn wrong(site: &Site, theme: Theme, words: &str, back: &str) -> Response {
+    (StatusCode::UNAUTHORIZED, Html(sign_in_page(site, theme, Some(words), back).await)).into_response()
+}
+
+/// Signs in: with a key, with a one-time login, or with a name and a password.
 pub(super) async fn begin(State(site): State<Arc<Site>>, headers: HeaderMap, request: Request) -> Response {
     let theme = cookies::theme(&headers);
     let outcome = async {
@@ -190,22 +217,31 @@ pub(super) async fn begin(State(site): State<Arc<Site>>, headers: HeaderMap, req
         let fields = form(request, LARGEST_SIGN_IN).await?;
         let field = |name: &str| fields.get(name).map_or("", String::as_str);
         let back = ours(field("back")).to_owned();
-        Ok::<_, Refusal>((sign_in(&site, field("key").trim(), field("code")).await?, back))
+        let secret = match field("name").trim() {
+            "" => sign_in(&site, field("key").trim(), field("code")).await?,
+            name => sign_in_user(&site, name, field("password")).await?,
+        };
+        Ok::<_, Refusal>((secret, back))
     };
     match outcome.await {
         Ok((Some(secret), back)) => {
             let target = if back.is_empty() { paths::ROOT } else { &back };
             let mut response = redirect(target);
-            let cookie = cookies::begin(&secret, LIFE.longest, cookies::is_tls(&headers));
-            response.headers_mut().append(header::SET_COOKIE, cookie);
+            response.headers_mut().append(header::SET_COOKIE, session_cookie(&secret, &headers));
             response
         }
         Ok((None, back)) => {
-            let wrong = "That is no key that holds, or the address was used before or has expired.";
-            (StatusCode::UNAUTHORIZED, Html(dashboard::sign_in(theme, Some(wrong), &back))).into_response()
+            let words = "That is no key and no password that holds, the address was used before or has expired, or too \
+                         many attempts were wrong: then wait a quarter of an hour.";
+            wrong(&site, theme, words, &back).await
         }
         Err(refusal) => WebRefusal::Page(theme, refusal).into_response(),
     }
+}
+
+/// Hands a new session out.
+pub(super) fn session_cookie(secret: &Secret, headers: &HeaderMap) -> HeaderValue {
+    cookies::begin(secret, LIFE.longest, cookies::is_tls(headers))
 }
 
 /// The secret of a new session; `None` when neither key nor code is worth anything.
@@ -225,10 +261,35 @@ async fn sign_in(site: &Site, key: &str, code: &str) -> Result<Option<Secret>, R
             None => return Ok(None),
         }
     };
+    Ok(Some(start_session(site, &NewSession::Key(key), &name, "").await?))
+}
+
+/// The secret of a new session; `None` for a wrong password, an unknown name and a user who is locked out alike.
+async fn sign_in_user(site: &Site, name: &str, password: &str) -> Result<Option<Secret>, Refusal> {
+    let (store, now) = (site.database.store().await?, clock::seconds());
+    let known = store.begin_attempt(name, LOCK_OUT, now).await?.map(|attempt| attempt.password);
+    if !site.passwords.is_right(password.to_owned(), known).await? {
+        tracing::info!(name = %name.escape_debug(), "a sign-in with a wrong password");
+        return Ok(None);
+    }
+    store.end_attempt(name, now).await?;
+    Ok(Some(
+        start_session(site, &NewSession::User(name.to_owned()), &user_name(name), "with a password").await?,
+    ))
+}
+
+/// Begins a session for somebody who showed who they are.
+pub(super) async fn start_session(
+    site: &Site,
+    whom: &NewSession,
+    name: &str,
+    how: &str,
+) -> Result<Secret, Refusal> {
+    let (store, now) = (site.database.store().await?, clock::seconds());
     let secret = Secret::generate()?;
-    store.add_session(&secret.digest(), &key, LIFE, now).await?;
-    store.record_act(&name, "sign-in", &name, "", now).await?;
-    Ok(Some(secret))
+    store.add_session(&secret.digest(), whom, LIFE, now).await?;
+    store.record_act(name, "sign-in", name, how, now).await?;
+    Ok(secret)
 }
 
 /// Ends the session.
@@ -257,7 +318,7 @@ pub(super) async fn set_theme(posted: Posted) -> Response {
 }
 
 /// An address of ours, or none: a sign-in must not lead to another site.
-fn ours(address: &str) -> &str {
+pub(super) fn ours(address: &str) -> &str {
     let rest = address.strip_prefix(paths::ROOT);
     let is_ours = rest.is_some_and(|rest| {
         (rest.is_empty() || rest.starts_with(['/', '?'])) && rest.bytes().all(|byte| byte.is_ascii_graphic())
