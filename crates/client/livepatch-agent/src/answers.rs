@@ -4,13 +4,15 @@
 use crate::{
     advice::with_upgrade,
     check::{self, Eligibility, EligibilityFacts},
-    config::Config,
+    config::{Config, MitigationPolicy},
     coverage::{self, CoverageFacts, KernelStatus, debian_architecture},
     cves::{self, CveFacts, CveList},
     decide::{applied_version, own_version},
     documents::{self, verdicts_name},
     facts::Snapshot,
     history::History,
+    mitigations::{self, MitigationFacts, MitigationList, with_mitigations},
+    records::MitigationDecisions,
     refusal::Refusal,
     secure_boot::{self, SecureBootStatus},
     state_dir::StateDir,
@@ -118,7 +120,33 @@ impl<'a> Answers<'a> {
         })
     }
 
+    /// The vulnerabilities, with what mitigations do about them.
     pub(crate) fn cves(&self) -> CveList {
+        with_mitigations(self.bare_cves(), &self.mitigations())
+    }
+
+    pub(crate) fn mitigations(&self) -> MitigationList {
+        let name = verdicts_name(
+            &self.snapshot.kernel,
+            self.package.as_ref(),
+            &self.surroundings,
+            &self.host.installed_kernels(),
+        );
+        let family = name.as_deref().and_then(documents::family_of).unwrap_or_default();
+        let issued = documents::mitigations(self.state);
+        let decided = self.state.load::<MitigationDecisions>().ok().flatten().unwrap_or_default();
+        mitigations::list(&MitigationFacts {
+            issued: issued.iter().flat_map(|issued| issued.of_family(family)).collect(),
+            cves: &self.bare_cves(),
+            decided: &decided.decided,
+            by_policy: self.config.mitigations == MitigationPolicy::Apply,
+            in_place: &self.host.mitigations_in_place(),
+            holds: &|mitigation, measure| self.host.holds(&mitigation.name, measure),
+        })
+    }
+
+    /// The vulnerabilities, as if there were no mitigations.
+    fn bare_cves(&self) -> CveList {
         let architecture = debian_architecture(&self.snapshot.kernel.arch);
         let own = self.snapshot.livepatches.iter().filter(|livepatch| livepatch.enabled);
         let own = own.max_by_key(|livepatch| own_version(&livepatch.name, &self.snapshot.kernel));

@@ -8,7 +8,8 @@ use crate::{
     http::{is_exposed, origin},
     look::CLIENT_VERSION,
     records::{
-        Attempt, Blocked, Catalogue, Check, Failure, Identity, Intent, MachineId, Phase, Schedule, Undone,
+        Attempt, Blocked, Catalogue, Check, Failure, Identity, Intent, MachineId, MitigationDecisions, Phase,
+        Schedule, Undone,
     },
     refusal::Refusal,
     telemetry::Telemetry,
@@ -181,6 +182,20 @@ impl Agent {
         self.update(|blocked: &mut Blocked| blocked.entries.retain(|entry| entry.sha256 != sha256))?;
         self.look_soon()?;
         Ok(sha256)
+    }
+
+    /// Keeps what the owner decided about a mitigation. It is carried out by whoever runs `livepatch mitigation settle`: this
+    /// process may not.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownMitigation`], [`Refusal::State`], [`Refusal::Machine`].
+    pub fn decide_mitigation(&mut self, name: &str, wanted: bool) -> Result<(), Refusal> {
+        if !self.answers()?.mitigations().mitigations.iter().any(|one| one.name == name) {
+            return Err(Refusal::UnknownMitigation(name.chars().take(64).collect()));
+        }
+        self.update(|known: &mut MitigationDecisions| {
+            known.decided.insert(name.to_owned(), wanted);
+        })
     }
 
     /// Makes the next look due now.

@@ -38,6 +38,8 @@ pub struct Config {
     pub maintenance_windows: Vec<Window>,
     /// What to do when kprobes, BPF programs or other users of ftrace are on a function that is to be replaced.
     pub tracing_users: TracingPolicy,
+    /// What to do about mitigations that the owner did not decide on.
+    pub mitigations: MitigationPolicy,
     /// URL of a proxy for all requests, `http://[USER:PASSWORD@]HOST:PORT`; absent: what the environment says.
     pub proxy: Option<String>,
     /// A file with certificates in PEM that are trusted beside the system's, for servers of a private authority.
@@ -67,6 +69,17 @@ pub enum TracingPolicy {
     Refuse,
 }
 
+/// What to do about mitigations: what makes a vulnerability harmless until a livepatch or an update mends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MitigationPolicy {
+    /// Show them; the owner agrees to each.
+    #[default]
+    Ask,
+    /// Agree to all.
+    Apply,
+}
+
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -90,6 +103,7 @@ impl Default for Config {
             patch_delay: "0".to_owned(),
             maintenance_windows: Vec::new(),
             tracing_users: TracingPolicy::Warn,
+            mitigations: MitigationPolicy::Ask,
             proxy: None,
             ca_file: None,
             mirror: None,

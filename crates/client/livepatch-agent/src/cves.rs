@@ -118,11 +118,16 @@ fn state(verdict: &Verdict, facts: &CveFacts<'_>) -> (CveState, String) {
             VerdictKind::NotAffected => CveState::NotAffected,
             VerdictKind::FixedInBuild => CveState::FixedInKernel,
             VerdictKind::CannotBeLivepatched => CveState::NeedsReboot,
-            VerdictKind::Mitigated => CveState::Mitigated,
-            VerdictKind::Pending | VerdictKind::Livepatched => CveState::Open,
+            // Open until the mitigation holds here, which `mitigations.rs` knows.
+            VerdictKind::Mitigated | VerdictKind::Pending | VerdictKind::Livepatched => CveState::Open,
         },
     };
-    (state, verdict.to_string())
+    let sentence = match verdict {
+        Verdict::Mitigated { first_safe: Some(first), .. } => format!("open; fixed from {first}"),
+        Verdict::Mitigated { .. } => "open".to_owned(),
+        other => other.to_string(),
+    };
+    (state, sentence)
 }
 
 fn fixes(facts: &CveFacts<'_>) -> Vec<CveStatus> {

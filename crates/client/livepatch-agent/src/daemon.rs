@@ -265,6 +265,7 @@ fn perform(agent: &mut Agent, request: Request, replies: &Sender<Reply>, desk: &
         Request::Disable => agent.disable(&mut progress).map(|()| None),
         Request::Refresh { apply } => agent.refresh(apply, &mut progress),
         Request::Undo { previous } => agent.undo(previous, &mut progress).map(|()| None),
+        Request::DecideMitigation { name, wanted } => agent.decide_mitigation(&name, wanted).map(|()| None),
         Request::ClearBlocked { digest } => agent.clear_blocked(&digest).map(|_| None),
         Request::Reload => reload(agent, desk).map(|()| None),
         Request::GetStatus | Request::Ask(_) | Request::GetInfo | Request::GetInterfaceDescription { .. } => {

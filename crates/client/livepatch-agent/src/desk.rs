@@ -72,6 +72,7 @@ impl Desk {
                 Question::Eligibility => serde_json::to_value(answers.eligibility()),
                 Question::History => serde_json::to_value(answers.history()?),
                 Question::Cves => serde_json::to_value(answers.cves()),
+                Question::Mitigations => serde_json::to_value(answers.mitigations()),
                 Question::KernelUpgrade => serde_json::to_value(answers.upgrade()),
                 Question::SecureBoot => serde_json::to_value(answers.secure_boot()),
                 Question::Certificates => serde_json::to_value(answers.certificates()),

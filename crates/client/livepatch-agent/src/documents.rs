@@ -1,15 +1,17 @@
-//! Signed documents beside the livepatches: the kernel catalogue and the verdicts of the running kernel's family. The last
+//! Signed documents beside the livepatches: the kernel catalogue, mitigations, and the verdicts of the running kernel's family. The last
 //! that were read and trusted are kept; where the repository has none, the catalogue is the one that this program was built
 //! with, and there are no verdicts.
 
 use crate::{refusal::Refusal, service::Repository, state_dir::StateDir};
-use livepatch_cve::{catalogue::Catalogue, verdict::VerdictFile};
+use livepatch_cve::{Mitigations, catalogue::Catalogue, verdict::VerdictFile};
 use livepatch_host::{InstalledKernel, KernelPackage, Surroundings};
 use livepatch_kernel::KernelIdentity;
 use livepatch_manifest::Digest;
 
 /// The catalogue's name in the repository and in the state directory.
 pub(crate) const CATALOGUE: &str = "documents/kernel-catalogue.json";
+/// The mitigations' name, there and here.
+pub(crate) const MITIGATIONS: &str = "documents/mitigations.json";
 const VERDICTS: &str = "documents/verdicts";
 
 /// The verdicts of a kernel's family: `documents/verdicts/debian/bookworm/linux.olpv`. None when it cannot be told which
@@ -43,6 +45,9 @@ pub(crate) fn keep(
 ) -> Result<(), Refusal> {
     keep_one(state, repository, CATALOGUE, |bytes| {
         Catalogue::read(bytes).map(drop).map_err(|error| error.to_string())
+    })?;
+    keep_one(state, repository, MITIGATIONS, |bytes| {
+        Mitigations::read(bytes).map(drop).map_err(|error| error.to_string())
     })?;
     let Some(name) = verdicts else { return Ok(()) };
     keep_one(state, repository, name, |bytes| {
@@ -80,6 +85,16 @@ fn keep_one(
 pub(crate) fn catalogue(state: &StateDir) -> Catalogue {
     let kept = state.document(CATALOGUE).ok().flatten().and_then(|bytes| Catalogue::read(&bytes).ok());
     kept.or_else(|| Catalogue::read(Catalogue::BUILT_IN.as_bytes()).ok()).unwrap_or_else(Catalogue::empty)
+}
+
+/// The mitigations that were kept; none when there are none, or none that can be used.
+pub(crate) fn mitigations(state: &StateDir) -> Option<Mitigations> {
+    Mitigations::read(&state.document(MITIGATIONS).ok().flatten()?).ok()
+}
+
+/// The family in the name of its verdicts: `debian/bookworm/linux`.
+pub(crate) fn family_of(verdicts: &str) -> Option<&str> {
+    verdicts.strip_prefix(VERDICTS)?.strip_prefix('/')?.strip_suffix(".olpv")
 }
 
 /// The verdicts that were kept under this name.

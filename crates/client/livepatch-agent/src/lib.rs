@@ -36,6 +36,7 @@ mod http;
 mod look;
 mod messages;
 mod metrics;
+mod mitigations;
 mod news;
 mod policy;
 mod question;
@@ -64,7 +65,7 @@ pub use answers::look_at_secure_boot;
 pub use canonical::{NOT_ENABLED, canonical_yaml};
 pub use check::{Eligibility, Finding, FindingResult};
 pub use client::{Answer, Client, ClientError};
-pub use config::{Config, ConfigError, TracingPolicy};
+pub use config::{Config, ConfigError, MitigationPolicy, TracingPolicy};
 pub use connection::Connection;
 pub use coverage::{KernelState, KernelStatus, debian_architecture};
 pub use cves::{CveList, CveState, CveStatus};
@@ -77,11 +78,12 @@ pub use hooks::Hooks;
 pub use http::HttpService;
 pub use messages::LOGIN_MESSAGE;
 pub use metrics::prometheus;
+pub use mitigations::{MeasureStatus, MitigationList, MitigationState, MitigationStatus};
 pub use policy::{Circumstances, Policy, Postponed};
 pub use question::Question;
 pub use records::{
     Attempt, Blocked, BlockedDigest, Catalogue, Check, Complaint, Complaints, Confirmed, Failure, Identity,
-    Intent, MachineId, Phase, Schedule, Spool, Traced, UndoReason, Undone,
+    Intent, MachineId, MitigationDecisions, Phase, Schedule, Spool, Traced, UndoReason, Undone,
 };
 pub use refusal::Refusal;
 pub use secure_boot::{CertificateStatus, Prediction, SecureBootStatus};

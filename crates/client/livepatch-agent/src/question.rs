@@ -9,6 +9,8 @@ pub enum Question {
     History,
     /// `livepatch cves`: [`crate::CveList`].
     Cves,
+    /// `livepatch mitigation list`: [`crate::MitigationList`].
+    Mitigations,
     /// `livepatch kernel-upgrade-required`: [`crate::Upgrade`].
     KernelUpgrade,
     /// `livepatch secureboot status`: [`crate::SecureBootStatus`].
@@ -23,10 +25,11 @@ pub enum Question {
 
 impl Question {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Eligibility,
         Self::History,
         Self::Cves,
+        Self::Mitigations,
         Self::KernelUpgrade,
         Self::SecureBoot,
         Self::Certificates,
@@ -40,6 +43,7 @@ impl Question {
             Self::Eligibility => "GetEligibility",
             Self::History => "GetHistory",
             Self::Cves => "GetCves",
+            Self::Mitigations => "GetMitigations",
             Self::KernelUpgrade => "GetKernelUpgrade",
             Self::SecureBoot => "GetSecureBoot",
             Self::Certificates => "GetCertificates",

@@ -220,6 +220,17 @@ impl Confirmed {
     }
 }
 
+/// What the owner decided about mitigations, by name: wanted or not. The others follow the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MitigationDecisions {
+    /// The decisions.
+    pub decided: BTreeMap<String, bool>,
+}
+
+impl Record for MitigationDecisions {
+    const FILE: &'static str = "mitigations.json";
+}
+
 /// The result of the last look at the repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {

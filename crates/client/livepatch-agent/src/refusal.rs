@@ -125,6 +125,9 @@ pub enum Refusal {
     /// The digest is not blocked.
     #[error("no blocked livepatch matches '{0}': see `livepatch blocked list`")]
     NotBlocked(String),
+    /// No such mitigation is issued for this machine.
+    #[error("no mitigation '{0}' is issued for this machine: see `livepatch mitigation list`")]
+    UnknownMitigation(String),
     /// The configuration file cannot be used.
     #[error("the configuration was not read again: {0}")]
     Configuration(String),
@@ -170,6 +173,7 @@ impl Refusal {
             Self::NothingToUndo => "nothing-to-undo",
             Self::NoPrevious(_) => "no-previous",
             Self::NotBlocked(_) => "not-blocked",
+            Self::UnknownMitigation(_) => "unknown-mitigation",
             Self::Configuration(_) => "configuration-wrong",
             Self::Machine(_) => "machine-unreadable",
             Self::State(_) => "state-unusable",

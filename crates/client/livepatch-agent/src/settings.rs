@@ -106,6 +106,12 @@ pub const SETTINGS: &[Setting] = &[
         "What to do when kprobes, BPF programs or other users of ftrace are on a function that is to be replaced: `warn`, `wait` or `refuse`. Default warn.",
     ),
     setting(
+        "mitigations",
+        None,
+        SettingKind::Text,
+        "What to do about mitigations, which make a vulnerability harmless until it is mended and switch something off meanwhile: `ask` (show them, `livepatch mitigation apply` agrees) or `apply` (agree to all; `livepatch mitigation settle` carries out what is agreed to, as root). Default ask.",
+    ),
+    setting(
         "proxy",
         Some("https-proxy"),
         SettingKind::Text,

@@ -71,6 +71,13 @@ pub enum Request {
         /// The digest or its beginning.
         digest: String,
     },
+    /// Agree to a mitigation, or not.
+    DecideMitigation {
+        /// Its name.
+        name: String,
+        /// Whether it is wanted.
+        wanted: bool,
+    },
     /// Anyone may ask these too.
     Ask(Question),
     /// Read the configuration file again.
@@ -106,6 +113,9 @@ impl Request {
             Self::Undo { previous } => ("Undo", json!({"previous": previous})),
             Self::Ask(question) => (question.method(), json!({})),
             Self::Reload => ("Reload", json!({})),
+            Self::DecideMitigation { name, wanted } => {
+                ("DecideMitigation", json!({"name": name, "wanted": wanted}))
+            }
             Self::ClearBlocked { digest } => ("ClearBlocked", json!({"digest": digest})),
             Self::GetInfo => return service_call("GetInfo", json!({})),
             Self::GetInterfaceDescription { interface } => {
@@ -148,6 +158,14 @@ impl Request {
                 previous: call.parameters.get("previous").and_then(Value::as_bool).unwrap_or_default(),
             }),
             "Reload" => Ok(Self::Reload),
+            "DecideMitigation" => Ok(Self::DecideMitigation {
+                name: text("name")?,
+                wanted: call
+                    .parameters
+                    .get("wanted")
+                    .and_then(Value::as_bool)
+                    .ok_or(CallError::Parameter("wanted"))?,
+            }),
             "ClearBlocked" => Ok(Self::ClearBlocked { digest: text("digest")? }),
             method => Question::from_method(method)
                 .map(Self::Ask)
@@ -257,6 +275,7 @@ mod tests {
             Request::Reload,
             Request::Ask(Question::Cves),
             Request::ClearBlocked { digest: "abc".into() },
+            Request::DecideMitigation { name: "no-kettle".into(), wanted: true },
             Request::GetInfo,
             Request::GetInterfaceDescription { interface: INTERFACE.into() },
         ] {

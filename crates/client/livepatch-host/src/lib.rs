@@ -1,7 +1,8 @@
 //! This machine, as its kernel shows it: identity, taint, livepatches, modules, tasks, keys; and what it could boot next.
 //!
 //! Everything is read below a root directory that the caller names, so that tests use recorded trees. Nothing is
-//! remembered: each call asks the kernel again. Only [`ModuleLoader`] changes the kernel and [`Host::request_enrolment`] EFI variables, and no other crate of the
+//! remembered: each call asks the kernel again. Only [`ModuleLoader`] changes the kernel, [`Host::request_enrolment`] EFI variables,
+//! [`Host::put_in_force`] and [`Host::take_back`] what mitigations are made of, and no other crate of the
 //! project calls the module-loading system calls or writes to `/sys/kernel/livepatch`.
 
 mod efi;
@@ -17,6 +18,7 @@ mod kernel_package;
 mod keyring;
 mod livepatches;
 mod loader;
+mod mitigation;
 mod mode;
 mod modules;
 mod mok;
@@ -39,6 +41,7 @@ pub use kernel_package::KernelPackage;
 pub use keyring::{KernelKey, KernelKeys};
 pub use livepatches::{LivepatchObject, LoadedLivepatch};
 pub use loader::{LoadError, ModuleLoader};
+pub use mitigation::MitigationFault;
 pub use mode::{Mode, ModeSetting};
 pub use modules::{LoadedModule, parse_modules};
 pub use mok::EnrolmentError;

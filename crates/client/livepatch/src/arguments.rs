@@ -105,6 +105,9 @@ pub(crate) enum Command {
     /// Livepatches that this machine does not load, since the kernel got into trouble with them
     #[command(subcommand)]
     Blocked(BlockedCommand),
+    /// What makes a vulnerability harmless until a livepatch or an update mends it
+    #[command(subcommand)]
+    Mitigation(MitigationCommand),
     /// Secure Boot and the key that signs livepatches
     #[command(subcommand, name = "secureboot")]
     SecureBoot(SecureBootCommand),
@@ -210,6 +213,39 @@ pub(crate) enum BlockedCommand {
         /// Its digest, or the first 8 digits or more
         digest: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MitigationCommand {
+    /// Show those that are issued for this machine, and whether they hold
+    List,
+    /// Agree to one and put it in force
+    Apply {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take one back, and do not apply it again
+    Retire {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Carry out what is agreed to, and take back what has done its work
+    Settle {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where mitigations are put in force.
+#[derive(Args, Debug)]
+pub(crate) struct Place {
+    /// The machine's root directory (for tests)
+    #[arg(long, hide = true, default_value = "/")]
+    pub(crate) root: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,5 @@
 //! `livepatch`: what a machine's owner types. It talks to `livepatchd`, which reads the kernel; by itself it changes only the
-//! configuration file and, when asked to enrol a key, EFI variables. It never uses the network.
+//! configuration file, when asked to enrol a key EFI variables, and what the owner's mitigations are made of. It never uses the network.
 
 mod arguments;
 mod bundle;
@@ -10,6 +10,7 @@ mod exit;
 mod generate;
 #[cfg(test)]
 mod golden;
+mod mitigation;
 mod output;
 mod questions;
 mod render;
@@ -77,6 +78,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         Command::Vex => questions::vex(arguments),
         Command::KernelUpgradeRequired => questions::upgrade(arguments),
         Command::CheckIn { .. } => questions::check_in(arguments),
+        Command::Mitigation(command) => mitigation::run(arguments, command),
         Command::SecureBoot(SecureBootCommand::Status) => questions::secure_boot(arguments),
         Command::SecureBoot(SecureBootCommand::Enroll { password_stdin, again, root }) => {
             enroll::run(arguments, &enroll::Wish { password_stdin: *password_stdin, again: *again, root })

@@ -149,6 +149,17 @@ pub struct CveRefusal {
     pub decided_at: i64,
 }
 
+/// A mitigation that is issued.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MitigationView {
+    /// As machines read it: an item of the signed document `documents/mitigations.json`.
+    pub mitigation: Value,
+    /// Who issued it.
+    pub issued_by: String,
+    /// When, in seconds since 1970.
+    pub issued_at: i64,
+}
+
 /// Publish verdicts for every kernel family of the catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VerdictRequest {

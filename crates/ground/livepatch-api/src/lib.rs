@@ -30,7 +30,8 @@ pub use client::{
 };
 pub use cve::{
     CveDetail, CveImport, CveImportDocument, CveImported, CvePage, CveProposal, CveRating, CveRefusal,
-    CveRefusalRequest, CveSummary, CveVerdict, FamilyVerdicts, VerdictRequest, VerdictsPublished,
+    CveRefusalRequest, CveSummary, CveVerdict, FamilyVerdicts, MitigationView, VerdictRequest,
+    VerdictsPublished,
 };
 pub use error::{ApiError, ErrorCode};
 pub use hook::{HookCreated, HookEvent, HookMessage, HookRequest, HookSummary, UnknownHookEvent};

@@ -69,6 +69,8 @@ pub const ADMIN_CVE_DOCUMENTS: &str = "/v1/admin/cve-documents";
 /// GET `?after=CVE` → [`crate::CvePage`]. `…/CVE`: GET → [`crate::CveDetail`]. `…/CVE/rating`: POST [`crate::CveRating`] →
 /// [`crate::CveDetail`]. `…/CVE/refusal`: POST [`crate::CveRefusalRequest`] → [`crate::CveDetail`].
 pub const ADMIN_CVES: &str = "/v1/admin/cves";
+/// POST a mitigation → list of [`crate::MitigationView`]; GET → the same list. `…/NAME/retire`: POST `[]` → the same list.
+pub const ADMIN_MITIGATIONS: &str = "/v1/admin/mitigations";
 /// POST [`crate::VerdictRequest`] → [`crate::VerdictsPublished`].
 pub const ADMIN_VERDICTS: &str = "/v1/admin/verdicts";
 /// POST [`crate::NoticeDraft`] → [`crate::NoticeView`]; GET → list of [`crate::NoticeView`], newest first.
@@ -86,5 +88,7 @@ pub const NOTICE_PAGES: &str = "/notices";
 pub const UNSUBSCRIBE: &str = "/unsubscribe";
 /// For everybody: GET `?matrix=NAME` → the last days of kernels, iCalendar.
 pub const CALENDAR: &str = "/kernels.ics";
+/// GET → what makes vulnerabilities harmless until they are mended, as in the signed document. Open to everybody.
+pub const MITIGATIONS: &str = "/v1/mitigations";
 /// GET → list of [`crate::CveRefusal`]: every vulnerability that cannot be livepatched. Open to everybody.
 pub const NOT_LIVEPATCHABLE: &str = "/v1/not-livepatchable";

@@ -6,7 +6,8 @@
 //! 2. The [`Register`] merges it into a [`record::CveRecord`] a CVE: every field with who says so, differences kept.
 //! 3. A person gives each CVE a [`Priority`], starting from what [`propose`] says; the [`LivepatchPolicy`] says which are livepatched.
 //! 4. The [`verdict::Engine`] gives the answer for every CVE and kernel build; the [`verdict::VerdictFile`] carries it.
-//! 5. The [`catalogue`] says which kernels are livepatched, and until when each build is.
+//! 5. A [`Mitigation`] makes a fault harmless until it is mended.
+//! 6. The [`catalogue`] says which kernels are livepatched, and until when each build is.
 
 pub mod agreement;
 pub mod catalogue;
@@ -17,6 +18,7 @@ pub mod verdict;
 
 mod family;
 mod id;
+mod mitigation;
 mod name;
 mod priority;
 mod problem;
@@ -26,6 +28,7 @@ mod upstream;
 
 pub use family::{Distribution, Family, FamilyError};
 pub use id::{CveId, CveIdError};
+pub use mitigation::{Measure, Mitigation, MitigationError, Mitigations};
 pub use name::{Name, Names};
 pub use priority::{DecisionError, LivepatchPolicy, Priority, PriorityError, Rating};
 pub use problem::{Fault, Problem};

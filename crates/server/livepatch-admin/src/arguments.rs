@@ -103,6 +103,9 @@ pub(crate) enum Command {
     /// Verdicts: what holds for each vulnerability and kernel build, signed for every machine.
     #[command(subcommand)]
     Verdicts(VerdictsCommand),
+    /// Mitigations: what makes vulnerabilities harmless until they are mended.
+    #[command(subcommand)]
+    Mitigation(MitigationCommand),
     /// Security notices: draft, review, publish.
     #[command(subcommand)]
     Notice(NoticeCommand),
@@ -364,6 +367,42 @@ pub(crate) enum VerdictsCommand {
         #[arg(long, value_name = "FILE")]
         catalogue: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MitigationCommand {
+    /// Issue one: machines show it, and carry it out when their owners agree. One of the same name is replaced.
+    Issue(MitigationIssue),
+    /// Take one back: machines end it.
+    Retire {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Show those that are issued.
+    List,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MitigationIssue {
+    /// Its name: small letters, digits and hyphens.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// A vulnerability that it makes harmless.
+    #[arg(long = "cve", value_name = "CVE", required = true)]
+    pub(crate) cves: Vec<String>,
+    /// A kernel family that it is for, such as debian/bookworm/linux.
+    #[arg(long = "family", value_name = "FAMILY", required = true)]
+    pub(crate) families: Vec<String>,
+    /// What it does, and what stops working meanwhile.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) about: String,
+    /// A module that is not loaded any more, and is taken out where it is.
+    #[arg(long = "deny-module", value_name = "MODULE", required_unless_present = "sysctls")]
+    pub(crate) modules: Vec<String>,
+    /// A sysctl and the whole numbers that it is set to.
+    #[arg(long = "sysctl", value_name = "KEY=VALUE")]
+    pub(crate) sysctls: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

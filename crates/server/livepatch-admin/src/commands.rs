@@ -6,7 +6,7 @@ use crate::{
         Arguments, CertificateCommand, Command, DashboardCommand, Format, LivepatchCommand, MachineCommand,
         Promote, Publish, RolloutCommand, TokenCommand, TokenCreate,
     },
-    cve, generate, hook, notice, old_verbs, output, rollout,
+    cve, generate, hook, mitigation, notice, old_verbs, output, rollout,
     server::Server,
     tier, upstream,
 };
@@ -74,6 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         Command::Cve(command) => cve::run(&server, format, command),
         Command::Notice(command) => notice::run(&server, format, command),
+        Command::Mitigation(command) => mitigation::run(&server, format, command),
         Command::Subscriber(command) => notice::subscribers(&server, format, command),
         Command::Verdicts(command) => cve::verdicts(&server, format, command),
         Command::Rollout(command) => rollout::run(&server, format, command),

@@ -9,6 +9,7 @@ mod commands;
 mod cve;
 mod generate;
 mod hook;
+mod mitigation;
 mod notice;
 mod old_verbs;
 mod output;

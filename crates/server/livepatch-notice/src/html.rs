@@ -18,9 +18,11 @@ pub fn html_fragment(notice: &Notice) -> String {
     if let Kind::Alert(alert) = &notice.kind {
         let _ = write!(
             html,
-            "<section class=\"alert\">\n<h2>No livepatch: update and reboot</h2>\n<p>{} (<code>{}</code>)</p>\n",
+            "<section class=\"alert\">\n<h2>{}</h2>\n<p>{} (<code>{}</code>)</p>\n<p>{}</p>\n",
+            alert.headline(),
             markup(&alert.reason),
             markup(&alert.code),
+            alert.advice(),
         );
         if let Some(mitigation) = &alert.mitigation {
             let _ = writeln!(html, "<p>Until then: {}</p>", markup(mitigation));

@@ -189,7 +189,7 @@ fn action(notice: &Notice) -> String {
         Kind::Alert(alert) => {
             let until =
                 alert.mitigation.as_ref().map(|text| format!(" Until then: {text}")).unwrap_or_default();
-            format!("Update the kernel and reboot; it cannot be livepatched. {}{until}", alert.reason)
+            format!("{} {}{until}", alert.explanation(), alert.advice())
         }
     }
 }

@@ -38,8 +38,8 @@ pub fn mail(notice: &Notice) -> Mail {
     paragraph(&mut text, &notice.summary);
     if let Kind::Alert(alert) = &notice.kind {
         heading(&mut text, "No livepatch");
-        paragraph(&mut text, &format!("This cannot be livepatched ({}). {}", alert.code, alert.reason));
-        paragraph(&mut text, "Update the kernel and reboot. The livepatch client warns until that is done.");
+        paragraph(&mut text, &alert.explanation());
+        paragraph(&mut text, alert.advice());
         if let Some(mitigation) = &alert.mitigation {
             paragraph(&mut text, &format!("Until then: {mitigation}"));
         }

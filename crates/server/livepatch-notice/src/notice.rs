@@ -41,20 +41,53 @@ pub struct Notice {
 pub enum Kind {
     /// A livepatch is there.
     Livepatch,
-    /// None can be released: update and reboot.
+    /// There is none, for ever or for now.
     Alert(Alert),
 }
 
-/// Why there can be no livepatch, and what helps.
+/// Why there is no livepatch, and what helps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alert {
-    /// The builder's reason code.
+    /// The builder's reason code, or [`Alert::NOT_YET`].
     pub code: String,
     /// Why, in words.
     pub reason: String,
-    /// What helps until the update.
+    /// What helps meanwhile.
     pub mitigation: Option<String>,
+}
+
+impl Alert {
+    /// The code of an alert that comes before the livepatch.
+    pub const NOT_YET: &str = "not-yet";
+
+    /// Whether a livepatch may still come.
+    pub fn is_for_now(&self) -> bool {
+        self.code == Self::NOT_YET
+    }
+
+    /// The alert in a few words.
+    pub fn headline(&self) -> &'static str {
+        if self.is_for_now() { "No livepatch yet" } else { "No livepatch: update and reboot" }
+    }
+
+    /// Why, as a sentence or two.
+    pub fn explanation(&self) -> String {
+        if self.is_for_now() {
+            format!("There is no livepatch yet. {}", self.reason)
+        } else {
+            format!("This cannot be livepatched ({}). {}", self.code, self.reason)
+        }
+    }
+
+    /// What to do.
+    pub fn advice(&self) -> &'static str {
+        if self.is_for_now() {
+            "A notice will announce the livepatch. A kernel that has the fix needs none: update and reboot where you can."
+        } else {
+            "Update the kernel and reboot. The livepatch client warns until that is done."
+        }
+    }
 }
 
 /// A change of a published notice.

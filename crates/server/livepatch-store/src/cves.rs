@@ -1,7 +1,7 @@
-//! What was imported about vulnerabilities, and which of them cannot be livepatched.
+//! What was imported about vulnerabilities, which of them cannot be livepatched, and what makes them harmless.
 
 use crate::{Seconds, Store, StoreError};
-use livepatch_api::CveRefusal;
+use livepatch_api::{CveRefusal, MitigationView};
 use livepatch_manifest::Digest;
 use sqlx::{Row, any::AnyRow};
 
@@ -141,5 +141,61 @@ impl Store {
             })
         };
         rows.iter().map(refusal).collect()
+    }
+
+    /// Keeps a mitigation in the place of one with the same name. `document`: as JSON.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn issue_mitigation(
+        &self,
+        name: &str,
+        document: &str,
+        issued_by: &str,
+        now: Seconds,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO mitigations (name, document, issued_by, issued_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (name) DO UPDATE SET document = excluded.document, issued_by = excluded.issued_by, \
+               issued_at = excluded.issued_at",
+        )
+        .bind(name)
+        .bind(document)
+        .bind(issued_by)
+        .bind(now)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets a mitigation; whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn retire_mitigation(&self, name: &str) -> Result<bool, StoreError> {
+        let gone =
+            sqlx::query("DELETE FROM mitigations WHERE name = $1").bind(name).execute(&self.pool).await?;
+        Ok(gone.rows_affected() > 0)
+    }
+
+    /// The mitigations that are issued, by name.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], and when a document is damaged.
+    pub async fn mitigations(&self) -> Result<Vec<MitigationView>, StoreError> {
+        let statement = "SELECT document, issued_by, issued_at FROM mitigations ORDER BY name";
+        let rows = sqlx::query(statement).fetch_all(&self.pool).await?;
+        let view = |row: &AnyRow| {
+            let document: String = row.try_get("document")?;
+            Ok(MitigationView {
+                mitigation: serde_json::from_str(&document).map_err(|error| sqlx::Error::ColumnDecode {
+                    index: "document".into(),
+                    source: error.into(),
+                })?,
+                issued_by: row.try_get("issued_by")?,
+                issued_at: row.try_get("issued_at")?,
+            })
+        };
+        rows.iter().map(view).collect()
     }
 }

@@ -19,7 +19,7 @@ const POSTGRES_FIRST: Step =
 
 /// The steps after it, the same for both. Named one by one, since the macro that would find them compiles the database
 /// library a second time.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     (2, "rollouts", include_str!("../../../../migrations/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/0003_access.sql")),
     (10, "upstreams", include_str!("../../../../migrations/0010_upstreams.sql")),
@@ -30,6 +30,7 @@ const STEPS: [Step; 11] = [
     (40, "tiers", include_str!("../../../../migrations/0040_tiers.sql")),
     (41, "blocks", include_str!("../../../../migrations/0041_blocks.sql")),
     (42, "hooks", include_str!("../../../../migrations/0042_hooks.sql")),
+    (50, "mitigations", include_str!("../../../../migrations/0050_mitigations.sql")),
     (60, "people", include_str!("../../../../migrations/0060_people.sql")),
 ];
 

@@ -2,7 +2,7 @@
 
 mod questions;
 
-pub(crate) use questions::{check_in, cves, eligibility, history, secure_boot, upgrade};
+pub(crate) use questions::{check_in, cves, eligibility, history, mitigations, secure_boot, upgrade};
 
 use crate::exit::Severity;
 use jiff::Timestamp;

@@ -2,8 +2,8 @@
 
 use super::line;
 use livepatch_agent::{
-    CheckInPreview, CveList, CveState, Eligibility, FindingResult, History, SecureBootStatus, Telemetry,
-    Upgrade,
+    CheckInPreview, CveList, CveState, Eligibility, FindingResult, History, MitigationList, MitigationStatus,
+    SecureBootStatus, Telemetry, Upgrade,
 };
 use std::fmt::Write as _;
 
@@ -68,6 +68,27 @@ fn state(state: CveState) -> &'static str {
         CveState::FixedInKernel => "fixed in kernel",
         CveState::NotAffected => "not affected",
     }
+}
+
+/// `livepatch mitigation list`.
+pub(crate) fn mitigations(list: &MitigationList) -> String {
+    if list.mitigations.is_empty() {
+        return "no mitigation is issued for this machine".to_owned();
+    }
+    let one = |mitigation: &MitigationStatus| {
+        let mut lines = vec![line("mitigation", &mitigation.name), line("state", &mitigation.sentence)];
+        if let Some(issued) = &mitigation.issued {
+            let cves: Vec<String> = issued.cves.iter().map(ToString::to_string).collect();
+            lines.extend([line("about", &issued.about), line("concerns", &cves.join(", "))]);
+        }
+        for measure in &mitigation.measures {
+            let holds = if measure.holds { "holds" } else { "does not hold" };
+            lines.push(line("measure", &format!("{} ({holds})", measure.sentence)));
+        }
+        lines.push(line("next step", &mitigation.next_step));
+        lines.join("\n")
+    };
+    list.mitigations.iter().map(one).collect::<Vec<_>>().join("\n\n")
 }
 
 /// `livepatch kernel-upgrade-required`.

@@ -1,7 +1,9 @@
 //! The schemas in docs/client/schema are those of the documents that `livepatch --format json` prints.
 //! `LIVEPATCH_BLESS=1 cargo test -p livepatch --test it schema` writes them anew.
 
-use livepatch_agent::{CheckInPreview, CveList, Eligibility, History, SecureBootStatus, Status, Upgrade};
+use livepatch_agent::{
+    CheckInPreview, CveList, Eligibility, History, MitigationList, SecureBootStatus, Status, Upgrade,
+};
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 use std::{fs, path::PathBuf};
@@ -32,10 +34,11 @@ fn published_schemas_are_current() {
     published::<Eligibility>("check");
     published::<History>("history");
     published::<CveList>("cves");
+    published::<MitigationList>("mitigations");
     published::<Upgrade>("kernel-upgrade-required");
     published::<SecureBootStatus>("secureboot");
     published::<CheckInPreview>("check-in");
-    assert_eq!(fs::read_dir(folder()).unwrap().count(), 7);
+    assert_eq!(fs::read_dir(folder()).unwrap().count(), 8);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 pub(crate) const LIVEPATCHED: &str = "CVE-2026-1001";
 pub(crate) const REFUSED: &str = "CVE-2026-1002";
 const FIXED: &str = "CVE-2026-0900";
-const FAMILY: &str = "debian/bookworm/linux";
+pub(crate) const FAMILY: &str = "debian/bookworm/linux";
 
 const CHANGELOG: &str = "\
 linux (6.1.192-1) bookworm-security; urgency=high

@@ -1,9 +1,9 @@
 //! Verdicts from what the site knows, and their publication: a signed document for each family of the catalogue.
 
 use crate::{clock, refusal::Refusal, site::Site};
-use livepatch_api::{CveRefusal, FamilyVerdicts, VerdictsPublished};
+use livepatch_api::{CveRefusal, FamilyVerdicts, MitigationView, VerdictsPublished};
 use livepatch_cve::{
-    CveId, Family, Register,
+    CveId, Family, Mitigations, Register,
     catalogue::{Catalogue, CatalogueBuild, Kernels},
     verdict::{Engine, Exposure, FileBuild, KernelBuild, Verdict, VerdictFile, flavour_name},
 };
@@ -18,6 +18,8 @@ use std::{
 
 /// The catalogue's name in the repository.
 pub(crate) const CATALOGUE: &str = "documents/kernel-catalogue.json";
+/// The mitigations' name in the repository.
+const MITIGATIONS: &str = "documents/mitigations.json";
 /// Where the verdicts are in the repository.
 const VERDICTS: &str = "documents/verdicts/";
 
@@ -30,6 +32,7 @@ pub(crate) struct Knowledge {
     pub(crate) catalogue: Catalogue,
     pub(crate) published: Vec<Published>,
     pub(crate) refusals: Vec<CveRefusal>,
+    pub(crate) mitigations: Mitigations,
 }
 
 /// The knowledge of now. `catalogue`: another one in the place of the published or built-in one.
@@ -39,6 +42,7 @@ pub(crate) async fn knowledge(
     catalogue: Option<&[u8]>,
 ) -> Result<Knowledge, Refusal> {
     let refusals = store.cve_refusals().await?;
+    let mitigations = mitigations(store.mitigations().await?)?;
     let (published, current) = site
         .with_publisher(|publisher| {
             Ok((publisher.published().cloned().collect::<Vec<_>>(), publisher.document(CATALOGUE)?))
@@ -48,7 +52,15 @@ pub(crate) async fn knowledge(
     let bytes = catalogue.or(current).unwrap_or(Catalogue::BUILT_IN.as_bytes());
     let catalogue =
         Catalogue::read(bytes).map_err(|error| Refusal::invalid(crate::refusal::chain(&error)))?;
-    Ok(Knowledge { catalogue, published, refusals })
+    Ok(Knowledge { catalogue, published, refusals, mitigations })
+}
+
+/// The document of what is issued.
+pub(crate) fn mitigations(issued: Vec<MitigationView>) -> Result<Mitigations, Refusal> {
+    let read = issued.into_iter().map(|view| serde_json::from_value(view.mitigation));
+    let read =
+        read.collect::<Result<_, _>>().map_err(|error: serde_json::Error| Refusal::internal(&error))?;
+    Mitigations::new(read).map_err(|error| Refusal::internal(&error))
 }
 
 /// The kernel catalogue that counts.
@@ -69,6 +81,15 @@ pub(crate) fn engine(knowledge: &Knowledge, exposures: Vec<Exposure>) -> Engine 
         engine.refuse(cve, number, refusal.code.as_str().into());
         if let Some(mitigation) = &refusal.mitigation {
             engine.mitigate(cve, Some(number), mitigation.as_str().into());
+        }
+    }
+    for mitigation in &knowledge.mitigations.mitigations {
+        let families = mitigation.families.iter().filter_map(|family| family.parse::<Family>().ok());
+        let numbers: Vec<_> = families.filter_map(|family| engine.family(&family)).collect();
+        for (cve, number) in
+            mitigation.cves.iter().flat_map(|cve| numbers.iter().map(move |number| (cve, number)))
+        {
+            engine.mitigate(*cve, Some(*number), mitigation.name.as_str().into());
         }
     }
     engine
@@ -185,6 +206,8 @@ pub(crate) async fn publish(
         documents.push((name, bytes));
     }
     documents.extend(catalogue.map(|bytes| (CATALOGUE.to_owned(), bytes)));
+    let mitigations = knowledge.mitigations.write().map_err(|error| Refusal::internal(&error))?;
+    documents.push((MITIGATIONS.to_owned(), mitigations));
     let (targets_version, changed) = bring_out(site, documents).await?;
     Ok(VerdictsPublished { families, targets_version, changed })
 }

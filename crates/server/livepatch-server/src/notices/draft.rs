@@ -106,17 +106,14 @@ impl Facts<'_> {
             return Ok(Kind::Livepatch);
         }
         if self.cves.iter().all(refused) {
-            let known = self.knowledge.refusals.iter();
-            let own: Vec<&CveRefusal> = known
-                .filter(|refusal| refusal.cve.parse().is_ok_and(|cve| self.cves.contains(&cve)))
-                .collect();
-            let join =
-                |texts: BTreeSet<&str>, between: &str| texts.into_iter().collect::<Vec<_>>().join(between);
-            let mitigation = join(own.iter().filter_map(|one| one.mitigation.as_deref()).collect(), "; ");
+            return Ok(Kind::Alert(self.alert_for_ever()));
+        }
+        let mitigated = |cve: &CveId| has(cve, |verdict| matches!(verdict, Verdict::Mitigated { .. }));
+        if self.cves.iter().all(mitigated) {
             return Ok(Kind::Alert(Alert {
-                code: join(own.iter().map(|one| one.code.as_str()).collect(), ", "),
-                reason: join(own.iter().map(|one| one.reason.as_str()).collect(), " "),
-                mitigation: (!mitigation.is_empty()).then_some(mitigation),
+                code: Alert::NOT_YET.to_owned(),
+                reason: "It is being made.".to_owned(),
+                mitigation: self.mitigation(BTreeSet::new()),
             }));
         }
         let odd = self.cves.iter().find(|cve| !livepatched(cve) && !refused(cve));
@@ -127,6 +124,28 @@ impl Facts<'_> {
             ),
             None => "some of these are livepatched and some cannot be: write two notices".to_owned(),
         }))
+    }
+
+    fn alert_for_ever(&self) -> Alert {
+        let known = self.knowledge.refusals.iter();
+        let concerned = |refusal: &&CveRefusal| refusal.cve.parse().is_ok_and(|cve| self.cves.contains(&cve));
+        let own: Vec<&CveRefusal> = known.filter(concerned).collect();
+        let join = |texts: BTreeSet<&str>, between: &str| texts.into_iter().collect::<Vec<_>>().join(between);
+        Alert {
+            code: join(own.iter().map(|one| one.code.as_str()).collect(), ", "),
+            reason: join(own.iter().map(|one| one.reason.as_str()).collect(), " "),
+            mitigation: self.mitigation(own.iter().filter_map(|one| one.mitigation.clone()).collect()),
+        }
+    }
+
+    /// What helps meanwhile: these words, and the mitigations that are issued.
+    fn mitigation(&self, mut words: BTreeSet<String>) -> Option<String> {
+        let issued = self.knowledge.mitigations.mitigations.iter();
+        let own = issued.filter(|one| !one.cves.is_disjoint(self.cves));
+        words.extend(own.map(|one| {
+            format!("run 'livepatch mitigation apply {}': {}", one.name, one.about.trim_end_matches('.'))
+        }));
+        (!words.is_empty()).then(|| words.into_iter().collect::<Vec<_>>().join("; "))
     }
 
     /// For each flavour of each family that is concerned: what to have, and the row of the table.
@@ -193,7 +212,8 @@ impl Facts<'_> {
                         version = version.max(Some(*first));
                         lowest = lowest.map_or(Some(&build.version), |known| Some(known.min(&build.version)));
                     }
-                    Some(Verdict::CannotBeLivepatched { .. }) if *kind != Kind::Livepatch => {}
+                    Some(Verdict::CannotBeLivepatched { .. } | Verdict::Mitigated { .. })
+                        if *kind != Kind::Livepatch => {}
                     _ => continue,
                 }
                 cves.insert(*cve);

@@ -1,6 +1,6 @@
 //! The pages that everybody reads: a list, and a page a notice. No script; nothing from another host.
 
-use livepatch_notice::{Notice, html_fragment, markup};
+use livepatch_notice::{Kind, Notice, html_fragment, markup};
 
 /// Readable in light and dark, on paper and on a telephone; contrasts are those of WCAG AA or better.
 const STYLE: &str = "\
@@ -48,7 +48,10 @@ pub(crate) fn index(notices: &[Notice], older: Option<u32>) -> String {
              <th scope=\"col\">Date</th><th scope=\"col\">What</th></tr></thead>\n<tbody>\n",
         );
         for notice in notices {
-            let kind = if notice.is_alert() { "No livepatch: update and reboot. " } else { "" };
+            let kind = match &notice.kind {
+                Kind::Alert(alert) => format!("{}. ", alert.headline()),
+                Kind::Livepatch => String::new(),
+            };
             body.push_str(&format!(
                 "<tr><td data-column=\"Notice\"><a href=\"/notices/{0}\">{0}</a></td>\
                  <td data-column=\"Date\"><time>{1}</time></td><td data-column=\"What\">{kind}{2}</td></tr>\n",

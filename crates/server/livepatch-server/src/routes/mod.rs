@@ -12,6 +12,7 @@ mod health;
 mod hooks;
 mod livepatches;
 mod machines;
+mod mitigations;
 mod news;
 mod notices;
 mod rollouts;
@@ -91,6 +92,9 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(&format!("{}/{{cve}}/rating", paths::ADMIN_CVES), post(cves::rate))
         .route(&format!("{}/{{cve}}/refusal", paths::ADMIN_CVES), post(cves::refuse))
         .route(paths::NOT_LIVEPATCHABLE, get(cves::not_livepatchable))
+        .route(paths::ADMIN_MITIGATIONS, post(mitigations::issue).get(mitigations::list))
+        .route(&format!("{}/{{name}}/retire", paths::ADMIN_MITIGATIONS), post(mitigations::retire))
+        .route(paths::MITIGATIONS, get(mitigations::for_everybody))
         .merge(notice_routes())
         .route(&format!("{}/{{version}}", paths::NEWS), get(news::news))
         .route(paths::HEALTH, get(health::health))
