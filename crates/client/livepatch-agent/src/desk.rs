@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     daemon::{DaemonOptions, Job},
     http::HttpService,
-    messages::{self, LOGIN_MESSAGE, REBOOT_REQUIRED},
+    messages::{self, LOGIN_MESSAGE, MITIGATIONS, REBOOT_REQUIRED},
     metrics::prometheus,
     question::Question,
     records::Failure,
@@ -88,7 +88,9 @@ impl Desk {
         let texts = self.with_answers(|answers| {
             let (status, upgrade) = (answers.status(), answers.upgrade());
             let login = messages::login_message(&status, &upgrade);
-            Ok([(LOGIN_MESSAGE, login), (REBOOT_REQUIRED, messages::reboot_message(&status, &upgrade))])
+            let reboot = messages::reboot_message(&status, &upgrade);
+            let mitigations = messages::mitigations_message(&answers.mitigations());
+            Ok([(LOGIN_MESSAGE, login), (REBOOT_REQUIRED, reboot), (MITIGATIONS, mitigations)])
         });
         let (Ok(texts), Some(directory)) = (texts, self.options.socket.parent()) else { return };
         for (name, text) in texts {

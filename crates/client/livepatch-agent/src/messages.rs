@@ -3,6 +3,7 @@
 
 use crate::{
     coverage::KernelState,
+    mitigations::{MitigationList, MitigationState, MitigationStatus},
     status::Status,
     upgrade::{Upgrade, UpgradeAnswer},
 };
@@ -15,6 +16,17 @@ pub const LOGIN_MESSAGE: &str = "motd";
 /// The verdict's file beside it, empty while no reboot is needed. `livepatch-reboot-required.path` watches it and makes
 /// `/run/reboot-required` follow, where the daemon itself may not write.
 pub(crate) const REBOOT_REQUIRED: &str = "reboot-required";
+
+/// The mitigations that wait for root's hand, empty while there are none. `livepatch-mitigations.path` watches it and has
+/// `livepatch mitigation settle` carry them out, which the daemon itself may not.
+pub(crate) const MITIGATIONS: &str = "mitigations";
+
+/// A line for each mitigation that is to be put in force or taken back.
+pub(crate) fn mitigations_message(list: &MitigationList) -> String {
+    let waits =
+        |one: &&MitigationStatus| matches!(one.state, MitigationState::Wanted | MitigationState::ToRetire);
+    list.mitigations.iter().filter(waits).map(|one| format!("{}: {}\n", one.name, one.sentence)).collect()
+}
 
 /// The verdict on a reboot: one sentence; empty while none is needed, or nobody can tell.
 pub(crate) fn reboot_message(status: &Status, upgrade: &Upgrade) -> String {
@@ -125,6 +137,15 @@ mod tests {
         assert_eq!(message("disabled", UpgradeAnswer::Required), "");
         assert_eq!(message("applied", UpgradeAnswer::CanWait), "");
         assert_eq!(message("applied", UpgradeAnswer::CannotTell), "");
+    }
+
+    #[test]
+    fn roots_hand_is_asked_for_when_a_mitigation_waits() {
+        let one = |name: &str, state: &str| serde_json::json!({"name": name, "state": state, "sentence": "it waits", "next_step": "", "measures": [], "issued": null});
+        let list = serde_json::json!({"schema": 1, "mitigations": [one("a", "offered"), one("b", "wanted"),
+            one("c", "in-force"), one("d", "to-retire"), one("e", "not-needed")]});
+        let text = mitigations_message(&serde_json::from_value(list).unwrap());
+        assert_eq!(text, "b: it waits\nd: it waits\n");
     }
 
     #[test]
