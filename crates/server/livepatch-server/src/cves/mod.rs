@@ -7,4 +7,6 @@ mod verdicts;
 
 pub(crate) use detail::{detail, summary};
 pub(crate) use register::{Registers, rating_document};
-pub(crate) use verdicts::{Knowledge, catalogue, engine, family, follow, knowledge, mitigations, of_kernel, publish};
+pub(crate) use verdicts::{
+    Knowledge, catalogue, engine, family, follow, knowledge, mitigations, of_kernel, publish,
+};
