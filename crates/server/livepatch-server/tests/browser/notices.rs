@@ -153,18 +153,27 @@ fn a_notice_reaches_its_readers() {
 /// What everybody reads, without a session.
 fn readers(day: &Day) {
     let browser = &day.browser;
-    for (name, path, words) in [
+    let one = pages::one(pages::PUBLIC_CVES, LIVEPATCHED);
+    let pages = [
         ("public-notices", "/notices", "A security issue was fixed"),
         ("public-notice", "/notices/LSN-0001-1", "teapots"),
         ("public-cves", pages::PUBLIC_CVES, "teapot: look at the lid"),
-        ("public-cve", &pages::one(pages::PUBLIC_CVES, LIVEPATCHED), "livepatched in version 1"),
+        ("public-cve", one.as_str(), "livepatched in version 1"),
         ("public-refused", pages::NOT_LIVEPATCHABLE, "The fix changes the size of the kettle."),
         ("public-kernels", pages::KERNELS, "6.1.192-1"),
-    ] {
+    ];
+    for (name, path, words) in pages {
         day.look(name, path);
         let text = browser.text("main").unwrap();
         assert!(text.contains(words), "{path}: {text}");
     }
+    browser.allow_scripts(false).unwrap();
+    for (_, path, words) in pages {
+        day.open(path);
+        let text = browser.script("document.querySelector('main').textContent").unwrap();
+        assert!(text.as_str().unwrap().contains(words), "{path}, without scripts: {text}");
+    }
+    browser.allow_scripts(true).unwrap();
 }
 
 /// A machine's page tells what the published verdicts say of its kernel.

@@ -102,4 +102,9 @@ fn people_come_with_a_password() {
     day.sign_in(&day.server.admin_key());
     day.open(pages::USERS);
     browser.wait_for("main", "locked until").unwrap();
+    browser.allow_scripts(false).unwrap();
+    day.open(pages::USERS);
+    let text = browser.script("document.querySelector('main').textContent").unwrap();
+    assert!(text.as_str().unwrap().contains("locked until"), "without scripts: {text}");
+    browser.allow_scripts(true).unwrap();
 }

@@ -141,6 +141,8 @@ fn without_scripts(day: &Day, machines: &[Machine]) {
         (pages::LIVEPATCHES.to_owned(), "version 1"),
         (pages::one(pages::LIVEPATCHES, &name(1)), "unix_dgram_sendmsg"),
         (pages::AUDIT.to_owned(), "rollout-halt"),
+        (pages::TOKENS.to_owned(), "the web servers"),
+        (pages::KEYS.to_owned(), "admin.key"),
     ] {
         day.open(&path);
         // A picture's words are text too, and no 'inner text'.
