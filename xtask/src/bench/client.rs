@@ -133,7 +133,7 @@ fn idle_machine(programs: &Programs, binaries: &Path, directory: &Path) -> Resul
     refresh(&machine)?;
     let wire = meter.bytes() - before;
     let memory =
-        number(&machine, "sed -n 's/^VmRSS: *\\([0-9]*\\) kB/\\1/p' /proc/$(pidof livepatchd)/status")?;
+        number(&machine, "sed -n 's/^VmRSS:[[:space:]]*\\([0-9]*\\) kB/\\1/p' /proc/$(pidof livepatchd)/status")?;
     let wake_ups = {
         let before = switches(&machine)?;
         thread::sleep(IDLE);
