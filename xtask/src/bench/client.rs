@@ -132,8 +132,10 @@ fn idle_machine(programs: &Programs, binaries: &Path, directory: &Path) -> Resul
     let before = meter.bytes();
     refresh(&machine)?;
     let wire = meter.bytes() - before;
-    let memory =
-        number(&machine, "sed -n 's/^VmRSS:[[:space:]]*\\([0-9]*\\) kB/\\1/p' /proc/$(pidof livepatchd)/status")?;
+    let memory = number(
+        &machine,
+        "sed -n 's/^VmRSS:[[:space:]]*\\([0-9]*\\) kB/\\1/p' /proc/$(pidof livepatchd)/status",
+    )?;
     let wake_ups = {
         let before = switches(&machine)?;
         thread::sleep(IDLE);

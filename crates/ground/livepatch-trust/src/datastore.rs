@@ -7,7 +7,11 @@
 //! back at all, and machines whose clock is set right after boot would lose protection. Version numbers, which no
 //! clock can turn back, guard against replay.
 
-use crate::{TrustError, durable, fetch::limit_of, role::Role};
+use crate::{
+    TrustError, durable,
+    fetch::{Fetched, fetched_file, limit_of},
+    role::Role,
+};
 use livepatch_manifest::Digest;
 use std::{fs, io, os::unix::fs::DirBuilderExt, path::Path, path::PathBuf};
 use tempfile::TempDir;
@@ -72,6 +76,11 @@ impl Datastore {
             }
         }
         Ok(())
+    }
+
+    /// Keeps verified metadata as they came, so that they need not come again.
+    pub(crate) fn keep_fetched(&self, fetched: Fetched) -> Result<(), TrustError> {
+        fetched.into_iter().try_for_each(|(role, bytes)| self.write(&fetched_file(role), &bytes))
     }
 
     /// The newest root of an origin that was reached from this pinned one.

@@ -2,7 +2,14 @@
 //! TUF library.
 
 use crate::{Role, durable};
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tough::{Transport, TransportError, TransportErrorKind, TransportStream};
 use url::Url;
 
@@ -71,9 +78,74 @@ pub(crate) fn role_of(url: &Url) -> Role {
     Role::of_file(name).unwrap_or(Role::Root)
 }
 
-/// [`Fetch`] as the TUF library wants it, for metadata.
+/// [`Fetch`] as the TUF library wants it, for metadata. Snapshot and targets that were verified before are not fetched
+/// again: their names hold their versions. What is kept is verified like what is fetched.
 #[derive(Clone)]
-pub(crate) struct MetadataTransport(pub(crate) Arc<dyn Fetch>);
+pub(crate) struct MetadataTransport {
+    fetch: Arc<dyn Fetch>,
+    kept: Option<PathBuf>,
+    used: Arc<AtomicBool>,
+    fetched: Arc<Mutex<Fetched>>,
+}
+
+/// Metadata of roles, as they came.
+pub(crate) type Fetched = Vec<(Role, Vec<u8>)>;
+
+/// Where the bytes of a role's metadata are kept as they came, beside the library's own form of them.
+pub(crate) fn fetched_file(role: Role) -> String {
+    format!("fetched.{role}.json")
+}
+
+impl MetadataTransport {
+    /// `kept`: a directory with the [`fetched_file`]s that were verified last, if they are to be used.
+    pub(crate) fn new(fetch: Arc<dyn Fetch>, kept: Option<&Path>) -> Self {
+        Self { fetch, kept: kept.map(Path::to_owned), used: Arc::default(), fetched: Arc::default() }
+    }
+
+    /// Whether anything kept was given out.
+    pub(crate) fn used_kept(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Snapshot and targets as they came, to be kept once they are verified.
+    pub(crate) fn fetched(&self) -> Fetched {
+        std::mem::take(&mut *self.fetched.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
+        let role = role_of(url);
+        if let Some(bytes) = self.kept(url, role) {
+            self.used.store(true, Ordering::Relaxed);
+            return Ok(bytes);
+        }
+        let bytes = bounded(self.fetch.as_ref(), url, limit_of(role))?;
+        if matches!(role, Role::Snapshot | Role::Targets) {
+            let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+            fetched.push((role, bytes.clone()));
+        }
+        Ok(bytes)
+    }
+
+    fn kept(&self, url: &Url, role: Role) -> Option<Vec<u8>> {
+        let directory = self.kept.as_ref().filter(|_| matches!(role, Role::Snapshot | Role::Targets))?;
+        let name = url.path().rsplit('/').next()?;
+        let wanted: u64 = name.strip_suffix(&format!(".{role}.json"))?.parse().ok()?;
+        let bytes = durable::read(&directory.join(fetched_file(role)), limit_of(role)).ok()?;
+        let document: Versioned = serde_json::from_slice(&bytes).ok()?;
+        (document.signed.version == wanted).then_some(bytes)
+    }
+}
+
+/// What tells which document it is.
+#[derive(serde::Deserialize)]
+struct Versioned {
+    signed: Version,
+}
+
+#[derive(serde::Deserialize)]
+struct Version {
+    version: u64,
+}
 
 impl std::fmt::Debug for MetadataTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -86,7 +158,7 @@ impl Transport for MetadataTransport {
     /// The failure travels inside the stream: tough takes a failing *call* for "no newer root", whatever the cause
     /// (tough 0.24, `load_root`), and would go on with the old one when the network is cut.
     async fn fetch(&self, url: Url) -> Result<TransportStream, TransportError> {
-        let answer = bounded(self.0.as_ref(), &url, limit_of(role_of(&url)));
+        let answer = self.get(&url);
         let item = answer.map(bytes::Bytes::from).map_err(|error| {
             let kind = match error {
                 FetchError::NotFound => TransportErrorKind::FileNotFound,

@@ -83,15 +83,28 @@ impl Repository {
         let datastore = Datastore::open(request.datastore)?;
         let root = datastore.root(request.root)?;
         let copy = datastore.copy()?;
-        let loader = RepositoryLoader::new(&root, base(&request.metadata_url), base(&request.targets_url))
-            .transport(MetadataTransport(Arc::clone(&request.fetch)))
-            .datastore(copy.path())
-            .expiration_enforcement(expiration)
-            .limits(limits());
-        let outcome = block_on(loader.load());
+        let load = |transport: &MetadataTransport| {
+            let loader =
+                RepositoryLoader::new(&root, base(&request.metadata_url), base(&request.targets_url))
+                    .transport(transport.clone())
+                    .datastore(copy.path())
+                    .expiration_enforcement(expiration)
+                    .limits(limits());
+            block_on(loader.load())
+        };
+        let mut transport = MetadataTransport::new(Arc::clone(&request.fetch), Some(request.datastore));
+        let mut outcome = load(&transport);
+        // A repository that was made anew may have other documents of the same versions.
+        if matches!(outcome, Ok(Err(_))) && transport.used_kept() {
+            transport = MetadataTransport::new(Arc::clone(&request.fetch), None);
+            outcome = load(&transport);
+        }
         // Also after a failure: a newer timestamp that was verified counts even when the snapshot did not come.
         datastore.keep(copy.path())?;
         let outcome = outcome.map_err(|error| TrustError::Other { reason: error.to_string() })?;
+        if outcome.is_ok() {
+            datastore.keep_fetched(transport.fetched())?;
+        }
         Self::from_tough(&outcome.map_err(explain)?, request)
     }
 

@@ -257,6 +257,22 @@ fn unreachable_repository() {
     assert_eq!(repository.module(livepatch).unwrap_err().code(), "repository-unreachable");
 }
 
+#[test]
+fn what_was_verified_before_is_not_fetched_again() {
+    let (site, _publisher) = Site::published();
+    site.load().unwrap();
+    for ending in ["2.snapshot.json", "2.targets.json"] {
+        let cut = Broken(ending, FetchError::Unreachable("nobody should ask".into()));
+        assert_eq!(site.load_through(Arc::new(cut)).unwrap().livepatches().count(), 1, "{ending}");
+    }
+    // What is kept is verified like what is fetched, and fetched when it is not good.
+    let kept = site.datastore().join("fetched.targets.json");
+    let damaged = fs::read_to_string(&kept).unwrap().replace("edge", "open");
+    fs::write(&kept, damaged).unwrap();
+    let tiers = site.load().unwrap().livepatches().next().unwrap().tiers.clone();
+    assert_eq!(tiers, ["edge"]);
+}
+
 /// A network side that forgets its limits.
 struct Endless;
 
