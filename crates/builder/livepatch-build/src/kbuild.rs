@@ -50,9 +50,21 @@ pub fn with_generated<T>(
     log: &Path,
     compile: impl Fn() -> Result<T, CompileError>,
 ) -> Result<T, CompileError> {
+    let path = kernel.source().join(object);
+    after_making(|| path.exists(), || make_object(kernel, object, log), compile)
+}
+
+/// Whether make may help is asked before the compiler is: while it fails here, make may bring the object for another unit, and
+/// with it what was missing.
+fn after_making<T>(
+    is_there: impl Fn() -> bool,
+    make: impl FnOnce() -> Result<(), RunError>,
+    compile: impl Fn() -> Result<T, CompileError>,
+) -> Result<T, CompileError> {
+    let was_there = is_there();
     match compile() {
-        Err(CompileError::Run(RunError::Failed { .. })) if !kernel.source().join(object).exists() => {
-            make_object(kernel, object, log)?;
+        Err(CompileError::Run(RunError::Failed { .. })) if !was_there => {
+            make()?;
             compile()
         }
         other => other,
@@ -161,6 +173,32 @@ fn keep(path: &Path, notes: &Notes, log: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A compiler that misses a header until make has run.
+    fn compiled(make_has_run: &std::cell::Cell<bool>) -> Result<(), CompileError> {
+        if make_has_run.get() {
+            return Ok(());
+        }
+        let status = std::os::unix::process::ExitStatusExt::from_raw(256);
+        let (program, words, log) = ("gcc".to_owned(), "no such file".to_owned(), PathBuf::new());
+        Err(RunError::Failed { program, status, words, log }.into())
+    }
+
+    #[test]
+    fn a_unit_is_tried_again_also_when_another_one_had_its_object_made_meanwhile() {
+        let made = std::cell::Cell::new(false);
+        let looked = std::cell::Cell::new(0);
+        // There as soon as it was looked for once: somebody else is at it.
+        let is_there = || looked.replace(looked.get() + 1) > 0;
+        let make = || {
+            made.set(true);
+            Ok(())
+        };
+        assert!(after_making(is_there, make, || compiled(&made)).is_ok());
+        let in_vain = std::cell::Cell::new(false);
+        let make = || panic!("an object that was there is not made again");
+        assert!(after_making(|| true, make, || compiled(&in_vain)).is_err());
+    }
 
     #[test]
     fn answers_of_make_are_read() {

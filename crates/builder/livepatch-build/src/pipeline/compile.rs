@@ -104,9 +104,13 @@ impl Build<'_> {
             };
             objects.compile(&job, &patched)
         };
-        // Where files have to be generated first, the original sees to it.
+        // Where files have to be generated first, the original sees to it, unless it was compiled once and kept.
+        let again = || match &unit.like {
+            Some(_) => of_patched(),
+            None => with_generated(self.kernel, &unit.object, &self.log, of_patched),
+        };
         let (first, second) = rayon::join(of_original, of_patched);
-        let seconds = (first?, second.or_else(|_| of_patched())?);
+        let seconds = (first?, second.or_else(|_| again())?);
         let read = |path: &Path| std::fs::read(path).map_err(file_error(path));
         let files = (original, patched);
         let (original, patched) = (Object::read(&read(&files.0)?)?, Object::read(&read(&files.1)?)?);
