@@ -6,6 +6,7 @@
 
 use crate::compile::{CompileError, SavedCommand, make_object, saved_command};
 use crate::kernel::Kernel;
+use crate::overlay::Overlay;
 use crate::run::{self, RunError};
 use crate::units::Units;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,24 @@ pub fn with_generated<T>(
 ) -> Result<T, CompileError> {
     let path = kernel.source().join(object);
     after_making(|| path.exists(), || make_object(kernel, object, log), compile)
+}
+
+/// Compiles a patched unit that failed once more, in a mirror that shows the files that were generated since the first one was
+/// made, and has make generate them where nobody did: the original may have been compiled long ago and kept.
+///
+/// # Errors
+/// The compiler's error, when make cannot help.
+pub fn anew<T>(
+    kernel: &Kernel,
+    overlay: &Overlay,
+    object: &str,
+    log: &Path,
+    compile: impl Fn() -> Result<T, CompileError>,
+) -> Result<T, CompileError> {
+    with_generated(kernel, object, log, || {
+        overlay.renew();
+        compile()
+    })
 }
 
 /// Whether make may help is asked before the compiler is: while it fails here, make may bring the object for another unit, and

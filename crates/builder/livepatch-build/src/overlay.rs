@@ -105,6 +105,12 @@ impl Overlay {
         Err(io::Error::other("the includes of a file lead around the patched files").into())
     }
 
+    /// Has the next compilation run in a new mirror: files may have been generated in the tree since this one was made, and a
+    /// real folder shows what was there then.
+    pub fn renew(&self) {
+        self.mirror.lock().unwrap_or_else(PoisonError::into_inner).path = None;
+    }
+
     /// The mirror, made anew when it lacks a real folder.
     fn tree(&self, wanted: &BTreeSet<String>) -> io::Result<PathBuf> {
         let mut mirror = self.mirror.lock().unwrap_or_else(PoisonError::into_inner);

@@ -52,6 +52,27 @@ fn compiled(folder: &Path, overlay: &Overlay) -> Vec<u8> {
 const EXPORT: &str = "#include <linux/a.h>\n#define EXPORT A\nstatic const char *const where = __FILE__;\n";
 
 #[test]
+fn what_was_generated_since_is_seen_in_a_new_mirror() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = tree(folder.path(), "int value;\n");
+    let overlay = overlay(folder.path(), &source, &[("fs/other/unit.c", "int patched;\n")]);
+    let sees = || {
+        let mut seen = false;
+        let compiler = |tree: &Path| {
+            seen = tree.join("fs/other/flask.h").exists();
+            Ok::<_, io::Error>(Vec::new())
+        };
+        overlay.compile(compiler).unwrap();
+        seen
+    };
+    assert!(!sees());
+    std::fs::write(source.join("fs/other/flask.h"), "").unwrap();
+    assert!(!sees(), "others may be at work in the mirror, so it stays as it is");
+    overlay.renew();
+    assert!(sees());
+}
+
+#[test]
 fn patched_header_is_seen_however_it_is_included() {
     for include in ["\"../nfsd/export.h\"", "\"../nfsd/inner.h\"", "\"../../fs/other/../nfsd/inner.h\""] {
         let folder = tempfile::tempdir().unwrap();

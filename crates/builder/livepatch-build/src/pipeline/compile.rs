@@ -3,7 +3,7 @@
 use super::{Build, BuildError, file_error};
 use crate::compile::{SECTION_FLAGS, SavedCommand};
 use crate::glue::write_headers;
-use crate::kbuild::{commands_of, with_generated};
+use crate::kbuild::{anew, commands_of, with_generated};
 use crate::narrate::step;
 use crate::objects::{Job, Objects};
 use crate::overlay::Overlay;
@@ -104,13 +104,10 @@ impl Build<'_> {
             };
             objects.compile(&job, &patched)
         };
-        // Where files have to be generated first, the original sees to it, unless it was compiled once and kept.
-        let again = || match &unit.like {
-            Some(_) => of_patched(),
-            None => with_generated(self.kernel, &unit.object, &self.log, of_patched),
-        };
+        // A unit that make does not know gets its generated files by the one that it is like.
+        let known = unit.like.as_ref().unwrap_or(&unit.object);
         let (first, second) = rayon::join(of_original, of_patched);
-        let seconds = (first?, second.or_else(|_| again())?);
+        let seconds = (first?, second.or_else(|_| anew(self.kernel, overlay, known, &self.log, of_patched))?);
         let read = |path: &Path| std::fs::read(path).map_err(file_error(path));
         let files = (original, patched);
         let (original, patched) = (Object::read(&read(&files.0)?)?, Object::read(&read(&files.1)?)?);

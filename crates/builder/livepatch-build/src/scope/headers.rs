@@ -10,7 +10,7 @@ use super::Touched;
 use super::error::{ScopeError, io};
 use super::files::PatchedFile;
 use super::graph::Graph;
-use crate::kbuild::{commands_of, with_generated};
+use crate::kbuild::{anew, commands_of, with_generated};
 use crate::kernel::Kernel;
 use crate::narrate::{progress, step};
 use crate::objects::{Job, Objects};
@@ -198,7 +198,9 @@ impl Search<'_> {
             let original = with_generated(self.kernel, &objects[index], self.log, || {
                 cache.relevant(&job(None), &scratch("original"))
             })?;
-            let patched = cache.relevant(&job(Some(self.overlay)), &scratch("patched"))?;
+            let of_patched = || cache.relevant(&job(Some(self.overlay)), &scratch("patched"));
+            let again = |_| anew(self.kernel, self.overlay, &objects[index], self.log, of_patched);
+            let patched = of_patched().or_else(again)?;
             bar.advance();
             Ok((original != patched).then(|| (*unit).to_owned()))
         };
