@@ -1,6 +1,6 @@
 //! Web-hooks: other programs are told what happened, in signed messages that are tried until they are taken.
 
-use crate::{clock, refusal::Refusal, site::Site};
+use crate::{backoff::wait, clock, refusal::Refusal, site::Site};
 use aws_lc_rs::hmac;
 use livepatch_api::{HookEvent, HookMessage};
 use livepatch_store::{DueDelivery, Seconds};
@@ -19,7 +19,6 @@ const PAUSE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// With the default first wait, after some two days.
 const MOST_ATTEMPTS: u32 = 20;
-const LONGEST_WAIT: Seconds = 4 * 3600;
 /// Where the signature stands.
 const SIGNATURE: &str = "Livepatch-Signature";
 
@@ -78,7 +77,7 @@ pub(crate) async fn keep_telling(site: Arc<Site>) {
 async fn send_due(site: &Arc<Site>, agent: &Agent) -> Result<bool, Refusal> {
     let store = site.database.store().await?;
     let due = store.due_deliveries(clock::seconds(), BATCH).await?;
-    let first = Seconds::try_from(site.settings.hook_retry.as_secs()).unwrap_or(LONGEST_WAIT);
+    let first = site.settings.hook_retry;
     for delivery in &due {
         let (agent, message) = (agent.clone(), delivery.clone());
         let sending = tokio::task::spawn_blocking(move || send(&agent, &message));
@@ -116,11 +115,6 @@ fn sign(secret: &str, at: Seconds, body: &str) -> String {
     format!("t={at},v1={}", hex::encode(tag))
 }
 
-/// Doubles from the first wait to four hours.
-fn wait(first: Seconds, attempts: u32) -> Seconds {
-    first.max(1).saturating_mul(1 << attempts.min(20)).min(LONGEST_WAIT)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,10 +124,5 @@ mod tests {
         // printf '7.body' | openssl dgst -sha256 -hmac secret
         let tag = "c9fb4393062fc8a8b6c904604b44d36ad9c40320e4bde938922da1c8cf5f7758";
         assert_eq!(sign("secret", 7, "body"), format!("t=7,v1={tag}"));
-    }
-
-    #[test]
-    fn waits_grow_and_end() {
-        assert_eq!((wait(30, 0), wait(30, 1), wait(30, 40), wait(0, 0)), (30, 60, LONGEST_WAIT, 1));
     }
 }

@@ -21,6 +21,7 @@
 //! leads.
 
 mod anchor;
+mod backoff;
 mod backup;
 mod blocks;
 mod clock;

@@ -1,9 +1,9 @@
 //! The queue: each mail is tried until the mail server takes it, refuses it for good, or days have passed.
 
 use super::message::{Mailbox, message};
-use crate::{clock, notices, refusal::Refusal, site::Site};
+use crate::{backoff::wait, clock, notices, refusal::Refusal, site::Site};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor, transport::smtp::Error as SmtpError};
-use livepatch_store::{DueMail, Seconds, Store};
+use livepatch_store::{DueMail, Store};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
@@ -13,7 +13,6 @@ const BATCH: u32 = 100;
 const PAUSE: Duration = Duration::from_secs(30);
 /// Attempts after which a mail that is deferred again and again is given up: with the default wait, after some four days.
 const MOST_ATTEMPTS: u32 = 30;
-const LONGEST_WAIT: Seconds = 4 * 3600;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Wakes the sender.
@@ -65,7 +64,7 @@ async fn send_due(
 ) -> Result<bool, Refusal> {
     let store = site.database.store().await?;
     let due = store.due_mails(clock::seconds(), BATCH).await?;
-    let first = Seconds::try_from(site.settings.mail_retry.as_secs()).unwrap_or(LONGEST_WAIT);
+    let first = site.settings.mail_retry;
     let mut known = BTreeMap::new();
     for mail in &due {
         let key = (mail.number, mail.revision);
@@ -94,7 +93,7 @@ fn judge(error: &SmtpError) -> Outcome {
     if error.is_permanent() { Outcome::Refused(text) } else { Outcome::Deferred(text) }
 }
 
-async fn note(store: &Store, mail: &DueMail, outcome: Outcome, first: Seconds) -> Result<(), Refusal> {
+async fn note(store: &Store, mail: &DueMail, outcome: Outcome, first: Duration) -> Result<(), Refusal> {
     let now = clock::seconds();
     let short = |text: String| text.chars().filter(|c| !c.is_control()).take(500).collect::<String>();
     let (state, next, detail) = match outcome {
@@ -112,19 +111,14 @@ async fn note(store: &Store, mail: &DueMail, outcome: Outcome, first: Seconds) -
     Ok(store.note_mail(mail, state, next, &detail).await?)
 }
 
-/// Doubles from the first wait to four hours.
-fn wait(first: Seconds, attempts: u32) -> Seconds {
-    first.saturating_mul(1 << attempts.min(20)).min(LONGEST_WAIT)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use livepatch_store::Seconds;
 
     #[test]
-    fn the_waits_grow_to_some_hours_and_cover_days() {
-        assert_eq!((wait(60, 0), wait(60, 1), wait(60, 30)), (60, 120, LONGEST_WAIT));
-        let whole: Seconds = (0..MOST_ATTEMPTS).map(|attempt| wait(60, attempt)).sum();
+    fn the_waits_cover_days() {
+        let whole: Seconds = (0..MOST_ATTEMPTS).map(|attempt| wait(Duration::from_secs(60), attempt)).sum();
         assert!((3..8).contains(&(whole / 86_400)), "{whole}");
     }
 }
