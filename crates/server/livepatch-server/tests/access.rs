@@ -21,6 +21,16 @@ fn key(server: &Server, name: &str, role: Role) -> ApiKeyCreated {
 }
 
 #[test]
+fn a_key_passes_for_nobody_else() {
+    let server = Server::start();
+    for name in ["", " ", "admin.key", "user:ada", "openid:ada"] {
+        let request = ApiKeyRequest { name: name.into(), role: Role::Viewer, expires_after: None };
+        let answer = server.admin_post::<ApiKeyCreated>(paths::ADMIN_KEYS, &request);
+        assert_eq!(refused(answer), (422, ErrorCode::Invalid), "{name:?}");
+    }
+}
+
+#[test]
 fn each_role_may_do_its_part_and_no_more() {
     let server = Server::with_certificate();
     let (module, manifest) = livepatch(1);

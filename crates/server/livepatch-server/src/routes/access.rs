@@ -33,6 +33,10 @@ pub(super) async fn make_key(
     if request.name.trim().is_empty() || request.name == super::extract::MASTER {
         return Err(Refusal::invalid("an API key needs a name of its own: it stands in the audit log"));
     }
+    // People stand in the audit log as `user:NAME` and `openid:NAME`.
+    if request.name.contains(':') {
+        return Err(Refusal::invalid("an API key's name has no colon: what has one is a person's"));
+    }
     let now = clock::seconds();
     let expires = request.expires_after.map(|life| super::tokens::expiry(now, life)).transpose()?;
     let (id, secret) = (uuid::Uuid::now_v7().to_string(), Secret::generate()?);
