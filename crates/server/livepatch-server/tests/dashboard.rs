@@ -5,14 +5,14 @@ mod support;
 
 use livepatch_api::{
     ApiKeyCreated, ApiKeyRequest, AuditEntry, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest,
-    EnrolmentToken, Event, EventKind, LoginCreated, PatchState, PublishAnswer, Role, RolloutRequest,
-    RolloutView, TokenCreated, TokenRequest, paths,
+    EnrolmentToken, Event, EventKind, LoginCreated, PatchState, PublishAnswer, Role, RolloutView,
+    TokenCreated, TokenRequest, paths,
 };
 use livepatch_dashboard::paths as pages;
 use livepatch_kernel::Taint;
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{MACHINE, Server, kernel, livepatch, name};
+use support::{MACHINE, Server, kernel, livepatch, name, rollout};
 use ureq::{Agent, http::Response};
 
 const EVIL: &str = "<script>alert(1)</script>\"'&=HYPERLINK";
@@ -128,15 +128,7 @@ fn site() -> Server {
         client_version: "0.1.0".into(),
     };
     server.post::<CheckInAnswer>(paths::CHECK_IN, &credential, &report).unwrap();
-    let request = RolloutRequest {
-        release: "2026-11".into(),
-        livepatches: vec![name(1)],
-        tier: "stable".into(),
-        profile: "normal".into(),
-        windows: vec![],
-        withdraw_on_halt: false,
-    };
-    server.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &request).unwrap();
+    server.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &rollout("normal")).unwrap();
     server
 }
 

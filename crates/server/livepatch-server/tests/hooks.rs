@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use livepatch_api::{
     CertificateAdded, CertificateRequest, CheckInAnswer, CheckInRequest, EnrolAnswer, ErrorCode, Event,
     EventKind, HookCreated, HookEvent, HookMessage, HookRequest, HookSummary, PatchState, PromoteRequest,
-    PublishAnswer, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView, paths,
+    PublishAnswer, RolloutOrder, RolloutVerb, RolloutView, paths,
 };
 use livepatch_kernel::Taint;
 use std::{
@@ -17,7 +17,7 @@ use std::{
     thread,
     time::Duration,
 };
-use support::{KEY, MACHINE, Server, livepatch, machine, name, refused};
+use support::{KEY, MACHINE, Server, livepatch, machine, name, refused, rollout};
 
 /// Signature and body of each POST; the first so many are answered with 500.
 fn receiver(failing: usize) -> (String, Receiver<(String, String)>) {
@@ -88,15 +88,7 @@ fn hooks_are_told_of_publications_promotions_halts_and_failures() {
     server.admin_post::<PublishAnswer>(paths::ADMIN_PROMOTE, &promote).unwrap();
     assert_eq!(next(&received, &all).event, HookEvent::Promote);
 
-    let rollout = RolloutRequest {
-        release: "2026-11".into(),
-        livepatches: vec![name(1)],
-        tier: "stable".into(),
-        profile: "normal".into(),
-        windows: vec![],
-        withdraw_on_halt: false,
-    };
-    server.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &rollout).unwrap();
+    server.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &rollout("normal")).unwrap();
     let order = |order| RolloutOrder { order, reason: "a customer called".into() };
     let path = format!("{}/2026-11", paths::ADMIN_ROLLOUTS);
     server.admin_post::<RolloutView>(&path, &order(RolloutVerb::Halt)).unwrap();

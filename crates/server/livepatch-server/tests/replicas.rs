@@ -7,7 +7,7 @@ mod support;
 use livepatch_api::{
     AuditEntry, CertificateAdded, CertificateRequest, CheckInAnswer, CheckInRequest, EnrolAnswer,
     EnrolmentToken, Event, EventKind, LivepatchSummary, PatchState, PublishAnswer, PublishHeader,
-    RolloutRequest, RolloutView, TokenCreated, TokenRequest, paths,
+    RolloutView, TokenCreated, TokenRequest, paths,
 };
 use livepatch_kernel::Taint;
 use livepatch_manifest::Manifest;
@@ -22,7 +22,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use support::{KEY, Server, livepatch, machine, name};
+use support::{KEY, Server, livepatch, machine, rollout};
 use tempfile::TempDir;
 use ureq::Agent;
 use url::Url;
@@ -242,15 +242,7 @@ fn nothing_is_lost_when_a_replica_is_killed_in_the_middle_of_work() {
     front.admin_post::<CertificateAdded>(paths::ADMIN_CERTIFICATES, &certificate);
     let first = front.publish(1);
     let (edge, stable) = (front.token("edge"), front.token("stable"));
-    let rollout = RolloutRequest {
-        release: "2026-11".into(),
-        livepatches: vec![name(1)],
-        tier: "stable".into(),
-        profile: "emergency".into(),
-        windows: vec![],
-        withdraw_on_halt: false,
-    };
-    front.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &rollout);
+    front.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &rollout("emergency"));
 
     let (over, reports, published) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(1));
     let taken: Vec<u64> = std::thread::scope(|scope| {

@@ -11,7 +11,7 @@ use livepatch_kernel::Taint;
 use livepatch_manifest::Manifest;
 use livepatch_schedule::{Hold, Request, Schedule, Steering, hold};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use support::{Server, livepatch, machine, name, refused};
+use support::{Server, livepatch, machine, name, refused, rollout};
 
 const TIMESTAMP: &str = "/repository/metadata/timestamp.json";
 
@@ -43,17 +43,6 @@ fn site(machines: usize) -> (Server, Manifest, Vec<Client>) {
     });
     let clients = clients.collect();
     (server, manifest, clients)
-}
-
-fn wish(profile: &str) -> RolloutRequest {
-    RolloutRequest {
-        release: "2026-11".into(),
-        livepatches: vec![name(1)],
-        tier: "stable".into(),
-        profile: profile.into(),
-        windows: vec![],
-        withdraw_on_halt: false,
-    }
 }
 
 fn begin(server: &Server, request: &RolloutRequest) -> support::Answer<RolloutView> {
@@ -143,7 +132,7 @@ fn a_crash_halts_the_rollout_before_the_next_poll() {
         clients.iter().all(|client| held(&server, &manifest, client).is_none()),
         "no rollout, no waiting"
     );
-    let begun = begin(&server, &wish("one-machine-first")).unwrap();
+    let begun = begin(&server, &rollout("one-machine-first")).unwrap();
     assert_eq!((begun.state.as_str(), begun.tiers.join(" ").as_str()), ("running", "beta candidate stable"));
     assert_eq!((begun.builds[0].machines, begun.builds[0].admitted, begun.builds[0].stage), (6, 1, 1));
 
@@ -170,7 +159,7 @@ fn a_crash_halts_the_rollout_before_the_next_poll() {
 #[test]
 fn people_halt_resume_and_withdraw() {
     let (server, manifest, clients) = site(3);
-    begin(&server, &wish("normal")).unwrap();
+    begin(&server, &rollout("normal")).unwrap();
     assert_eq!(refused(order(&server, RolloutVerb::Halt, " ")), (422, ErrorCode::Invalid));
     assert_eq!(refused(order(&server, RolloutVerb::Resume, "why not")), (409, ErrorCode::Conflict));
     let halted = order(&server, RolloutVerb::Halt, "the help desk is on fire").unwrap();
@@ -183,14 +172,14 @@ fn people_halt_resume_and_withdraw() {
     assert!(steering(&server).denies(&manifest.module.sha256));
     assert!(clients.iter().all(|client| held(&server, &manifest, client) == Some(Hold::Denied)));
     assert_eq!(refused(order(&server, RolloutVerb::Resume, "again")), (409, ErrorCode::Conflict));
-    let again = RolloutRequest { release: "2026-12".into(), ..wish("normal") };
+    let again = RolloutRequest { release: "2026-12".into(), ..rollout("normal") };
     assert_eq!(refused(begin(&server, &again)), (409, ErrorCode::Conflict), "withdrawn is for good");
 }
 
 #[test]
 fn a_lost_database_lifts_no_halt_and_no_denial() {
     let (server, manifest, _clients) = site(2);
-    begin(&server, &wish("normal")).unwrap();
+    begin(&server, &rollout("normal")).unwrap();
     order(&server, RolloutVerb::Withdraw, "bad").unwrap();
     let (directory, _) = server.stop();
     for file in ["livepatch.db", "livepatch.db-wal", "livepatch.db-shm"] {
@@ -208,7 +197,7 @@ fn a_lost_database_lifts_no_halt_and_no_denial() {
 #[test]
 fn rollout_survives_a_restart() {
     let (server, manifest, clients) = site(4);
-    begin(&server, &wish("one-machine-first")).unwrap();
+    begin(&server, &rollout("one-machine-first")).unwrap();
     let before: Vec<_> = clients.iter().map(|client| held(&server, &manifest, client)).collect();
     let (directory, _) = server.stop();
     let server = Server::start_in(directory);
@@ -220,7 +209,7 @@ fn rollout_survives_a_restart() {
 #[test]
 fn wishes_that_make_no_sense_are_refused() {
     let (server, _manifest, _clients) = site(1);
-    let sound = wish("normal");
+    let sound = rollout("normal");
     for (wrong, code) in [
         (RolloutRequest { release: "a b".into(), ..sound.clone() }, ErrorCode::Invalid),
         (RolloutRequest { release: "../x".into(), ..sound.clone() }, ErrorCode::Invalid),

@@ -5,14 +5,14 @@ mod support;
 
 use livepatch_api::{
     BlockKind, BlockRequest, BlockSummary, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolmentToken,
-    ErrorCode, LivepatchSummary, MachineSummary, PatchState, PromoteAllRequest, PublishAnswer,
-    RolloutRequest, RolloutView, TierChange, TierSummary, TokenCreated, TokenRequest, WithdrawRequest, paths,
+    ErrorCode, LivepatchSummary, MachineSummary, PatchState, PromoteAllRequest, PublishAnswer, RolloutView,
+    TierChange, TierSummary, TokenCreated, TokenRequest, WithdrawRequest, paths,
 };
 use livepatch_kernel::Taint;
 use livepatch_manifest::Manifest;
 use livepatch_schedule::Steering;
 use std::time::{Duration, Instant};
-use support::{Answer, MACHINE, RELEASE, Server, livepatch, machine, name, refused};
+use support::{Answer, MACHINE, RELEASE, Server, livepatch, machine, name, refused, rollout};
 
 const TIMESTAMP: &str = "/repository/metadata/timestamp.json";
 
@@ -125,15 +125,7 @@ fn tiers_are_created_renamed_reordered_and_removed_while_the_server_runs() {
 fn a_tier_that_a_rollout_goes_to_stays() {
     let server = Server::with_certificate();
     publish(&server, 1, "edge");
-    let rollout = RolloutRequest {
-        release: "2026-11".into(),
-        livepatches: vec![name(1)],
-        tier: "stable".into(),
-        profile: "normal".into(),
-        windows: vec![],
-        withdraw_on_halt: false,
-    };
-    server.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &rollout).unwrap();
+    server.admin_post::<RolloutView>(paths::ADMIN_ROLLOUTS, &rollout("normal")).unwrap();
     for busy in [
         TierChange::Rename { name: "stable".into(), to: "calm".into() },
         TierChange::Remove { name: "stable".into(), move_to: None },

@@ -2,8 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a failed expectation is the test's answer
 
 use livepatch_api::{
-    ApiError, CertificateAdded, CertificateRequest, EnrolRequest, ErrorCode, TokenCreated, TokenRequest,
-    paths,
+    ApiError, CertificateAdded, CertificateRequest, EnrolRequest, ErrorCode, RolloutRequest, TokenCreated,
+    TokenRequest, paths,
 };
 use livepatch_kernel::KernelIdentity;
 use livepatch_manifest::{Digest, Fix, Manifest, ModuleRecord, Provenance, SCHEMA};
@@ -197,6 +197,18 @@ fn read<T: DeserializeOwned>(mut response: ureq::http::Response<ureq::Body>) -> 
     let error: ApiError =
         serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{status} {error}: {text}"));
     Err((status.as_u16(), error))
+}
+
+/// The first livepatch on its way to the tier stable.
+pub(crate) fn rollout(profile: &str) -> RolloutRequest {
+    RolloutRequest {
+        release: "2026-11".into(),
+        livepatches: vec![name(1)],
+        tier: "stable".into(),
+        profile: profile.into(),
+        windows: vec![],
+        withdraw_on_halt: false,
+    }
 }
 
 /// The status and code of a refusal.
