@@ -84,14 +84,7 @@ pub fn keys(frame: &Frame, all: &[ApiKeySummary]) -> String {
             h2 { (words::NEW_KEY) }
             form.stacked action=(paths::KEYS) method="post" {
                 (frame.csrf_field())
-                label for="name" { (words::NAME) }
-                input #name type="text" name="name" required maxlength="64" autocomplete="off";
-                label for="role" { (words::ROLE) }
-                select #role name="role" {
-                    @for role in [Role::Viewer, Role::Operator, Role::Releaser, Role::Admin] {
-                        option value=(role.as_str()) { (role.as_str()) " – " (words::role(role)) }
-                    }
-                }
+                (name_and_role())
                 label for="days" { (words::DAYS) }
                 input #days type="number" name="days" min="1" max="3660" aria-describedby="days-hint";
                 p #days-hint.hint { (words::DAYS_HINT) }
@@ -100,6 +93,20 @@ pub fn keys(frame: &Frame, all: &[ApiKeySummary]) -> String {
         }
     };
     page(frame, Place::Keys, words::KEYS, &body)
+}
+
+/// Who is to be made, and what they may do.
+pub(crate) fn name_and_role() -> Markup {
+    html! {
+        label for="name" { (words::NAME) }
+        input #name type="text" name="name" required maxlength="64" autocomplete="off";
+        label for="role" { (words::ROLE) }
+        select #role name="role" {
+            @for role in [Role::Viewer, Role::Operator, Role::Releaser, Role::Admin] {
+                option value=(role.as_str()) { (role.as_str()) " – " (words::role(role)) }
+            }
+        }
+    }
 }
 
 /// The keys as a table.

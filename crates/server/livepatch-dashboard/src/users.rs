@@ -2,12 +2,13 @@
 
 use crate::{
     Cell, Column, Frame, Seconds, Table, Tone,
+    administration::name_and_role,
     frame::{Place, page},
     moment, paths,
     table::badge,
     words,
 };
-use livepatch_api::{Role, UserSummary};
+use livepatch_api::UserSummary;
 use maud::{Markup, html};
 
 /// Users.
@@ -23,14 +24,7 @@ pub fn users(frame: &Frame, all: &[UserSummary]) -> String {
             h2 { (words::NEW_USER) }
             form.stacked action=(paths::USERS) method="post" {
                 (frame.csrf_field())
-                label for="name" { (words::NAME) }
-                input #name type="text" name="name" required maxlength="64" autocomplete="off";
-                label for="role" { (words::ROLE) }
-                select #role name="role" {
-                    @for role in [Role::Viewer, Role::Operator, Role::Releaser, Role::Admin] {
-                        option value=(role.as_str()) { (role.as_str()) " – " (words::role(role)) }
-                    }
-                }
+                (name_and_role())
                 (password())
                 div.buttons { button type="submit" { (words::MAKE_USER) } }
             }
