@@ -52,9 +52,9 @@ fn scenario(stage: &Stage) {
     proxy.be_honest();
     let stalls = stalls.manifest().unwrap();
     a_transition_that_does_not_end(&machine, &good, &stalls);
-    // Nothing is enrolled any more after this: the container has no kernel of its own.
     desktop_tools_are_answered(&machine, &stalls);
     a_clock_far_ahead_asks_for_a_reboot(&machine);
+    roots_hand_comes_when_the_daemon_asks(&machine);
     a_container_is_left_alone(&machine);
     assert_eq!(in_kernel(&machine), [stalls.name.as_str()], "after all that");
 }
@@ -238,6 +238,26 @@ fn a_clock_far_ahead_asks_for_a_reboot(machine: &Machine) {
     let output = machine.livepatch("refresh").unwrap();
     assert_eq!(output.status, 0, "{output:?}\n{}", machine.daemon_log());
     guest.check(&flag("[ ! -e /run/reboot-required ]"), LIMIT).unwrap();
+}
+
+/// The unit that carries mitigations out is woken by the daemon's word, and may do its work in its sandbox.
+fn roots_hand_comes_when_the_daemon_asks(machine: &Machine) {
+    let guest = machine.guest();
+    guest.check("[ -e /run/livepatch/mitigations ] && [ ! -s /run/livepatch/mitigations ]", LIMIT).unwrap();
+    let before = runs(machine);
+    guest.check("echo 'no-kettle: it waits' > /run/livepatch/mitigations", LIMIT).unwrap();
+    let wait = format!(
+        "for _ in $(seq 300); do {RUNS} && [ $runs -gt {before} ] && systemctl show -P Result livepatch-mitigations.service \
+         | grep -qx success && exit 0; sleep 0.1; done; journalctl -q --no-pager -b -u livepatch-mitigations; exit 1"
+    );
+    guest.check(&wait, LIMIT).unwrap();
+}
+
+/// How often the unit has come to its end.
+const RUNS: &str = "runs=$(journalctl -q -b --no-pager -o cat -u livepatch-mitigations.service | grep -c '^Finished' ; true)";
+
+fn runs(machine: &Machine) -> u32 {
+    machine.guest().check(&format!("{RUNS}; echo $runs"), LIMIT).unwrap().trim().parse().unwrap()
 }
 
 /// What systemd's container interface shows to those inside.
