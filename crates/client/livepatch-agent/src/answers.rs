@@ -132,11 +132,11 @@ impl<'a> Answers<'a> {
             &self.surroundings,
             &self.host.installed_kernels(),
         );
-        let family = name.as_deref().and_then(documents::family_of).unwrap_or_default();
-        let issued = documents::mitigations(self.state);
+        let family = name.as_deref().and_then(documents::family_of);
+        let all = documents::mitigations(self.state);
         let decided = self.state.load::<MitigationDecisions>().ok().flatten().unwrap_or_default();
         mitigations::list(&MitigationFacts {
-            issued: issued.iter().flat_map(|issued| issued.of_family(family)).collect(),
+            issued: all.as_ref().zip(family).map(|(all, family)| all.of_family(family).collect()),
             cves: &self.bare_cves(),
             decided: &decided.decided,
             by_policy: self.config.mitigations == MitigationPolicy::Apply,

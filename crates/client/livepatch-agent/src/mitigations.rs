@@ -63,8 +63,8 @@ pub enum MitigationState {
 
 /// What is known.
 pub(crate) struct MitigationFacts<'a> {
-    /// Those that are issued for the running kernel's family.
-    pub(crate) issued: Vec<&'a Mitigation>,
+    /// Those that are issued for the running kernel's family; none when that cannot be told.
+    pub(crate) issued: Option<Vec<&'a Mitigation>>,
     /// The vulnerabilities, as if there were no mitigations.
     pub(crate) cves: &'a CveList,
     /// What the owner decided: wanted or not.
@@ -79,10 +79,12 @@ pub(crate) struct MitigationFacts<'a> {
 
 /// Lists them.
 pub(crate) fn list(facts: &MitigationFacts<'_>) -> MitigationList {
-    let known: BTreeSet<&str> = facts.issued.iter().map(|one| one.name.as_str()).collect();
-    let issued = facts.issued.iter().map(|mitigation| issued(facts, mitigation));
+    let issued_here = facts.issued.as_deref().unwrap_or_default();
+    let known: BTreeSet<&str> = issued_here.iter().map(|one| one.name.as_str()).collect();
+    let issued = issued_here.iter().map(|mitigation| issued(facts, mitigation));
     let left = facts.in_place.iter().filter(|name| !known.contains(name.as_str()));
-    let mut mitigations: Vec<MitigationStatus> = issued.chain(left.map(|name| left_over(name))).collect();
+    let mut mitigations: Vec<MitigationStatus> =
+        issued.chain(left.map(|name| left_over(facts, name))).collect();
     mitigations.sort_by(|one, two| one.name.cmp(&two.name));
     MitigationList { schema: 1, mitigations }
 }
@@ -94,11 +96,14 @@ fn issued(facts: &MitigationFacts<'_>, mitigation: &Mitigation) -> MitigationSta
     };
     let measures: Vec<MeasureStatus> = mitigation.measures.iter().map(measure).collect();
     let name = &mitigation.name;
-    let needed = facts.cves.cves.iter().any(|cve| cve.state.is_open() && helps(mitigation, &cve.id));
+    let found = facts.cves.cves.iter().filter(|cve| helps(mitigation, &cve.id));
+    let needed = found.clone().any(|cve| cve.state.is_open());
     let agreed = facts.decided.get(name).copied().unwrap_or(facts.by_policy);
     let in_place = facts.in_place.contains(name);
     let holds = in_place && measures.iter().all(|measure| measure.holds);
-    let state = match (needed && agreed, holds) {
+    // Nothing goes that protects a machine of which it is not known whether it is mended.
+    let unsure = in_place && found.count() < mitigation.cves.len();
+    let state = match (agreed && (needed || unsure), holds) {
         (true, true) => MitigationState::InForce,
         (true, false) => MitigationState::Wanted,
         (false, _) if in_place => MitigationState::ToRetire,
@@ -120,12 +125,28 @@ fn helps(mitigation: &Mitigation, cve: &str) -> bool {
     cve.parse().is_ok_and(|cve| mitigation.cves.contains(&cve))
 }
 
-fn left_over(name: &str) -> MitigationStatus {
+/// One that is in place and not issued for this kernel, as far as that is known. What is in place goes only when it is known not to be
+/// issued, or when the owner says so.
+fn left_over(facts: &MitigationFacts<'_>, name: &str) -> MitigationStatus {
+    let unwanted = facts.decided.get(name) == Some(&false);
+    let (state, sentence, next_step) = match (facts.issued.is_some(), unwanted) {
+        (true, _) => {
+            (MitigationState::ToRetire, "it is in place, and is not issued any more", SETTLE.to_owned())
+        }
+        (false, true) => {
+            (MitigationState::ToRetire, "it is in place, and you do not want it", SETTLE.to_owned())
+        }
+        (false, false) => (
+            MitigationState::InForce,
+            "it is in place; whether it is still issued is not known here",
+            format!("livepatch mitigation retire {name}"),
+        ),
+    };
     MitigationStatus {
         name: name.to_owned(),
-        state: MitigationState::ToRetire,
-        sentence: "it is in place, and is not issued any more".to_owned(),
-        next_step: SETTLE.to_owned(),
+        state,
+        sentence: sentence.to_owned(),
+        next_step,
         measures: Vec::new(),
         issued: None,
     }
@@ -193,7 +214,7 @@ mod tests {
         let (kettle, cves) = (kettle(), cves(open));
         let holds = |_: &Mitigation, _: &Measure| !in_place.is_empty();
         let facts = MitigationFacts {
-            issued: vec![&kettle],
+            issued: Some(vec![&kettle]),
             cves: &cves,
             decided: &decided,
             by_policy,
@@ -219,26 +240,54 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_issued_any_more_goes() {
+    fn what_is_not_issued_any_more_goes_and_what_is_not_known_stays() {
         let in_place = ["old".to_owned()].into();
-        let facts = MitigationFacts {
-            issued: Vec::new(),
-            cves: &cves(CveState::Open),
-            decided: &[("old".to_owned(), true)].into(),
-            by_policy: true,
-            in_place: &in_place,
-            holds: &|_, _| true,
+        let state = |issued, wanted| {
+            let facts = MitigationFacts {
+                issued,
+                cves: &cves(CveState::Open),
+                decided: &[("old".to_owned(), wanted)].into(),
+                by_policy: true,
+                in_place: &in_place,
+                holds: &|_, _| true,
+            };
+            list(&facts).mitigations[0].state
         };
-        assert_eq!(list(&facts).mitigations[0].state, ToRetire);
+        assert_eq!(state(Some(Vec::new()), true), ToRetire);
+        assert_eq!(state(None, true), InForce);
+        assert_eq!(state(None, false), ToRetire, "the owner's word");
+    }
+
+    #[test]
+    fn without_verdicts_nothing_is_taken_from_a_machine() {
+        let (kettle, in_place) = (kettle(), ["no-kettle".to_owned()].into());
+        let state = |in_place: &BTreeSet<String>, holds| {
+            let facts = MitigationFacts {
+                issued: Some(vec![&kettle]),
+                cves: &CveList { schema: 1, basis: "livepatches".into(), cves: vec![] },
+                decided: &BTreeMap::new(),
+                by_policy: true,
+                in_place,
+                holds: &|_, _| holds,
+            };
+            list(&facts).mitigations[0].state
+        };
+        assert_eq!(state(&in_place, true), InForce);
+        assert_eq!(state(&in_place, false), Wanted);
+        assert_eq!(state(&BTreeSet::new(), false), NotNeeded, "and nothing is done to it");
     }
 
     #[test]
     fn a_vulnerability_is_harmless_only_while_the_mitigation_holds() {
         let status = |state| {
-            let mut status = left_over("no-kettle");
-            status.state = state;
-            status.issued = Some(kettle());
-            status.next_step = "livepatch mitigation apply no-kettle".into();
+            let status = MitigationStatus {
+                name: "no-kettle".into(),
+                state,
+                sentence: String::new(),
+                next_step: "livepatch mitigation apply no-kettle".into(),
+                measures: Vec::new(),
+                issued: Some(kettle()),
+            };
             MitigationList { schema: 1, mitigations: vec![status] }
         };
         let after = |known, state| with_mitigations(cves(known), &status(state)).cves.remove(0);
