@@ -160,6 +160,62 @@ pub struct MitigationView {
     pub issued_at: i64,
 }
 
+/// How long it took from the news of a vulnerability until machines were protected. Steps that were not taken yet are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CveClock {
+    /// `CVE-2026-1234`.
+    pub cve: String,
+    /// A line about it.
+    pub title: String,
+    /// Its priority; absent: not rated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    /// When it became public; absent: no record says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<String>,
+    /// The first mitigation was issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mitigation: Option<ClockStep>,
+    /// The first livepatch that mends it was published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub livepatch: Option<ClockStep>,
+    /// The first machine was protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_machine: Option<ClockStep>,
+    /// Half of the machines that need it were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines_50: Option<ClockStep>,
+    /// 95 % of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines_95: Option<ClockStep>,
+    /// 99 % of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines_99: Option<ClockStep>,
+    /// The part of the machines that need it which is protected, in percent, rounded down; absent: none needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected_percent: Option<u8>,
+}
+
+/// A step of a clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStep {
+    /// When, RFC 3339, UTC.
+    pub at: String,
+    /// How many seconds after it became public; below zero: before. Absent when that day is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
+}
+
+/// A page of clocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockPage {
+    /// The clocks, newest vulnerability first.
+    pub clocks: Vec<CveClock>,
+    /// What to ask for the next page with (`before`); absent: this was the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
 /// Publish verdicts for every kernel family of the catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VerdictRequest {

@@ -29,9 +29,9 @@ pub use client::{
     PatchState,
 };
 pub use cve::{
-    CveDetail, CveImport, CveImportDocument, CveImported, CvePage, CveProposal, CveRating, CveRefusal,
-    CveRefusalRequest, CveSummary, CveVerdict, FamilyVerdicts, MitigationView, VerdictRequest,
-    VerdictsPublished,
+    ClockPage, ClockStep, CveClock, CveDetail, CveImport, CveImportDocument, CveImported, CvePage,
+    CveProposal, CveRating, CveRefusal, CveRefusalRequest, CveSummary, CveVerdict, FamilyVerdicts,
+    MitigationView, VerdictRequest, VerdictsPublished,
 };
 pub use error::{ApiError, ErrorCode};
 pub use hook::{HookCreated, HookEvent, HookMessage, HookRequest, HookSummary, UnknownHookEvent};

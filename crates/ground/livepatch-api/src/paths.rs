@@ -92,3 +92,5 @@ pub const CALENDAR: &str = "/kernels.ics";
 pub const MITIGATIONS: &str = "/v1/mitigations";
 /// GET → list of [`crate::CveRefusal`]: every vulnerability that cannot be livepatched. Open to everybody.
 pub const NOT_LIVEPATCHABLE: &str = "/v1/not-livepatchable";
+/// For everybody: GET `?before=CVE&limit=N` → [`crate::ClockPage`], newest vulnerability first.
+pub const CLOCK: &str = "/v1/clock";

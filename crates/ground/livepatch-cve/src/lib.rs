@@ -7,7 +7,8 @@
 //! 3. A person gives each CVE a [`Priority`], starting from what [`propose`] says; the [`LivepatchPolicy`] says which are livepatched.
 //! 4. The [`verdict::Engine`] gives the answer for every CVE and kernel build; the [`verdict::VerdictFile`] carries it.
 //! 5. A [`Mitigation`] makes a fault harmless until it is mended.
-//! 6. The [`catalogue`] says which kernels are livepatched, and until when each build is.
+//! 6. The [`Clock`] tells how long all that took.
+//! 7. The [`catalogue`] says which kernels are livepatched, and until when each build is.
 
 pub mod agreement;
 pub mod catalogue;
@@ -16,6 +17,7 @@ pub mod record;
 pub mod ubuntu_tracker;
 pub mod verdict;
 
+mod clock;
 mod family;
 mod id;
 mod mitigation;
@@ -26,6 +28,7 @@ mod proposal;
 mod register;
 mod upstream;
 
+pub use clock::{Arrival, Clock};
 pub use family::{Distribution, Family, FamilyError};
 pub use id::{CveId, CveIdError};
 pub use mitigation::{Measure, Mitigation, MitigationError, Mitigations};

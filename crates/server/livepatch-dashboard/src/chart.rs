@@ -158,6 +158,67 @@ pub(crate) fn curve(title: &str, most: u32, lines: &[Line<'_>]) -> Markup {
     }
 }
 
+/// How something went on after a beginning, in seconds.
+pub(crate) struct Course<'a> {
+    pub(crate) label: &'a str,
+    /// When it began to go on.
+    pub(crate) start: i64,
+    /// What followed; the later steps may be missing.
+    pub(crate) steps: [Option<i64>; 3],
+}
+
+/// The marks of a scale of time on which minutes and years have room.
+const MARKS: [(i64, &str); 7] = [
+    (60, "1 min"),
+    (600, "10 min"),
+    (3600, "1 h"),
+    (86_400, "1 d"),
+    (604_800, "1 w"),
+    (2_592_000, "30 d"),
+    (31_536_000, "1 y"),
+];
+
+/// One line for each course, from its beginning at the left.
+pub(crate) fn courses(title: &str, courses: &[Course<'_>]) -> Markup {
+    const LEFT: f64 = 130.0;
+    const TOP: f64 = 26.0;
+    const LANE: f64 = 24.0;
+    let longest = courses.iter().flat_map(|one| one.steps.into_iter().flatten().chain([one.start])).max();
+    let last = longest.unwrap_or_default().clamp(3600, 100 * 31_536_000) as f64;
+    let level = |seconds: i64| (seconds.max(0) as f64 / 60.0 + 1.0).log2() / (last / 60.0 + 1.0).log2();
+    let x = |seconds: i64| LEFT + level(seconds).min(1.0) * (WIDTH - LEFT - 14.0);
+    let height = TOP + LANE * courses.len() as f64;
+    html! {
+        figure.chart {
+            svg viewBox={ "0 0 720 " (fixed(height)) } role="img" aria-label=(title) class="waves" {
+                @for (seconds, word) in MARKS.into_iter().filter(|(seconds, _)| *seconds as f64 <= last) {
+                    line x1=(fixed(x(seconds))) x2=(fixed(x(seconds))) y1="18" y2=(fixed(height)) class="grid" {}
+                    text x=(fixed(x(seconds))) y="12" class="axis middle" { (word) }
+                }
+                @for (row, one) in courses.iter().enumerate() {
+                    @let y = TOP + LANE * row as f64;
+                    text x="4" y=(fixed(y + 13.0)) class="lane" { (one.label) }
+                    (stretch(x(0), x(one.start), y, "quiet"))
+                    @let ends = one.steps.map(|step| step.map(x));
+                    @let starts = [Some(x(one.start)), ends[0], ends[1]];
+                    @for ((start, end), tone) in starts.into_iter().zip(ends).zip(["good", "warn", "bad"]) {
+                        @if let (Some(start), Some(end)) = (start, end) { (stretch(start, end, y, tone)) }
+                    }
+                }
+            }
+            ul.legend {
+                @for (tone, word) in words::COURSE_PARTS { li { span class={ "swatch " (tone) } aria-hidden="true" {} (word) } }
+            }
+            figcaption { (words::CLOCK_CAPTION) }
+        }
+    }
+}
+
+/// A part of a course; even the shortest can be seen.
+fn stretch(start: f64, end: f64, y: f64, class: &str) -> Markup {
+    html! { rect x=(fixed(start)) y=(fixed(y + 3.0)) width=(fixed((end - start).max(2.0))) height="13" rx="2" class=(class) {} }
+}
+
 fn fixed(value: f64) -> String {
     format!("{value:.1}")
 }

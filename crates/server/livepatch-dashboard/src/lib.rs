@@ -12,6 +12,7 @@
 mod administration;
 mod assets;
 mod chart;
+mod clock;
 mod confirm;
 mod cves;
 mod frame;
@@ -31,6 +32,7 @@ mod words;
 
 pub use administration::{Audit, audit, audit_table, created_secret, key_table, keys, token_table, tokens};
 pub use assets::{Asset, asset};
+pub use clock::{ClockList, clock, clock_table};
 pub use confirm::{Question, confirm};
 pub use cves::{CveFilter, CveList, CveView, cve, cve_table, cves};
 pub use frame::{CONTENT_SECURITY_POLICY, Done, Frame, Theme, refusal};
@@ -39,7 +41,7 @@ pub use machines::{
     MachineFilter, MachineList, MachineVerdict, MachineView, Waiting, machine, machine_table, machines,
 };
 pub use notices::{Channel, NoticeDesk, NoticeList, NoticeRow, edited, notice, notice_table, notices};
-pub use overview::{Exposure, Overview, Protection, ReleaseTimes, Trouble, overview};
+pub use overview::{Exposure, Overview, Protection, Trouble, overview};
 pub use public::{SupportedKernel, kernels, not_livepatchable, public_cve, public_cves};
 pub use rollouts::{RolloutPage, rollout, rollout_live, rollout_table, rollouts};
 pub use sign_in::{SignIn, sign_in, signed_in, use_login};

@@ -1,12 +1,12 @@
 //! The page that is left open all day.
 
 use crate::{
-    Cell, Column, Frame, RolloutPage, Seconds, Support, Table, Tone, chart,
+    Cell, Column, Frame, RolloutPage, Seconds, Support, Table, Tone, chart, clock,
     frame::{Place, command, figure, page},
     livepatches::support_table,
     moment, paths, rollouts, words,
 };
-use livepatch_api::{PatchState, Role};
+use livepatch_api::{CveClock, PatchState, Role};
 use maud::{Markup, html};
 
 /// The fleet at a moment.
@@ -28,8 +28,8 @@ pub struct Overview {
     pub silent_after: Seconds,
     /// The newest crashes and failures.
     pub troubles: Vec<Trouble>,
-    /// How long the last releases took.
-    pub releases: Vec<ReleaseTimes>,
+    /// How long the last fixes took.
+    pub clocks: Vec<CveClock>,
     /// Kernels whose support ends soon, or has ended.
     pub support: Vec<Support>,
     /// When the signed metadata expire, if nobody signs them again.
@@ -79,17 +79,6 @@ pub struct Trouble {
     pub detail: String,
 }
 
-/// How long a release took to reach machines.
-#[derive(Clone, Debug)]
-pub struct ReleaseTimes {
-    /// Which.
-    pub release: String,
-    /// When its rollout began.
-    pub started: Seconds,
-    /// Seconds until half of those that have it had it, and nine in ten.
-    pub half_and_most: Option<(Seconds, Seconds)>,
-}
-
 /// The overview.
 pub fn overview(frame: &Frame, fleet: &Overview) -> String {
     let is_new = fleet.machines == 0 || fleet.livepatches == 0;
@@ -111,7 +100,7 @@ pub fn overview(frame: &Frame, fleet: &Overview) -> String {
             }
             section { h2 { (words::TROUBLE) } (troubles(frame, fleet)) }
             div.columns {
-                section { h2 { (words::TIME_TO_PROTECT) } (times(frame, fleet)) }
+                section { h2 { (words::TIME_TO_PROTECT) } (times(fleet)) }
                 section { h2 { (words::DEADLINES) } (deadlines(frame, fleet)) }
             }
         }
@@ -235,30 +224,32 @@ fn troubles(frame: &Frame, fleet: &Overview) -> Markup {
     }
 }
 
-fn times(frame: &Frame, fleet: &Overview) -> Markup {
-    if fleet.releases.is_empty() {
-        return html! { p.empty { (words::NO_RELEASE) } };
+fn times(fleet: &Overview) -> Markup {
+    if fleet.clocks.is_empty() {
+        return html! { p.empty { (words::NO_FIX_YET) } };
     }
-    let rows = fleet.releases.iter().map(|one| {
-        let (half, most) = match one.half_and_most {
-            Some((half, most)) => (Cell::text(moment::length(half)), Cell::text(moment::length(most))),
-            None => (Cell::none(), Cell::none()),
-        };
-        let started = Cell::shown(moment::rfc3339(one.started), moment::moment(one.started, frame.now));
-        vec![Cell::link(&one.release, &paths::one(paths::ROLLOUTS, &one.release)), started, half, most]
+    let rows = fleet.clocks.iter().map(|one| {
+        vec![
+            Cell::link(&one.cve, &paths::one(paths::CVES, &one.cve)),
+            clock::after(one.livepatch.as_ref()),
+            clock::after(one.machines_50.as_ref()),
+            clock::after(one.machines_95.as_ref()),
+            clock::percent(one),
+        ]
     });
     let table = Table {
         caption: words::TIME_TO_PROTECT.to_owned(),
         columns: vec![
-            Column::text("release", words::RELEASE),
-            Column::text("started", words::STARTED),
-            Column::number("half", words::HALF),
-            Column::number("most", words::MOST),
+            Column::text("cve", words::FIX),
+            Column::number("livepatch_seconds", words::TO_LIVEPATCH),
+            Column::number("machines_50_seconds", words::TO_HALF),
+            Column::number("machines_95_seconds", words::TO_MOST),
+            Column::number("protected_percent", words::PROTECTED_SHARE),
         ],
         rows: rows.collect(),
         export: None,
     };
-    table.to_html()
+    html! { (table.to_html()) p.hint { a href=(paths::CLOCK) { (words::ALL_CLOCKS) } } }
 }
 
 fn deadlines(frame: &Frame, fleet: &Overview) -> Markup {

@@ -41,6 +41,8 @@ pub const AUDIT: &str = "/dashboard/audit";
 pub const PUBLIC_CVES: &str = "/cves";
 /// For everybody: vulnerabilities that cannot be livepatched.
 pub const NOT_LIVEPATCHABLE: &str = "/not-livepatchable";
+/// For everybody: how long fixes took; `.csv` and `.json` give the table.
+pub const CLOCK: &str = "/clock";
 /// For everybody: kernels that get livepatches, and until when.
 pub const KERNELS: &str = "/kernels";
 

@@ -30,14 +30,16 @@ pub struct SupportedKernel {
     pub is_over: bool,
 }
 
-const PLACES: [(&str, &str); 4] = [
+const PLACES: [(&str, &str); 5] = [
     (api::NOTICE_PAGES, words::NOTICES),
     (paths::PUBLIC_CVES, words::CVES),
     (paths::NOT_LIVEPATCHABLE, words::NOT_LIVEPATCHABLE),
+    (paths::CLOCK, words::CLOCK),
     (paths::KERNELS, words::KERNELS),
 ];
 
-fn page(here: &str, title: &str, body: &Markup) -> String {
+/// A page for readers.
+pub(crate) fn page(here: &str, title: &str, body: &Markup) -> String {
     let main = html! {
         header.top {
             a.skip href="#main" { (words::SKIP) }

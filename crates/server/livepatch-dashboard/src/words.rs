@@ -93,9 +93,7 @@ words! {
     TROUBLE = "Newest crashes and failures";
     NO_TROUBLE = "No machine has reported a crash or a failure.";
     TIME_TO_PROTECT = "Time to protect";
-    NO_RELEASE = "No rollout has been begun yet.";
-    HALF = "Half";
-    MOST = "9 in 10";
+    NO_FIX_YET = "No fix is published yet.";
     DEADLINES = "Deadlines";
     METADATA_EXPIRE = "The signed metadata are good until";
     NO_DEADLINE = "No kernel of the fleet is near the end of its support, as far as the catalogue knows.";

@@ -54,6 +54,7 @@ pub(crate) struct Site {
     /// One sync or import at a time.
     pub(crate) syncs: tokio::sync::Mutex<()>,
     pub(crate) cves: cves::Registers,
+    pub(crate) clocks: cves::Clocks,
     pub(crate) post: Post,
     pub(crate) passwords: Passwords,
     pub(crate) openid: Option<OpenId>,
@@ -119,6 +120,7 @@ impl Site {
             streams: watch::Sender::new(false),
             syncs: tokio::sync::Mutex::default(),
             cves: cves::Registers::default(),
+            clocks: cves::Clocks::default(),
             post: Post::default(),
             passwords: Passwords::default(),
             openid: settings.openid.clone().map(OpenId::new),

@@ -4,6 +4,7 @@ use crate::{Seconds, Store, StoreError};
 use livepatch_api::{CveRefusal, MitigationView};
 use livepatch_manifest::Digest;
 use sqlx::{Row, any::AnyRow};
+use std::collections::BTreeMap;
 
 /// A document to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,17 +144,19 @@ impl Store {
         rows.iter().map(refusal).collect()
     }
 
-    /// Keeps a mitigation in the place of one with the same name. `document`: as JSON.
+    /// Keeps a mitigation against these vulnerabilities in the place of one with the same name. `document`: as JSON.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn issue_mitigation(
         &self,
         name: &str,
+        cves: &[String],
         document: &str,
         issued_by: &str,
         now: Seconds,
     ) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
         sqlx::query(
             "INSERT INTO mitigations (name, document, issued_by, issued_at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (name) DO UPDATE SET document = excluded.document, issued_by = excluded.issued_by, \
@@ -163,8 +166,13 @@ impl Store {
         .bind(document)
         .bind(issued_by)
         .bind(now)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
+        for cve in cves {
+            let first = "INSERT INTO first_mitigations (cve, at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            sqlx::query(first).bind(cve).bind(now).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -176,6 +184,15 @@ impl Store {
         let gone =
             sqlx::query("DELETE FROM mitigations WHERE name = $1").bind(name).execute(&self.pool).await?;
         Ok(gone.rows_affected() > 0)
+    }
+
+    /// When a mitigation was first issued against each vulnerability, those that are retired among them.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn first_mitigations(&self) -> Result<BTreeMap<String, Seconds>, StoreError> {
+        let rows = sqlx::query("SELECT cve, at FROM first_mitigations").fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get("cve")?, row.try_get("at")?))).collect()
     }
 
     /// The mitigations that are issued, by name.

@@ -1,6 +1,11 @@
 //! Machines and their reports.
 
-use crate::{RolloutResult, Seconds, Store, StoreError, rollouts::keep_result, rows};
+use crate::{
+    RolloutResult, Seconds, Store, StoreError,
+    protections::{keep_protection, last_heard},
+    rollouts::keep_result,
+    rows,
+};
 use livepatch_api::{AppliedLivepatch, CheckInRequest, Event, EventKind, MachineSummary};
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
@@ -87,7 +92,10 @@ impl Store {
     ) -> Result<Reported, StoreError> {
         let sequence = report.sequence.cast_signed();
         let mut transaction = self.write().await?;
-        let reported = if update_machine(&mut transaction, machine_id, sequence, report, now).await? {
+        let heard_before = last_heard(&mut transaction, machine_id, report, now).await?;
+        let updated = update_machine(&mut transaction, machine_id, sequence, report, now).await?;
+        let reported = if let Some(had_version) = updated {
+            keep_protection(&mut transaction, machine_id, report, had_version, heard_before..=now).await?;
             for event in &report.events {
                 keep_event(&mut transaction, machine_id, sequence, event, now).await?;
             }
@@ -182,19 +190,22 @@ impl Store {
     }
 }
 
+/// What the machine is now; gives the greatest version that it ever had of its kernel's livepatches, and `None` when the
+/// report is not new.
 async fn update_machine(
     transaction: &mut Transaction<'_, Any>,
     machine_id: &str,
     sequence: i64,
     report: &CheckInRequest,
     now: Seconds,
-) -> Result<bool, StoreError> {
+) -> Result<Option<i64>, StoreError> {
     let applied = report.applied.as_ref();
-    let done = sqlx::query(
+    let row = sqlx::query(
         "UPDATE machines SET sequence = $1, last_seen = $2, boot_id = $3, state = $4, kernel_release = $5, \
            kernel_build_id = $6, kernel_arch = $7, client_version = $8, applied_name = $9, applied_version = $10, \
-           applied_sha256 = $11, taint = $12 \
-         WHERE id = $13 AND sequence < $1",
+           applied_sha256 = $11, taint = $12, \
+           had_version = COALESCE((SELECT version FROM protections WHERE machine_id = $13 AND build_id = $6), 0) \
+         WHERE id = $13 AND sequence < $1 RETURNING had_version",
     )
     .bind(sequence)
     .bind(now)
@@ -209,9 +220,9 @@ async fn update_machine(
     .bind(applied.map(|applied| applied.sha256.as_str()))
     .bind(report.taint.0.cast_signed())
     .bind(machine_id)
-    .execute(&mut **transaction)
+    .fetch_optional(&mut **transaction)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(row.map(|row| row.try_get("had_version")).transpose()?)
 }
 
 async fn keep_event(

@@ -1,7 +1,9 @@
 //! What the dashboard asks the store: sessions, counts, pages of machines; on SQLite and on a real PostgreSQL.
 #![allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 
-use livepatch_api::{CheckInRequest, EnrolRequest, Event, EventKind, PatchState, Role, UserSummary};
+use livepatch_api::{
+    AppliedLivepatch, CheckInRequest, EnrolRequest, Event, EventKind, PatchState, Role, UserSummary,
+};
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
 use livepatch_store::{
@@ -210,4 +212,87 @@ async fn pages_hold_every_machine_once_and_counts_agree() {
         assert_eq!(store.groups().await.unwrap().iter().map(|group| group.machines).sum::<u32>(), 22);
     })
     .await;
+}
+
+#[tokio::test]
+async fn each_machine_counts_once_for_every_version_that_it_came_to() {
+    on_both(async |store| {
+        let token = NewToken {
+            id: "t".into(),
+            secret: digest("token"),
+            tier: "edge".into(),
+            uses: None,
+            expires: None,
+            note: String::new(),
+            tags: vec![],
+        };
+        store.add_token(&token, NOW).await.unwrap();
+        let mut ids = Vec::new();
+        for number in [0, 2, 4] {
+            ids.push(enrol(&store, number, PatchState::Unapplied, NOW).await);
+        }
+        let came_to = async |id: &String, sequence, version, said: &str, at| {
+            let name = format!("livepatch_{version}");
+            let detail = format!("{name} is applied");
+            let report = CheckInRequest {
+                sequence,
+                boot_id: "boot".into(),
+                kernel: KernelIdentity {
+                    release: "6.1.0-50-cloud-amd64".parse().unwrap(),
+                    build_id: "00".repeat(20).parse().unwrap(),
+                    arch: "x86_64".into(),
+                },
+                state: PatchState::Applied,
+                applied: Some(AppliedLivepatch { name, version, sha256: digest("ko") }),
+                taint: Taint(0),
+                events: vec![Event { at: said.into(), kind: EventKind::Applied, detail }],
+                client_version: "0.1.0".into(),
+            };
+            store.record_check_in(id, &report, &[], at).await.unwrap();
+        };
+        // NOW is 2027-01-15T08:00:00Z. The first says when; the second's clock is wrong; the third came to both at once.
+        came_to(&ids[0], 2, 1, "2027-01-15T08:00:40Z", NOW + 90).await;
+        came_to(&ids[1], 2, 1, "2001-01-01T00:00:00Z", NOW + 100).await;
+        came_to(&ids[2], 2, 2, "never", NOW + 700).await;
+        came_to(&ids[0], 3, 2, "2027-01-15T08:20:00Z", NOW + 1300).await;
+        came_to(&ids[0], 3, 3, "2027-01-15T08:20:00Z", NOW + 1400).await; // an old report
+        came_to(&ids[0], 4, 1, "2027-01-15T08:30:00Z", NOW + 1900).await; // a step back
+        let times = store.protection_times().await.unwrap();
+        let times: Vec<_> = times
+            .iter()
+            .map(|time| (time.above, time.version, time.first - NOW, time.last - NOW, time.machines))
+            .collect();
+        assert_eq!(times, [(0, 1, 0, 40, 2), (0, 2, 700, 700, 1), (1, 2, 1200, 1200, 1)]);
+        let had = store.had_versions().await.unwrap();
+        let mut had: Vec<_> = had.iter().map(|had| (had.version, had.machines)).collect();
+        had.sort_unstable();
+        assert_eq!(had, [(1, 1), (2, 2)]);
+
+        // On another kernel a machine begins anew.
+        let other = reboot_elsewhere(&store, &ids[2]).await;
+        assert_eq!(other, [(1, 1), (2, 1), (0, 1)]);
+    })
+    .await;
+}
+
+/// The machine runs another kernel; what machines had, by kernel and version.
+async fn reboot_elsewhere(store: &Store, id: &str) -> Vec<(u32, u32)> {
+    let report = CheckInRequest {
+        sequence: 9,
+        boot_id: "next".into(),
+        kernel: KernelIdentity {
+            release: "6.1.0-51-cloud-amd64".parse().unwrap(),
+            build_id: "01".repeat(20).parse().unwrap(),
+            arch: "x86_64".into(),
+        },
+        state: PatchState::NothingToApply,
+        applied: None,
+        taint: Taint(0),
+        events: vec![],
+        client_version: "0.1.0".into(),
+    };
+    store.record_check_in(id, &report, &[], NOW + 2000).await.unwrap();
+    let mut had = store.had_versions().await.unwrap();
+    had.sort_by_key(|had| (had.build_id.to_string(), had.version));
+    had.iter().map(|had| (had.version, had.machines)).collect()
 }

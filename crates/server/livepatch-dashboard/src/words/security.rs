@@ -60,6 +60,21 @@ words! {
     NOT_LIVEPATCHABLE_MEANING = "Vulnerabilities that no livepatch can mend in a kernel: there an update and a reboot are necessary. Also as";
     NOTHING_REFUSED = "There is none.";
     CODE = "Code";
+    CLOCK = "Clock";
+    CLOCK_MEANING = "How long it took from the day on which a vulnerability became public until its mitigation, its livepatch, and the protection of the machines that need it. Newest first.";
+    NO_CLOCKS = "No clock runs yet: no livepatch and no mitigation is out, and no known vulnerability that shall be livepatched concerns a machine.";
+    CLOCK_PICTURE = "Time from the news to protection";
+    CLOCK_CAPTION = "Each line begins with the news. The scale widens what is short; the table below has the same figures.";
+    PUBLIC = "Public";
+    TO_MITIGATION = "To mitigation";
+    TO_LIVEPATCH = "To livepatch";
+    TO_FIRST_MACHINE = "To first machine";
+    TO_HALF = "To 50 %";
+    TO_MOST = "To 95 %";
+    TO_NEARLY_ALL = "To 99 %";
+    PROTECTED_SHARE = "Protected, %";
+    BEFORE_NEWS = "before the news";
+    ALL_CLOCKS = "All clocks";
     KERNELS = "Kernels";
     KERNELS_MEANING = "Kernels that get livepatches, each build until its last day. Newest build first.";
     AS_CALENDAR = "As a calendar";
@@ -117,6 +132,14 @@ words! {
     PUBLISHER = "Livepatch service";
     NOTICE_FEED = "Livepatch Security Notices";
 }
+
+/// The parts of a line of the clock, by colour.
+pub(crate) const COURSE_PARTS: [(&str, &str); 4] = [
+    ("quiet", "until the livepatch"),
+    ("good", "until half of the machines had it"),
+    ("warn", "until 95 %"),
+    ("bad", "until 99 %"),
+];
 
 /// A priority's colour.
 pub(crate) fn priority_tone(priority: &str) -> Tone {

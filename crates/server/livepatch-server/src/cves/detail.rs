@@ -14,17 +14,22 @@ const TITLE: usize = 120;
 /// As in a list.
 pub(crate) fn summary(record: &CveRecord, policy: &LivepatchPolicy) -> CveSummary {
     let rating = record.rating.value();
-    let texts = [record.title.value(), record.summary.value(), record.description.value()];
-    let title = texts.into_iter().flatten().find(|text| !text.trim().is_empty());
     CveSummary {
         id: record.id.to_string(),
-        title: title.map(|text| first_words(text)).unwrap_or_default(),
+        title: title(record),
         priority: rating.map(|rating| rating.priority.word().to_owned()),
         decided: rating.is_some_and(livepatch_cve::Rating::is_decided),
         livepatch: policy.covers(record.id, rating.map(|rating| rating.priority)),
         exploited: record.exploited.value().is_some(),
         rejected: record.is_void(),
     }
+}
+
+/// A line about it.
+pub(super) fn title(record: &CveRecord) -> String {
+    let texts = [record.title.value(), record.summary.value(), record.description.value()];
+    let title = texts.into_iter().flatten().find(|text| !text.trim().is_empty());
+    title.map(|text| first_words(text)).unwrap_or_default()
 }
 
 fn first_words(text: &str) -> String {

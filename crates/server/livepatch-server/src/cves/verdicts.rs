@@ -7,7 +7,7 @@ use livepatch_cve::{
     catalogue::{Catalogue, CatalogueBuild, Kernels},
     verdict::{Engine, Exposure, FileBuild, KernelBuild, Verdict, VerdictFile, flavour_name},
 };
-use livepatch_kernel::KernelRelease;
+use livepatch_kernel::{KernelRelease, PackageVersion};
 use livepatch_manifest::Digest;
 use livepatch_store::Store;
 use livepatch_trust::Published;
@@ -133,20 +133,28 @@ pub(crate) async fn of_kernel(
     release: &KernelRelease,
 ) -> Result<Vec<(CveId, Verdict)>, Refusal> {
     let catalogue = catalogue(site).await?;
-    let release = release.as_str();
-    let known = catalogue.windows().find_map(|(_, kernels, build, _)| {
-        let rest = release.strip_prefix(build.kernel.as_deref()?)?.strip_prefix('-')?;
-        let flavour = kernels.flavours.get(rest)?;
-        let name = flavour_name(flavour, &kernels.architecture).to_owned();
-        Some((family(kernels, flavour), build.version.clone(), name, kernels.architecture.clone()))
-    });
-    let Some((family, version, flavour, architecture)) = known else { return Ok(Vec::new()) };
+    let Some((family, version, flavour, architecture)) = release_of(&catalogue, release) else {
+        return Ok(Vec::new());
+    };
     let document = format!("{VERDICTS}{family}.olpv");
     let bytes = site.with_publisher(move |publisher| Ok(publisher.document(&document)?)).await?;
     let Some(bytes) = bytes else { return Ok(Vec::new()) };
     let file = VerdictFile::decode(&bytes).map_err(|error| Refusal::internal(&error))?;
     let Some(build) = file.build(&version, &flavour, &architecture) else { return Ok(Vec::new()) };
     Ok(file.of_build(build).map(|(cve, verdict)| (cve, verdict.clone())).collect())
+}
+
+/// The build that a running kernel is of, as verdicts know it: family, version, flavour, architecture.
+pub(super) fn release_of(
+    catalogue: &Catalogue,
+    release: &KernelRelease,
+) -> Option<(Family, PackageVersion, String, String)> {
+    catalogue.windows().find_map(|(_, kernels, build, _)| {
+        let rest = release.as_str().strip_prefix(build.kernel.as_deref()?)?.strip_prefix('-')?;
+        let flavour = kernels.flavours.get(rest)?;
+        let name = flavour_name(flavour, &kernels.architecture).to_owned();
+        Some((family(kernels, flavour), build.version.clone(), name, kernels.architecture.clone()))
+    })
 }
 
 /// What livepatches mend in a build: each vulnerability with the first version that does.

@@ -21,7 +21,7 @@ dt{font-weight:600;margin-top:1rem}dd{margin:0 0 0 1rem}.alert{border-left:.35re
 /// The other pages for readers.
 const PLACES: &str = "\
 <nav aria-label=\"Pages\"><a href=\"/notices\">Notices</a> · <a href=\"/cves\">CVEs</a> · \
-<a href=\"/not-livepatchable\">Not livepatchable</a> · <a href=\"/kernels\">Kernels</a></nav>\n";
+<a href=\"/not-livepatchable\">Not livepatchable</a> · <a href=\"/clock\">Clock</a> · <a href=\"/kernels\">Kernels</a></nav>\n";
 
 /// A notice's page.
 pub(crate) fn page(notice: &Notice) -> String {

@@ -8,8 +8,8 @@ use axum::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 use livepatch_api::{
-    CveDetail, CveImport, CveImported, CvePage, CveRating, CveRefusal, CveRefusalRequest, ErrorCode,
-    VerdictRequest, VerdictsPublished,
+    ClockPage, CveClock, CveDetail, CveImport, CveImported, CvePage, CveRating, CveRefusal,
+    CveRefusalRequest, ErrorCode, VerdictRequest, VerdictsPublished,
 };
 use livepatch_cve::{CveId, Family, LivepatchPolicy, Priority, Rating};
 use livepatch_store::CveDocument;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// Vulnerabilities on a page.
 const PAGE: usize = 500;
+/// Clocks on a page, if nobody asks for another number.
+const CLOCKS: usize = 100;
 /// Problems that an answer holds; the documents of a broken folder have thousands.
 const MOST_PROBLEMS: usize = 200;
 /// Kinds of documents that can be imported; a rating has a call of its own.
@@ -191,6 +193,33 @@ pub(crate) async fn not_livepatchable(
     State(site): State<Arc<Site>>,
 ) -> Result<Json<Vec<CveRefusal>>, Refusal> {
     Ok(Json(site.database.store().await?.cve_refusals().await?))
+}
+
+/// Which clocks.
+#[derive(serde::Deserialize)]
+pub(crate) struct ClockQuery {
+    before: Option<CveId>,
+    limit: Option<usize>,
+}
+
+/// A page of clocks: for everybody.
+pub(crate) async fn clock(
+    State(site): State<Arc<Site>>,
+    Query(ClockQuery { before, limit }): Query<ClockQuery>,
+) -> Result<Json<ClockPage>, Refusal> {
+    let all = site.clocks.read(&site).await?;
+    Ok(Json(page_of_clocks(&all, before, limit.unwrap_or(CLOCKS).clamp(1, PAGE))))
+}
+
+/// Clocks of vulnerabilities before this one, newest first.
+pub(super) fn page_of_clocks(all: &[CveClock], before: Option<CveId>, limit: usize) -> ClockPage {
+    let is_before = |clock: &&CveClock| {
+        before.is_none_or(|before| clock.cve.parse().is_ok_and(|cve: CveId| cve < before))
+    };
+    let mut clocks: Vec<CveClock> = all.iter().filter(is_before).take(limit + 1).cloned().collect();
+    let more = clocks.len() > limit;
+    clocks.truncate(limit);
+    ClockPage { next: clocks.last().filter(|_| more).map(|last| last.cve.clone()), clocks }
 }
 
 /// Signs the verdicts of now.

@@ -22,8 +22,8 @@ pub(crate) async fn issue(
     let document = serde_json::to_string(&mitigation).map_err(|error| Refusal::internal(&error))?;
     let store = site.database.store().await?;
     let now = clock::seconds();
-    store.issue_mitigation(&mitigation.name, &document, &actor.name, now).await?;
     let cves: Vec<String> = mitigation.cves.iter().map(ToString::to_string).collect();
+    store.issue_mitigation(&mitigation.name, &cves, &document, &actor.name, now).await?;
     store.record_act(&actor.name, "mitigation-issue", &mitigation.name, &cves.join(", "), now).await?;
     cves::follow(&site).await;
     Ok(Json(store.mitigations().await?))

@@ -92,6 +92,7 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(&format!("{}/{{cve}}/rating", paths::ADMIN_CVES), post(cves::rate))
         .route(&format!("{}/{{cve}}/refusal", paths::ADMIN_CVES), post(cves::refuse))
         .route(paths::NOT_LIVEPATCHABLE, get(cves::not_livepatchable))
+        .route(paths::CLOCK, get(cves::clock))
         .route(paths::ADMIN_MITIGATIONS, post(mitigations::issue).get(mitigations::list))
         .route(&format!("{}/{{name}}/retire", paths::ADMIN_MITIGATIONS), post(mitigations::retire))
         .route(paths::MITIGATIONS, get(mitigations::for_everybody))

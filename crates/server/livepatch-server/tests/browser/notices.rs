@@ -6,8 +6,8 @@ use crate::{
     support::Server,
 };
 use livepatch_api::{
-    ApiKeyCreated, ApiKeyRequest, CveDetail, CveImport, CveImportDocument, CveImported, CveRating, Role,
-    VerdictRequest, VerdictsPublished, paths,
+    ApiKeyCreated, ApiKeyRequest, CveDetail, CveImport, CveImportDocument, CveImported, CveRating,
+    PatchState, Role, VerdictRequest, VerdictsPublished, paths,
 };
 use livepatch_dashboard::paths as pages;
 
@@ -74,8 +74,11 @@ fn a_notice_reaches_its_readers() {
     day.sign_in(&ann);
     day.look("no-cves", pages::CVES);
     day.look("no-notices", pages::NOTICES);
-    publish(server);
+    let manifest = publish(server);
     import(server);
+    for machine in enrol(server, 4).iter_mut().take(3) {
+        machine.report(server, Some(&manifest), PatchState::Applied, vec![]);
+    }
 
     // Nobody has rated it: the page that says so is where it is done.
     day.open(pages::CVES);
@@ -160,6 +163,7 @@ fn readers(day: &Day) {
         ("public-cves", pages::PUBLIC_CVES, "teapot: look at the lid"),
         ("public-cve", one.as_str(), "livepatched in version 1"),
         ("public-refused", pages::NOT_LIVEPATCHABLE, "The fix changes the size of the kettle."),
+        ("public-clock", pages::CLOCK, "teapot: look at the lid"),
         ("public-kernels", pages::KERNELS, "6.1.192-1"),
     ];
     for (name, path, words) in pages {

@@ -3,7 +3,8 @@
 use super::{WebRefusal, cookies, fleet, rollouts, session::Person};
 use crate::{clock, refusal::Refusal, site::Site};
 use axum::{extract::State, http::HeaderMap, response::Html};
-use livepatch_dashboard::{self as dashboard, Overview, ReleaseTimes, Trouble};
+use livepatch_api::CveClock;
+use livepatch_dashboard::{self as dashboard, Overview, Trouble};
 use livepatch_rollout::State as RolloutState;
 use livepatch_schedule::Steering;
 use livepatch_store::{Group, Seconds, StoredRollout};
@@ -14,8 +15,8 @@ use std::{sync::Arc, time::UNIX_EPOCH};
 pub(super) const SILENT_AFTER: Seconds = 86_400;
 /// Events of trouble on the page.
 const TROUBLES: u32 = 8;
-/// Releases whose times are shown.
-const RELEASES: usize = 5;
+/// Fixes whose clock is shown.
+const FIXES: usize = 5;
 /// Rollouts in flight at one time; nobody has more.
 const IN_FLIGHT: usize = 20;
 
@@ -44,16 +45,11 @@ async fn gather(site: &Arc<Site>, server: String) -> Result<Overview, Refusal> {
     for one in stored.iter().filter(|one| is_in_flight(one)).take(IN_FLIGHT) {
         in_flight.push(rollouts::gather(store, one.rollout.clone(), &published, now).await?);
     }
-    let mut releases = Vec::new();
-    for one in stored.iter().filter(|one| one.rollout.state != RolloutState::Withdrawn).take(RELEASES) {
-        let (release, started) = (one.rollout.release.clone(), one.rollout.started);
-        let times = store.given_times(&release, &[0.5, 0.9]).await?;
-        let half_and_most = match times.as_slice() {
-            [half, most] => Some((half - started, most - started)),
-            _ => None,
-        };
-        releases.push(ReleaseTimes { release, started, half_and_most });
-    }
+    let clocks = site.clocks.read(site).await?;
+    // The last ones are those whose livepatch came last, whatever their numbers.
+    let mut fixes: Vec<CveClock> = clocks.iter().filter(|clock| clock.livepatch.is_some()).cloned().collect();
+    fixes.sort_by(|one, other| published_at(other).cmp(&published_at(one)));
+    fixes.truncate(FIXES);
     Ok(Overview {
         machines: count(&groups),
         states: fleet::states(&groups),
@@ -63,7 +59,7 @@ async fn gather(site: &Arc<Site>, server: String) -> Result<Overview, Refusal> {
         silent: store.silent_machines(now - SILENT_AFTER).await?,
         silent_after: SILENT_AFTER,
         troubles: troubles.collect(),
-        releases,
+        clocks: fixes,
         support: fleet::support(&groups, today(now), false),
         metadata_expire,
         livepatches: published.len(),
@@ -74,6 +70,10 @@ async fn gather(site: &Arc<Site>, server: String) -> Result<Overview, Refusal> {
 
 fn is_in_flight(one: &StoredRollout) -> bool {
     matches!(one.rollout.state, RolloutState::Running | RolloutState::Halted)
+}
+
+fn published_at(clock: &CveClock) -> Option<&str> {
+    clock.livepatch.as_ref().map(|step| step.at.as_str())
 }
 
 fn count(groups: &[Group]) -> u32 {

@@ -3,12 +3,12 @@
 use super::{
     WebRefusal,
     cves::{Asked, PAGE, gather},
-    overview,
+    export, overview,
 };
 use crate::{
     clock, cves as knowledge,
     refusal::Refusal,
-    routes::cves::{found, identifier},
+    routes::cves::{found, identifier, page_of_clocks},
     site::Site,
 };
 use axum::{
@@ -17,8 +17,9 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 use jiff::civil::Date;
-use livepatch_cve::{Distribution, catalogue::Catalogue};
-use livepatch_dashboard::{self as dashboard, SupportedKernel, Theme};
+use livepatch_api::ClockPage;
+use livepatch_cve::{CveId, Distribution, catalogue::Catalogue};
+use livepatch_dashboard::{self as dashboard, ClockList, SupportedKernel, Table, Theme};
 use std::sync::Arc;
 
 /// Readers may see what was so a minute ago; a proxy in front then answers most of them.
@@ -50,6 +51,37 @@ pub(super) async fn not_livepatchable(State(site): State<Arc<Site>>) -> Result<R
         Ok(dashboard::not_livepatchable(&refusals))
     };
     page(made.await)
+}
+
+/// Where a page of clocks begins.
+#[derive(serde::Deserialize)]
+pub(super) struct Before {
+    before: Option<CveId>,
+}
+
+pub(super) async fn clock(
+    State(site): State<Arc<Site>>,
+    Query(Before { before }): Query<Before>,
+) -> Result<Response, WebRefusal> {
+    let made = async {
+        let all = site.clocks.read(&site).await?;
+        let ClockPage { clocks, next } = page_of_clocks(&all, before, PAGE);
+        Ok(dashboard::clock(&ClockList { clocks, is_first: before.is_none(), next }))
+    };
+    page(made.await)
+}
+
+pub(super) async fn clock_csv(State(site): State<Arc<Site>>) -> Result<Response, WebRefusal> {
+    Ok(export::csv(&clock_table(&site).await?))
+}
+
+pub(super) async fn clock_json(State(site): State<Arc<Site>>) -> Result<Response, WebRefusal> {
+    Ok(export::json(&clock_table(&site).await?))
+}
+
+async fn clock_table(site: &Arc<Site>) -> Result<Table, WebRefusal> {
+    let all = site.clocks.read(site).await.map_err(|refusal| WebRefusal::Page(Theme::System, refusal))?;
+    Ok(dashboard::clock_table(&all))
 }
 
 pub(super) async fn kernels(State(site): State<Arc<Site>>) -> Result<Response, WebRefusal> {
