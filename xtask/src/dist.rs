@@ -1,9 +1,9 @@
-//! Builds what is shipped: the client's Debian package.
+//! Builds what is shipped: the Debian packages of client and server.
 
 use crate::{narrator::Narrator, workspace};
 use anyhow::Result;
 use clap::Args;
-use livepatch_e2e::{Programs, client_package, run_logged, workspace_root};
+use livepatch_e2e::{Programs, client_package, run_logged, server_package, workspace_root};
 use std::path::PathBuf;
 
 /// Of `rustup target add`; the programs are linked with nothing then, and run on any distribution.
@@ -29,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let binaries = narrator.step("build the programs", |step| {
         let mut command = workspace::cargo();
         command.args(["build", "--package", "livepatch", "--package", "livepatch-agent", "--bins"]);
+        command.args(["--package", "livepatch-server", "--package", "livepatch-admin"]);
         if options.release {
             command.arg("--release");
         }
@@ -41,6 +42,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     narrator.step("pack the client", |step| {
         step.progress("cargo deb");
         let package = client_package(&binaries, &output, &log)?;
+        step.note(package.display().to_string());
+        Ok(())
+    })?;
+    narrator.step("pack the server", |step| {
+        step.progress("cargo deb");
+        let package = server_package(&binaries, &output, &log)?;
         step.note(package.display().to_string());
         Ok(())
     })

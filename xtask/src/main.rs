@@ -37,7 +37,7 @@ enum Task {
     Bench(bench::Options),
     /// Every CVE fix between two kernel source versions, built, loaded, and written down; takes hours, resumes
     Corpus(livepatch_corpus::Options),
-    /// Build the client's Debian package into target/dist
+    /// Build the Debian packages of client and server into target/dist
     Dist(dist::Options),
     /// Every page of the dashboard as a picture, light and dark, wide and narrow, into target/screenshots
     Screenshots,

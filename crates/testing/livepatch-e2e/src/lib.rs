@@ -17,7 +17,7 @@ mod system;
 pub use builder::{BuildRequest, Builder, FixRequest};
 pub use kernel_state::{KernelState, LivepatchState};
 pub use machine::{Client, Machine};
-pub use package::client_package;
+pub use package::{client_package, server_package};
 pub use prepared::{KERNEL_VARIABLE, Prepared};
 pub use programs::{Programs, run_logged, workspace_root};
 pub use site::Site;

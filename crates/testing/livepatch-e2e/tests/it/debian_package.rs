@@ -43,14 +43,21 @@ pub(crate) fn assert_sandboxed(machine: &Machine) {
         LIMIT,
     );
     assert_eq!(facts.unwrap(), "active\nenabled\nlivepatch\n", "{}", machine.daemon_log());
-    let report = guest.check("systemd-analyze security --no-pager livepatchd", LIMIT).unwrap();
-    let overall = report.lines().find(|line| line.contains("Overall exposure level")).unwrap();
-    let exposure: f64 = overall.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
-    eprintln!("systemd-analyze security: {exposure}");
-    assert!(exposure <= EXPOSURE, "{report}");
+    assert_exposure(machine, "livepatchd");
     let others =
         guest.check("setpriv --reuid=65534 --clear-groups livepatch status --format json; true", LIMIT);
     assert!(others.unwrap().contains("\"state\": \"disabled\""), "anyone may ask for the state");
+}
+
+/// What systemd says of a unit's sandbox.
+#[track_caller]
+pub(crate) fn assert_exposure(machine: &Machine, unit: &str) {
+    let report =
+        machine.guest().check(&format!("systemd-analyze security --no-pager {unit}"), LIMIT).unwrap();
+    let overall = report.lines().find(|line| line.contains("Overall exposure level")).unwrap();
+    let exposure: f64 = overall.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    eprintln!("systemd-analyze security {unit}: {exposure}");
+    assert!(exposure <= EXPOSURE, "{report}");
 }
 
 /// Nothing that the daemon wanted was denied by its sandbox.

@@ -30,5 +30,6 @@ mod rolled_back_metadata;
 mod scene;
 mod secure_boot;
 mod series_6_12;
+mod server_package;
 mod stranger_s_signature;
 mod unknown_token;
