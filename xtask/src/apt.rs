@@ -45,6 +45,12 @@ const CROSS: [&str; 3] = ["gcc-aarch64-linux-gnu", "gcc-powerpc64le-linux-gnu", 
 /// What packages in Ubuntu's layout are compressed with.
 const COMPRESSION: [&str; 2] = ["bzip2", "zstd"];
 
+/// Watches the server, as those who run it do.
+const MONITORING: [&str; 1] = ["prometheus"];
+
+/// Loads the server, and the server to compare it with.
+const LOAD: [&str; 2] = ["nginx-light", "wrk"];
+
 /// Looks at the dashboard: a browser, its driver, and letters for it.
 const BROWSER: [&str; 3] = ["chromium", "chromium-driver", "fonts-dejavu-core"];
 
@@ -55,7 +61,14 @@ pub(crate) fn needed() -> Vec<&'static str> {
 
 /// What the tests need.
 pub(crate) fn needed_by_tests() -> Vec<&'static str> {
-    let groups = [SYSTEM.as_slice(), ORACLES.as_slice(), CROSS.as_slice(), COMPRESSION.as_slice()].concat();
+    let groups = [
+        SYSTEM.as_slice(),
+        ORACLES.as_slice(),
+        CROSS.as_slice(),
+        COMPRESSION.as_slice(),
+        MONITORING.as_slice(),
+    ]
+    .concat();
     let mut packages = [needed(), groups, needed_by_browser()].concat();
     // It fetches the official schemas of documents. Python often comes from elsewhere, with a pip of its own.
     let mut pip = Command::new("python3");
@@ -64,6 +77,11 @@ pub(crate) fn needed_by_tests() -> Vec<&'static str> {
         packages.push("python3-pip");
     }
     packages
+}
+
+/// What the server's bench needs.
+pub(crate) fn needed_by_load() -> Vec<&'static str> {
+    LOAD.to_vec()
 }
 
 /// What tests and pictures of the dashboard need.

@@ -2,6 +2,9 @@
 
 mod client;
 mod cve;
+mod fleet;
+mod server;
+mod web;
 
 use crate::{narrator::Narrator, workspace};
 use anyhow::{Context as _, Result, bail};
@@ -20,6 +23,9 @@ pub(crate) struct Options {
     /// How to print the results
     #[arg(long, default_value = "text")]
     format: Format,
+    /// How many machines the server has
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..))]
+    machines: u32,
 }
 
 /// Something with a budget.
@@ -31,6 +37,10 @@ enum Subject {
     Client,
     /// Importing CVE data, and verdicts
     Cve,
+    /// The server under load, against nginx
+    Server,
+    /// The dashboard's pages
+    Web,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -65,6 +75,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if all || options.what.contains(&Subject::Cve) {
         results.extend(cve::measure()?);
+    }
+    let machines = usize::try_from(options.machines)?;
+    if all || options.what.contains(&Subject::Server) {
+        results.extend(server::measure(machines)?);
+    }
+    if all || options.what.contains(&Subject::Web) {
+        results.extend(web::measure(machines)?);
     }
     match options.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&results)?),
