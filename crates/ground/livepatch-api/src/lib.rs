@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod approval;
 mod client;
 mod cve;
 mod error;
@@ -24,6 +25,7 @@ pub use admin::{
     CertificateAdded, CertificateRequest, LivepatchSummary, MachineDetail, MachineSummary, PromoteRequest,
     PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary, WithdrawRequest,
 };
+pub use approval::{ApprovalRequest, ApprovalSummary, ApprovalTakeBack};
 pub use client::{
     AppliedLivepatch, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, Event, EventKind, News,
     PatchState,

@@ -36,6 +36,9 @@ pub const ADMIN_TIERS: &str = "/v1/admin/tiers";
 /// POST [`crate::HookRequest`] → [`crate::HookCreated`]; GET → list of [`crate::HookSummary`]. `…/ID/remove`: POST `[]` →
 /// the same list. What a hook gets: [`crate::HookMessage`].
 pub const ADMIN_HOOKS: &str = "/v1/admin/hooks";
+/// GET → list of [`crate::ApprovalSummary`]; POST [`crate::ApprovalRequest`] → the same. `…/take-back`: POST
+/// [`crate::ApprovalTakeBack`] → the same.
+pub const ADMIN_APPROVALS: &str = "/v1/admin/approvals";
 /// GET → list of [`crate::BlockSummary`]; POST [`crate::BlockRequest`] → the same. `…/ID/lift`: POST `[]` → the same.
 pub const ADMIN_BLOCKS: &str = "/v1/admin/blocks";
 /// GET → list of [`crate::MachineSummary`]. `…/ID`: GET → [`crate::MachineDetail`].

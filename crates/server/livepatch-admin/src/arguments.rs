@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::approval::ApprovalCommand;
 use crate::hook::HookCommand;
 use crate::old_verbs::{AuthToken, PatchCommand, ReportCommand, StorageCommand, SyncTokensCommand};
 use crate::period::Period;
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Web-hooks: programs that are told what happened.
     #[command(subcommand)]
     Hook(HookCommand),
+    /// Approvals: one of the two people that some tiers want.
+    #[command(subcommand)]
+    Approval(ApprovalCommand),
     /// Blocks: what is kept from machines for a while.
     #[command(subcommand, visible_alias = "blocklist")]
     Block(BlockCommand),

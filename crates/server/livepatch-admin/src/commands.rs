@@ -1,7 +1,7 @@
 //! What each command does.
 
 use crate::{
-    access,
+    access, approval,
     arguments::{
         Arguments, CertificateCommand, Command, DashboardCommand, Format, LivepatchCommand, MachineCommand,
         Promote, Publish, RolloutCommand, TokenCommand, TokenCreate,
@@ -49,6 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Promote(request) => promote_wish(&server, format, request),
         Command::Tier(command) => tier::tiers(&server, format, command),
         Command::Hook(command) => hook::run(&server, format, command),
+        Command::Approval(command) => approval::run(&server, format, command),
         Command::Block(command) => tier::blocks(&server, format, command),
         Command::Login { .. } => old_verbs::login(&server),
         Command::AuthToken(wish) => old_verbs::auth_token(&server, arguments, wish),

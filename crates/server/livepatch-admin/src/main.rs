@@ -4,6 +4,7 @@
 //! 2 usage.
 
 mod access;
+mod approval;
 mod arguments;
 mod commands;
 mod cve;

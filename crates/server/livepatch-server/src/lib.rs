@@ -21,6 +21,7 @@
 //! leads.
 
 mod anchor;
+mod approvals;
 mod backoff;
 mod backup;
 mod blocks;
@@ -37,12 +38,14 @@ mod people;
 mod post;
 mod publish;
 mod refusal;
+mod reports;
 mod rollouts;
 mod routes;
 mod secret;
 mod serve;
 mod settings;
 mod site;
+mod socket;
 mod upstream;
 mod worker;
 
@@ -51,5 +54,5 @@ pub use limits::Rates;
 pub use people::{OpenIdSettings, RoleRule, RoleRuleError};
 pub use post::{Mailbox, MailboxError};
 pub use serve::{ServeError, Server};
-pub use settings::{Settings, SettingsError, Tiers};
+pub use settings::{Settings, SettingsError, Tiers, TlsFiles};
 pub use site::SiteError;

@@ -1,9 +1,9 @@
 //! `livepatch-server`: the program.
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use livepatch_bucket::{Bucket, Keys};
-use livepatch_server::{Mailbox, OpenIdSettings, Rates, RoleRule, Server, Settings, Tiers};
+use livepatch_server::{Mailbox, OpenIdSettings, Rates, RoleRule, Server, Settings, Tiers, TlsFiles};
 use livepatch_trust::Lifetimes;
 use std::{
     io::Write as _,
@@ -51,6 +51,17 @@ enum Command {
         #[arg(long, value_name = "DIR", env = "LIVEPATCH_DATA")]
         data: PathBuf,
     },
+    /// Print a completion script.
+    Completions {
+        /// The shell to print it for.
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a directory.
+    #[command(hide = true)]
+    ManPages {
+        /// The directory; made when it is not there.
+        directory: PathBuf,
+    },
 }
 
 #[derive(clap::Args)]
@@ -58,12 +69,22 @@ struct Serve {
     /// Directory for database, repository and keys; made at the first start. Back it up.
     #[arg(long, value_name = "DIR", env = "LIVEPATCH_DATA")]
     data: PathBuf,
-    /// Address to listen on; port 0 takes a free one. TLS is the business of a proxy in front.
+    /// Address to listen on; port 0 takes a free one. A socket that systemd hands over is taken instead.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "LIVEPATCH_LISTEN")]
     listen: SocketAddr,
+    /// Speak TLS on that address with this certificate (PEM, those between it and an authority below it). Renewed files are taken
+    /// within half a minute, or at once on SIGHUP.
+    #[arg(long, value_name = "FILE", env = "LIVEPATCH_TLS_CERTIFICATE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", env = "LIVEPATCH_TLS_KEY", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
     /// Tiers, first to get a livepatch first, until they are changed with livepatch-admin tier.
     #[arg(long, value_name = "NAMES", default_value = "edge,beta,candidate,stable", env = "LIVEPATCH_TIERS")]
     tiers: Tiers,
+    /// Tiers that nothing comes to by one person's word: one approves a livepatch (livepatch-admin approval), another takes it there.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "LIVEPATCH_TWO_PEOPLE_FOR")]
+    two_people_for: Vec<String>,
     /// How often to look whether metadata must be signed again, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
     refresh_every: u64,
@@ -170,6 +191,8 @@ fn main() -> ExitCode {
         Command::Restore { file, data } => livepatch_server::restore(&file, &data)
             .map(|count| tracing::info!(count, data = %data.display(), "restored"))
             .map_err(anyhow::Error::from),
+        Command::Completions { shell } => completions(shell),
+        Command::ManPages { directory } => man_pages(&directory),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -184,7 +207,12 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
     let settings = Settings {
         data: arguments.data,
         listen: arguments.listen,
+        tls: arguments
+            .tls_certificate
+            .zip(arguments.tls_key)
+            .map(|(certificate, key)| TlsFiles { certificate, key }),
         tiers: arguments.tiers,
+        two_people_for: arguments.two_people_for,
         rates: Rates {
             per_token: NonZeroU32::new(arguments.rate_per_token),
             per_address: NonZeroU32::new(arguments.rate_per_address),
@@ -208,7 +236,7 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let server = Server::start(settings).await?;
-        announce(server.address())?;
+        announce(&server.url())?;
         let stop = async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             tracing::info!("stopping");
@@ -224,9 +252,20 @@ fn back_up(data: &Path, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn announce(address: SocketAddr) -> anyhow::Result<()> {
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "livepatch-server", &mut script);
+    std::io::stdout().write_all(&script).context("cannot write to standard output")
+}
+
+/// `livepatch-server.1` and one page for each subcommand.
+fn man_pages(directory: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command().name("livepatch-server"), directory))
+        .with_context(|| format!("cannot write man pages into {}", directory.display()))
+}
+
+fn announce(url: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on http://{address}")
-        .and_then(|()| out.flush())
-        .context("cannot write to standard output")
+    writeln!(out, "listening on {url}").and_then(|()| out.flush()).context("cannot write to standard output")
 }

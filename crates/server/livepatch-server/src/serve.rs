@@ -2,11 +2,12 @@
 
 use crate::{
     Settings, SiteError, database::Database, hooks, leader, news, post, rollouts, routes, site::Site,
-    upstream, worker,
+    socket::Socket, upstream, worker,
 };
+use axum_server::Handle;
 use livepatch_store::{Turn, TurnGuard};
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use sd_notify::NotifyState;
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Requests that are under way get this long to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -15,8 +16,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Server {
     site: Arc<Site>,
-    listener: TcpListener,
-    address: SocketAddr,
+    socket: Socket,
 }
 
 /// Why a server does not run.
@@ -34,6 +34,15 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The certificate for TLS.
+    #[error("cannot speak TLS with the certificate {} and its key", path.display())]
+    Certificate {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The database that replicas take turns by.
     #[error("the database does not answer, which replicas that share a bucket take turns by")]
     Turn,
@@ -47,11 +56,11 @@ impl Server {
     /// it: the static plane serves without one.
     ///
     /// # Errors
-    /// [`ServeError::Site`], [`ServeError::Listen`].
+    /// [`ServeError::Site`], [`ServeError::Listen`], [`ServeError::Certificate`].
     pub async fn start(settings: Settings) -> Result<Self, ServeError> {
-        let address = settings.listen;
         // An error only means that one is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let socket = Socket::open(&settings).await?;
         let database = Database::new(&settings);
         let turn = first_turn(&settings, &database).await?;
         let site = tokio::task::spawn_blocking(|| Site::open(settings, database)).await;
@@ -59,17 +68,19 @@ impl Server {
         if let Some(turn) = turn {
             turn.end().await;
         }
-        let failed = |source| ServeError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
         // Opened early so that a fault is in the log from the start; it was logged where it arose.
         let _ = site.database.store().await;
-        Ok(Self { site, listener, address })
+        Ok(Self { site, socket })
     }
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.socket.address()
+    }
+
+    /// Where browsers and machines find it.
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.socket.scheme(), self.socket.address())
     }
 
     /// Serves until `stop` is ready; then lets requests that are under way end, for a while.
@@ -84,24 +95,20 @@ impl Server {
         let syncs = tokio::spawn(upstream::keep_synced(Arc::clone(&self.site)));
         let hooks = tokio::spawn(hooks::keep_telling(Arc::clone(&self.site)));
         let post = tokio::spawn(post::keep_sending(Arc::clone(&self.site)));
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let site = Arc::clone(&self.site);
-        let service = routes::router(&self.site).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(self.listener, service).with_graceful_shutdown(async move {
-            stop.await;
-            site.streams.send_replace(true);
-            let _ = stopping.send(()); // nobody listens any more when serving has failed
-        });
-        let too_slow = async {
-            match stopped.await {
-                Ok(()) => tokio::time::sleep(DRAIN).await,
-                Err(_) => std::future::pending().await,
+        let (site, handle) = (Arc::clone(&self.site), Handle::new());
+        let ending = tokio::spawn({
+            let handle = handle.clone();
+            async move {
+                stop.await;
+                tell_systemd(NotifyState::Stopping);
+                site.streams.send_replace(true);
+                handle.graceful_shutdown(Some(DRAIN));
             }
-        };
-        let outcome = tokio::select! {
-            outcome = async { serving.await } => outcome.map_err(ServeError::Serve),
-            () = too_slow => Ok(()),
-        };
+        });
+        tell_systemd(NotifyState::Ready);
+        let serving = self.socket.serve(routes::router(&self.site), handle).await;
+        let outcome = serving.map_err(ServeError::Serve);
+        ending.abort();
         leading.abort();
         fresh.abort();
         announces.abort();
@@ -121,4 +128,11 @@ async fn first_turn(settings: &Settings, database: &Database) -> Result<Option<T
     }
     let store = database.store().await.map_err(|_| ServeError::Turn)?;
     store.turn(Turn::Publishing).await.map(Some).map_err(|_| ServeError::Turn)
+}
+
+/// Outside systemd nobody hears it.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!("systemd was not told: {error}");
+    }
 }

@@ -12,8 +12,12 @@ pub struct Settings {
     pub data: PathBuf,
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Speak TLS on that address; absent: a proxy in front does, or nobody.
+    pub tls: Option<TlsFiles>,
     /// The tiers, first to get a livepatch first, until operators change them.
     pub tiers: Tiers,
+    /// Tiers that nothing comes to by one person's word.
+    pub two_people_for: Vec<String>,
     /// How many requests are answered.
     pub rates: Rates,
     /// How long signed metadata last.
@@ -50,9 +54,19 @@ impl Settings {
 
     /// The server's address for readers.
     pub fn public_url(&self) -> String {
-        let own = || format!("http://{}", self.listen);
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let own = || format!("{scheme}://{}", self.listen);
         self.public_url.as_ref().map_or_else(own, |url| url.trim_end_matches('/').to_owned())
     }
+}
+
+/// The server's own certificate, for browsers and machines, in PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the authority that browsers know.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Ordered tiers. A livepatch that is available to one is available to all before it, so no tier ever gets what an

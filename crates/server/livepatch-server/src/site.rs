@@ -13,6 +13,7 @@ use crate::{
     people::{OpenId, Passwords},
     post::Post,
     refusal::Refusal,
+    reports::Reports,
     rollouts::Looks,
     routes::{Glances, Polls},
     secret::Secret,
@@ -47,6 +48,7 @@ pub(crate) struct Site {
     pub(crate) announcer: Announcer,
     pub(crate) glances: Glances,
     pub(crate) polls: Polls,
+    pub(crate) reports: Reports,
     pub(crate) limits: Limits,
     pub(crate) meters: Meters,
     /// Becomes true when the server stops: streams that never end by themselves end then.
@@ -115,6 +117,7 @@ impl Site {
             announcer: Announcer::new(settings.most_waiting),
             glances: Glances::default(),
             polls: Polls::default(),
+            reports: Reports::default(),
             limits: Limits::default(),
             meters: Meters::default(),
             streams: watch::Sender::new(false),
@@ -150,6 +153,7 @@ impl Site {
             outcome
         });
         let outcome = outcome.await.map_err(|error| Refusal::internal(&error))?;
+        self.polls.published();
         if let Some(turn) = turn {
             turn.end().await;
         }

@@ -4,8 +4,10 @@
 mod support;
 
 use livepatch_api::{
-    ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, EnrolAnswer, ErrorCode, MachineDetail,
-    PublishAnswer, Role, TokenCreated, TokenRequest, TokenSummary, paths,
+    ApiKeyCreated, ApiKeyRequest, ApiKeySummary, ApprovalRequest, ApprovalSummary, ApprovalTakeBack,
+    AuditEntry, CertificateAdded, CertificateRequest, EnrolAnswer, ErrorCode, MachineDetail,
+    PromoteAllRequest, PromoteRequest, PublishAnswer, Role, RolloutView, TokenCreated, TokenRequest,
+    TokenSummary, paths,
 };
 use serde_json::{Value, json};
 use std::{
@@ -13,7 +15,7 @@ use std::{
     net::TcpStream,
     time::Duration,
 };
-use support::{MACHINE, Server, livepatch, machine, name, refused};
+use support::{KEY, MACHINE, Server, livepatch, machine, name, refused, rollout};
 
 fn key(server: &Server, name: &str, role: Role) -> ApiKeyCreated {
     let request = ApiKeyRequest { name: name.into(), role, expires_after: None };
@@ -162,4 +164,52 @@ fn read_answer(stream: &mut TcpStream) -> String {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
     head
+}
+
+#[test]
+fn nothing_comes_to_a_guarded_tier_by_one_persons_word() {
+    let arguments = ["--two-people-for", "stable"];
+    let server = Server::start_with(tempfile::tempdir().unwrap(), &arguments, &[]);
+    let certificate = CertificateRequest { pem: KEY.certificate().to_pem().to_owned() };
+    server.admin_post::<CertificateAdded>(paths::ADMIN_CERTIFICATES, &certificate).unwrap();
+    let (ada, grace) = (key(&server, "ada", Role::Releaser).key, key(&server, "grace", Role::Releaser).key);
+    let (module, manifest) = livepatch(1);
+    let approval = ApprovalRequest { livepatch: name(1), tier: "stable".into(), reason: "read it".into() };
+    let approve = |who: &str| server.post::<Vec<ApprovalSummary>>(paths::ADMIN_APPROVALS, who, &approval);
+    let promote = |who: &str| {
+        let request = PromoteRequest { name: name(1), tier: "stable".into() };
+        server.post::<PublishAnswer>(paths::ADMIN_PROMOTE, who, &request)
+    };
+    let promote_all = |who: &str| {
+        let request = PromoteAllRequest { from: "edge".into(), tier: "stable".into() };
+        server.post::<Vec<PublishAnswer>>(paths::ADMIN_PROMOTE_ALL, who, &request)
+    };
+    let forbidden = (403, ErrorCode::Forbidden);
+    // admin.key is one person too.
+    assert_eq!(refused(server.publish::<PublishAnswer>(&module, &manifest, "stable")), forbidden);
+    assert_eq!(
+        refused(approve(&ada)),
+        (404, ErrorCode::NotFound),
+        "what is not published was read by nobody"
+    );
+    server.publish::<PublishAnswer>(&module, &manifest, "candidate").unwrap();
+    assert_eq!(refused(promote(&ada)), forbidden);
+    assert_eq!(approve(&ada).unwrap().len(), 1);
+    assert_eq!(approve(&ada).unwrap().len(), 1, "again changes nothing");
+    assert_eq!(refused(promote(&ada)), forbidden, "nobody approves for themselves");
+    assert_eq!(refused(promote_all(&ada)), forbidden);
+    assert_eq!(
+        refused(server.post::<RolloutView>(paths::ADMIN_ROLLOUTS, &ada, &rollout("normal"))),
+        forbidden
+    );
+
+    let take_back = ApprovalTakeBack { livepatch: name(1), tier: "stable".into() };
+    let path = format!("{}/take-back", paths::ADMIN_APPROVALS);
+    let others: Vec<ApprovalSummary> = server.post(&path, &grace, &take_back).unwrap();
+    assert_eq!(others.len(), 1, "only one's own");
+    assert_eq!(server.post::<Vec<ApprovalSummary>>(&path, &ada, &take_back).unwrap(), []);
+    assert_eq!(refused(promote(&grace)), forbidden);
+    approve(&ada).unwrap();
+    assert!(promote(&grace).unwrap().tiers.contains(&"stable".to_owned()));
+    assert_eq!(promote_all(&ada).unwrap(), [], "it is there already");
 }

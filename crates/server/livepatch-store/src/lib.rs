@@ -6,6 +6,7 @@
 //! as digests: what is not here cannot leak from here.
 
 mod access;
+mod approvals;
 mod blocks;
 mod certificates;
 mod cves;
@@ -30,7 +31,7 @@ pub use certificates::StoredCertificate;
 pub use cves::CveDocument;
 pub use fleet::{FleetEvent, Group, MachineOrder, MachinePage, MachineQuery};
 pub use hooks::{DueDelivery, NewHook};
-pub use machines::{KnownMachine, MachinesByState, Reported};
+pub use machines::{CheckIn, KnownMachine, MachinesByState, Reported};
 pub use notices::{DueMail, StoredNotice};
 pub use people::{Attempt, LockOut, OpenIdFlow};
 pub use protections::{HadVersion, ProtectionTime};

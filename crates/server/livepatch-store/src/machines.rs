@@ -39,6 +39,17 @@ pub struct MachinesByState {
     pub silent: u32,
 }
 
+/// A report, and what it says about running rollouts.
+#[derive(Clone, Debug)]
+pub struct CheckIn {
+    /// Of this machine.
+    pub machine_id: String,
+    /// As it came.
+    pub report: CheckInRequest,
+    /// The results of rollouts that follow from it.
+    pub results: Vec<RolloutResult>,
+}
+
 /// What a report was worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reported {
@@ -83,34 +94,32 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn record_check_in(
-        &self,
-        machine_id: &str,
-        report: &CheckInRequest,
-        results: &[RolloutResult],
-        now: Seconds,
-    ) -> Result<Reported, StoreError> {
-        let sequence = report.sequence.cast_signed();
+    pub async fn record_check_in(&self, check_in: &CheckIn, now: Seconds) -> Result<Reported, StoreError> {
         let mut transaction = self.write().await?;
-        let heard_before = last_heard(&mut transaction, machine_id, report, now).await?;
-        let updated = update_machine(&mut transaction, machine_id, sequence, report, now).await?;
-        let reported = if let Some(had_version) = updated {
-            keep_protection(&mut transaction, machine_id, report, had_version, heard_before..=now).await?;
-            for event in &report.events {
-                keep_event(&mut transaction, machine_id, sequence, event, now).await?;
+        let reported = keep(&mut transaction, check_in, now).await?;
+        transaction.commit().await?;
+        Ok(reported)
+    }
+
+    /// Stores several reports in one transaction, which costs many times what a report in it does: all of them, or none. They are written in the
+    /// order of their machines, so that replicas do not wait for one another in a circle.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record_check_ins(
+        &self,
+        check_ins: &[CheckIn],
+        now: Seconds,
+    ) -> Result<Vec<Reported>, StoreError> {
+        let mut order: Vec<usize> = (0..check_ins.len()).collect();
+        order.sort_by_key(|at| check_ins.get(*at).map(|check_in| &check_in.machine_id));
+        let mut reported = vec![Reported::SeenBefore; check_ins.len()];
+        let mut transaction = self.write().await?;
+        for at in order {
+            if let (Some(check_in), Some(place)) = (check_ins.get(at), reported.get_mut(at)) {
+                *place = keep(&mut transaction, check_in, now).await?;
             }
-            for result in results {
-                keep_result(&mut transaction, machine_id, &report.kernel.build_id, result, now).await?;
-            }
-            Reported::New
-        } else {
-            sqlx::query("UPDATE machines SET last_seen = $1 WHERE id = $2")
-                .bind(now)
-                .bind(machine_id)
-                .execute(&mut *transaction)
-                .await?;
-            Reported::SeenBefore
-        };
+        }
         transaction.commit().await?;
         Ok(reported)
     }
@@ -188,6 +197,32 @@ impl Store {
             })
             .collect()
     }
+}
+
+async fn keep(
+    transaction: &mut Transaction<'_, Any>,
+    check_in: &CheckIn,
+    now: Seconds,
+) -> Result<Reported, StoreError> {
+    let CheckIn { machine_id, report, results } = check_in;
+    let sequence = report.sequence.cast_signed();
+    let heard_before = last_heard(transaction, machine_id, report, now).await?;
+    if let Some(had_version) = update_machine(transaction, machine_id, sequence, report, now).await? {
+        keep_protection(transaction, machine_id, report, had_version, heard_before..=now).await?;
+        for event in &report.events {
+            keep_event(transaction, machine_id, sequence, event, now).await?;
+        }
+        for result in results {
+            keep_result(transaction, machine_id, &report.kernel.build_id, result, now).await?;
+        }
+        return Ok(Reported::New);
+    }
+    sqlx::query("UPDATE machines SET last_seen = $1 WHERE id = $2")
+        .bind(now)
+        .bind(machine_id)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(Reported::SeenBefore)
 }
 
 /// What the machine is now; gives the greatest version that it ever had of its kernel's livepatches, and `None` when the

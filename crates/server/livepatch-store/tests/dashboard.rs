@@ -7,8 +7,8 @@ use livepatch_api::{
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
 use livepatch_store::{
-    Attempt, KnownApiKey, LockOut, MachineOrder, MachineQuery, NewApiKey, NewSession, NewToken, OpenIdFlow,
-    SessionHolder, SessionLife, Store,
+    Attempt, CheckIn, KnownApiKey, LockOut, MachineOrder, MachineQuery, NewApiKey, NewSession, NewToken,
+    OpenIdFlow, SessionHolder, SessionLife, Store,
 };
 
 const NOW: i64 = 1_800_000_000;
@@ -153,7 +153,7 @@ async fn enrol(store: &Store, number: u32, state: PatchState, at: i64) -> String
         events: vec![Event { at: "2027-01-15T08:00:00Z".into(), kind, detail: format!("{number}") }],
         client_version: "0.1.0".into(),
     };
-    store.record_check_in(&id, &report, &[], at).await.unwrap();
+    store.record_check_in(&CheckIn { machine_id: id.clone(), report, results: vec![] }, at).await.unwrap();
     id
 }
 
@@ -248,7 +248,10 @@ async fn each_machine_counts_once_for_every_version_that_it_came_to() {
                 events: vec![Event { at: said.into(), kind: EventKind::Applied, detail }],
                 client_version: "0.1.0".into(),
             };
-            store.record_check_in(id, &report, &[], at).await.unwrap();
+            store
+                .record_check_in(&CheckIn { machine_id: id.to_string(), report, results: vec![] }, at)
+                .await
+                .unwrap();
         };
         // NOW is 2027-01-15T08:00:00Z. The first says when; the second's clock is wrong; the third came to both at once.
         came_to(&ids[0], 2, 1, "2027-01-15T08:00:40Z", NOW + 90).await;
@@ -291,7 +294,10 @@ async fn reboot_elsewhere(store: &Store, id: &str) -> Vec<(u32, u32)> {
         events: vec![],
         client_version: "0.1.0".into(),
     };
-    store.record_check_in(id, &report, &[], NOW + 2000).await.unwrap();
+    store
+        .record_check_in(&CheckIn { machine_id: id.to_string(), report, results: vec![] }, NOW + 2000)
+        .await
+        .unwrap();
     let mut had = store.had_versions().await.unwrap();
     had.sort_by_key(|had| (had.build_id.to_string(), had.version));
     had.iter().map(|had| (had.version, had.machines)).collect()

@@ -8,7 +8,8 @@ use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
 use livepatch_rollout::{Profile, Rollout, Signal};
 use livepatch_store::{
-    Enrolment, NewApiKey, NewToken, Reported, RolloutResult, Store, StoreError, StoredCertificate, Turn,
+    CheckIn, Enrolment, NewApiKey, NewToken, Reported, RolloutResult, Store, StoreError, StoredCertificate,
+    Turn,
 };
 use sqlx::Connection as _;
 use tempfile::TempDir;
@@ -42,6 +43,10 @@ fn machine(id: &str) -> EnrolRequest {
         kernel: kernel(),
         client_version: "0.1.0".into(),
     }
+}
+
+fn check_in(machine: &str, report: CheckInRequest, results: Vec<RolloutResult>) -> CheckIn {
+    CheckIn { machine_id: machine.into(), report, results }
 }
 
 fn report(sequence: u64) -> CheckInRequest {
@@ -107,12 +112,12 @@ async fn credentials_find_their_machine_until_it_enrols_again(store: Store) {
     enrol(&store, "good", MACHINE, "first").await;
     let found = store.machine_by_credential(&Digest::of(b"first")).await.unwrap().unwrap();
     assert_eq!((found.id.as_str(), found.tier.as_str()), (MACHINE, "edge"));
-    store.record_check_in(MACHINE, &report(9), &[], NOW).await.unwrap();
+    store.record_check_in(&check_in(MACHINE, report(9), vec![]), NOW).await.unwrap();
     enrol(&store, "good", MACHINE, "second").await;
     assert_eq!(store.machine_by_credential(&Digest::of(b"first")).await.unwrap(), None);
     assert!(store.machine_by_credential(&Digest::of(b"second")).await.unwrap().is_some());
     assert_eq!(
-        store.record_check_in(MACHINE, &report(1), &[], NOW).await.unwrap(),
+        store.record_check_in(&check_in(MACHINE, report(1), vec![]), NOW).await.unwrap(),
         Reported::New,
         "it counts anew"
     );
@@ -121,10 +126,22 @@ async fn credentials_find_their_machine_until_it_enrols_again(store: Store) {
 async fn a_report_counts_once(store: Store) {
     store.add_token(&token("good"), NOW).await.unwrap();
     enrol(&store, "good", MACHINE, "c").await;
-    assert_eq!(store.record_check_in(MACHINE, &report(5), &[], NOW + 1).await.unwrap(), Reported::New);
-    assert_eq!(store.record_check_in(MACHINE, &report(5), &[], NOW + 2).await.unwrap(), Reported::SeenBefore);
-    assert_eq!(store.record_check_in(MACHINE, &report(4), &[], NOW + 3).await.unwrap(), Reported::SeenBefore);
-    assert_eq!(store.record_check_in("other", &report(4), &[], NOW + 3).await.unwrap(), Reported::SeenBefore);
+    assert_eq!(
+        store.record_check_in(&check_in(MACHINE, report(5), vec![]), NOW + 1).await.unwrap(),
+        Reported::New
+    );
+    assert_eq!(
+        store.record_check_in(&check_in(MACHINE, report(5), vec![]), NOW + 2).await.unwrap(),
+        Reported::SeenBefore
+    );
+    assert_eq!(
+        store.record_check_in(&check_in(MACHINE, report(4), vec![]), NOW + 3).await.unwrap(),
+        Reported::SeenBefore
+    );
+    assert_eq!(
+        store.record_check_in(&check_in("other", report(4), vec![]), NOW + 3).await.unwrap(),
+        Reported::SeenBefore
+    );
     assert_eq!(store.events(MACHINE, 10).await.unwrap(), report(5).events);
     let machines = store.machines().await.unwrap();
     assert_eq!(machines.len(), 1);
@@ -136,6 +153,26 @@ async fn a_report_counts_once(store: Store) {
     assert_eq!((seen.kernel.clone(), seen.hostname.as_str()), (kernel(), "web-1"));
     assert_eq!(seen.last_event.as_deref(), Some("applied: done"));
     assert_eq!(seen.last_seen, "2027-01-15T08:00:03Z");
+}
+
+async fn reports_that_are_written_together_count_once_each(store: Store) {
+    store.add_token(&token("good"), NOW).await.unwrap();
+    let other = "00000000-0000-4000-8000-000000000000";
+    enrol(&store, "good", MACHINE, "c").await;
+    enrol(&store, "good", other, "d").await;
+    let together = [
+        check_in(MACHINE, report(1), vec![]),
+        check_in("nobody", report(1), vec![]),
+        check_in(other, report(7), vec![]),
+        check_in(MACHINE, report(1), vec![]),
+        check_in(MACHINE, report(2), vec![]),
+    ];
+    let reported = store.record_check_ins(&together, NOW + 1).await.unwrap();
+    let (new, before) = (Reported::New, Reported::SeenBefore);
+    assert_eq!(reported, [new, before, new, before, new]);
+    assert_eq!(store.events(MACHINE, 10).await.unwrap().len(), 2);
+    assert_eq!(store.events(other, 10).await.unwrap().len(), 1);
+    assert_eq!(store.record_check_ins(&[], NOW + 2).await.unwrap(), []);
 }
 
 async fn certificates_keep_their_order(store: Store) {
@@ -170,15 +207,21 @@ async fn rollouts_are_kept_and_tallied(store: Store) {
     for id in ["a", "b", "c"] {
         enrol(&store, "good", id, id).await;
     }
-    store.record_check_in("a", &report(1), &[result(false, &[])], NOW + 2).await.unwrap();
-    store.record_check_in("a", &report(2), &[result(true, &[])], NOW + 3).await.unwrap();
-    store.record_check_in("a", &report(3), &[result(false, &[])], NOW + 4).await.unwrap();
+    store.record_check_in(&check_in("a", report(1), vec![result(false, &[])]), NOW + 2).await.unwrap();
+    store.record_check_in(&check_in("a", report(2), vec![result(true, &[])]), NOW + 3).await.unwrap();
+    store.record_check_in(&check_in("a", report(3), vec![result(false, &[])]), NOW + 4).await.unwrap();
     store
-        .record_check_in("b", &report(1), &[result(false, &[Signal::Crash, Signal::Oops])], NOW + 5)
+        .record_check_in(
+            &check_in("b", report(1), vec![result(false, &[Signal::Crash, Signal::Oops])]),
+            NOW + 5,
+        )
         .await
         .unwrap();
     // Reported before: counted before.
-    store.record_check_in("b", &report(1), &[result(true, &[Signal::Stalled])], NOW + 6).await.unwrap();
+    store
+        .record_check_in(&check_in("b", report(1), vec![result(true, &[Signal::Stalled])]), NOW + 6)
+        .await
+        .unwrap();
     let tally = store.tallies("2027-01").await.unwrap()[&kernel().build_id];
     assert_eq!((tally.given, tally.soaked, tally.out), (2, 1, 0));
     assert_eq!((tally.signals.crash, tally.signals.oops, tally.signals.stalled), (1, 1, 0));
@@ -292,6 +335,7 @@ on_both! {
     last_use_of_a_token_is_taken_once,
     credentials_find_their_machine_until_it_enrols_again,
     a_report_counts_once,
+    reports_that_are_written_together_count_once_each,
     certificates_keep_their_order,
     rollouts_are_kept_and_tallied,
     audit_log_is_a_chain_whoever_writes_at_once,

@@ -1,10 +1,10 @@
 //! A machine reports.
 
 use super::extract::{Bearer, Document, text};
-use crate::{clock, hooks, refusal::Refusal, rollouts, site::Site};
+use crate::{hooks, refusal::Refusal, rollouts, site::Site};
 use axum::{Json, extract::State};
 use livepatch_api::{CheckInAnswer, CheckInRequest, ErrorCode, Event, EventKind, HookEvent};
-use livepatch_store::Reported;
+use livepatch_store::{CheckIn, Reported};
 use std::sync::Arc;
 
 /// More events come in several reports.
@@ -26,15 +26,19 @@ pub(crate) async fn check_in(
     check(&report)?;
     let modules = rollouts::running_modules(&site).await?;
     let results = rollouts::results(&report, machine.taint, &modules);
-    let reported = store.record_check_in(&machine.id, &report, &results, clock::seconds()).await?;
-    if results.iter().any(|result| !result.signals.is_empty()) {
+    let is_trouble = results.iter().any(|result| !result.signals.is_empty());
+    let failed = |event: &&Event| matches!(event.kind, EventKind::Crashed | EventKind::Failed);
+    let failure = report.events.iter().find(failed).map(|event| event.detail.clone());
+    let sequence = report.sequence;
+    let check_in = CheckIn { machine_id: machine.id.clone(), report, results };
+    let reported = site.reports.record(store, check_in).await?;
+    if is_trouble {
         site.looks.trouble.notify_one();
     }
-    let failed = |event: &&Event| matches!(event.kind, EventKind::Crashed | EventKind::Failed);
-    if let (Reported::New, Some(event)) = (reported, report.events.iter().find(failed)) {
-        hooks::tell(&site, HookEvent::MachineFailed, &machine.id, &event.detail).await;
+    if let (Reported::New, Some(detail)) = (reported, failure) {
+        hooks::tell(&site, HookEvent::MachineFailed, &machine.id, &detail).await;
     }
-    tracing::debug!(machine = %machine.id, sequence = report.sequence, ?reported, "check-in");
+    tracing::debug!(machine = %machine.id, sequence, ?reported, "check-in");
     let blocks = crate::blocks::holding(&site).await?;
     let tier = match crate::blocks::of_machine(&blocks, &machine.id, &machine.tags) {
         None => machine.tier,

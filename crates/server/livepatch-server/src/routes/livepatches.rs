@@ -5,7 +5,9 @@ use super::{
     extract::{Actor, Document, Releaser, Viewer, text},
 };
 use crate::{
-    Tiers, blocks, clock, hooks,
+    Tiers,
+    approvals::Approved,
+    blocks, clock, hooks,
     publish::{self, Plan},
     refusal::Refusal,
     site::Site,
@@ -31,6 +33,7 @@ pub(crate) async fn publish(
     let store = site.database.store().await?;
     let trusted = certificates::trusted(store).await?;
     let (tiers, blocks) = (site.tiers().await?, blocks::holding(&site).await?);
+    let approved = Approved::for_actor(&site, &actor).await?;
     let (answer, is_new) = site
         .with_publisher(move |publisher| {
             let (manifest, tier, module) = publish::split_body(&body)?;
@@ -40,6 +43,7 @@ pub(crate) async fn publish(
             let is_new = match publish::plan(&manifest, &tier, &tiers, published.iter())? {
                 Plan::Repeated => false,
                 Plan::Publish(tiers) => {
+                    approved.check(&manifest.name, &tiers)?;
                     if blocks::covers(&blocks, &manifest) {
                         blocks::steer(publisher, &blocks, &[(&manifest, &manifest.module.sha256)])?;
                     }
@@ -77,12 +81,14 @@ pub(super) async fn promote_to(
 ) -> Result<PublishAnswer, Refusal> {
     let tiers = site.tiers().await?;
     let (wanted, name) = (publish::known_tier(&tiers, tier)?.to_vec(), name.to_owned());
+    let approved = Approved::for_actor(site, actor).await?;
     let (answer, is_new) = site
         .with_publisher(move |publisher| {
             let current = current_tiers(publisher, &name)?;
             check_no_rollout(publisher, &name)?;
             let is_new = !wanted.iter().all(|tier| current.contains(tier));
             if is_new {
+                approved.check(&name, &wanted)?;
                 publisher.set_tiers(&name, &union(&tiers, &current, &wanted))?;
                 publisher.commit(clock::now())?;
             }

@@ -1,6 +1,7 @@
 //! The addresses, and what every request passes through.
 
 mod access;
+mod approvals;
 mod blocks;
 mod bodies;
 mod certificates;
@@ -62,6 +63,8 @@ pub(crate) fn router(site: &Arc<Site>) -> Router {
         .route(paths::ADMIN_TIERS, post(tiers::change).get(tiers::list))
         .route(paths::ADMIN_HOOKS, post(hooks::create).get(hooks::list))
         .route(&format!("{}/{{id}}/remove", paths::ADMIN_HOOKS), post(hooks::remove))
+        .route(paths::ADMIN_APPROVALS, post(approvals::add).get(approvals::list))
+        .route(&format!("{}/take-back", paths::ADMIN_APPROVALS), post(approvals::take_back))
         .route(paths::ADMIN_BLOCKS, post(blocks::create).get(blocks::list))
         .route(&format!("{}/{{id}}/lift", paths::ADMIN_BLOCKS), post(blocks::lift))
         .route(&format!("{}/{{id}}/revoke", paths::ADMIN_TOKENS), post(tokens::revoke))

@@ -1,7 +1,9 @@
 //! Rollouts: begin, show, halt, resume, withdraw.
 
 use super::extract::{Actor, Document, Operator, Releaser, Viewer, text};
-use crate::{Tiers, clock, hooks, publish::known_tier, refusal::Refusal, rollouts, site::Site};
+use crate::{
+    Tiers, approvals::Approved, clock, hooks, publish::known_tier, refusal::Refusal, rollouts, site::Site,
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -27,6 +29,8 @@ pub(crate) async fn begin(
     let profile = profile(&request.profile)?;
     let tiers = site.tiers().await?;
     let wanted = known_tier(&tiers, &request.tier)?.to_vec();
+    let approved = Approved::for_actor(&site, &actor).await?;
+    request.livepatches.iter().try_for_each(|livepatch| approved.check(livepatch, &wanted))?;
     let store = site.database.store().await?;
     if store.rollout(&request.release).await?.is_some() {
         return Err(Refusal::conflict(format!(

@@ -1,12 +1,14 @@
 //! The static plane: files, and how long caches may keep them. No database, no lock.
 
 mod bucket;
+mod memory;
 
-pub(crate) use bucket::Polls;
+pub(crate) use memory::Polls;
 
 use crate::{refusal::Refusal, site::Site};
 use axum::{
     Router,
+    body::Bytes,
     extract::{Path, State},
     handler::HandlerWithoutStateExt as _,
     http::{HeaderValue, Uri, header},
@@ -16,7 +18,8 @@ use axum::{
 };
 use livepatch_api::{ErrorCode, paths};
 use livepatch_manifest::Digest;
-use std::sync::Arc;
+use livepatch_trust::LARGEST_MODULE;
+use std::{io, sync::Arc};
 use tower_http::services::ServeDir;
 
 /// For files whose name holds their version or digest.
@@ -30,6 +33,7 @@ pub(crate) fn router(site: &Site) -> Router<Arc<Site>> {
         None => directories(site),
     };
     files
+        .route(&format!("{}/{{name}}", paths::METADATA), get(memory::metadata))
         .route(&format!("{}/{{digest}}", paths::TRUST), get(anchor))
         .layer(middleware::from_fn(set_cache_policy))
 }
@@ -40,7 +44,6 @@ fn directories(site: &Site) -> Router<Arc<Site>> {
         ServeDir::new(directory).not_found_service(no_such_file.into_service())
     };
     Router::new()
-        .nest_service(paths::METADATA, directory("metadata"))
         .nest_service(paths::ORIGINS, directory("origins"))
         .nest_service(paths::TARGETS, directory("targets"))
 }
@@ -56,6 +59,22 @@ async fn anchor(State(site): State<Arc<Site>>, Path(digest): Path<String>) -> Re
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
         Err(error) => Err(Refusal::internal(&error)),
     }
+}
+
+/// A file of the repository; none: it is not there.
+async fn read(site: &Arc<Site>, name: String) -> io::Result<Option<Bytes>> {
+    let site = Arc::clone(site);
+    let reading = tokio::task::spawn_blocking(move || site.files.read(&name, LARGEST_MODULE));
+    match reading.await.map_err(io::Error::other)? {
+        Ok(bytes) => Ok(Some(bytes.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn away(error: &io::Error) -> Refusal {
+    tracing::error!(%error, "the repository's files cannot be read");
+    Refusal::new(ErrorCode::Unavailable, "the server's store of files does not answer; try again later")
 }
 
 async fn no_such_file(uri: Uri) -> Refusal {

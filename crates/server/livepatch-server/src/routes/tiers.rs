@@ -4,7 +4,7 @@ use super::{
     extract::{Admin, Document, Releaser, Viewer},
     livepatches::{check_no_rollout, union},
 };
-use crate::{Tiers, clock, publish::known_tier, refusal::Refusal, site::Site};
+use crate::{Tiers, approvals::Approved, clock, publish::known_tier, refusal::Refusal, site::Site};
 use axum::{Json, extract::State};
 use livepatch_api::{PromoteAllRequest, PublishAnswer, TierChange, TierSummary};
 use livepatch_rollout::State as RolloutState;
@@ -184,6 +184,7 @@ pub(crate) async fn promote_all(
     known_tier(&tiers, &request.from)?;
     let wanted = known_tier(&tiers, &request.tier)?.to_vec();
     let from = request.from.clone();
+    let approved = Approved::for_actor(&site, &actor).await?;
     let answers = site
         .with_publisher(move |publisher| {
             let mut promoted = Vec::new();
@@ -194,6 +195,7 @@ pub(crate) async fn promote_all(
                 let may = check_no_rollout(publisher, name).is_ok()
                     && !publisher.steering().withdraws(&entry.sha256);
                 if is_due && may {
+                    approved.check(name, &wanted)?;
                     publisher.set_tiers(name, &union(&tiers, &entry.tiers, &wanted))?;
                     promoted.push(name.clone());
                 }

@@ -97,10 +97,15 @@ impl Server {
         fs::read_to_string(self.data("admin.key")).unwrap().trim().to_owned()
     }
 
+    /// Sends a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.program.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// SIGTERM, and the exit status that follows.
     pub(crate) fn stop(mut self) -> (TempDir, Option<i32>) {
-        let sent = Command::new("kill").arg(self.program.id().to_string()).status().unwrap();
-        assert!(sent.success());
+        self.signal("TERM");
         let limit = Instant::now() + Duration::from_secs(20);
         let status = loop {
             if let Some(status) = self.program.try_wait().unwrap() {
