@@ -1,5 +1,6 @@
 //! A server of its own for a bench, and machines that enrol and report over HTTP as real ones do.
 
+use crate::narrator::Step;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use livepatch_api::{
     CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest, EnrolmentToken, Event, PatchState,
@@ -14,6 +15,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
     thread::{self, ScopedJoinHandle},
+    time::Duration,
 };
 use ureq::Agent;
 
@@ -104,7 +106,7 @@ pub(super) struct Machine {
 }
 
 /// Enrols so many machines, and each reports once.
-pub(super) fn enrol(server: &Server, count: usize, progress: impl Fn(usize) + Sync) -> Result<Vec<Machine>> {
+pub(super) fn enrol(server: &Server, count: usize, step: &Step) -> Result<Vec<Machine>> {
     let request = TokenRequest {
         tier: "stable".into(),
         uses: None,
@@ -122,39 +124,42 @@ pub(super) fn enrol(server: &Server, count: usize, progress: impl Fn(usize) + Sy
             let mut machine = Machine::enrol(server, &agent, &token, number)?;
             machine.report(server, &agent, state(number), vec![])?;
             machines.push(machine);
-            progress(done.fetch_add(1, Ordering::Relaxed));
+            done.fetch_add(1, Ordering::Relaxed);
         }
         Ok(machines)
     };
-    let parts = in_parallel(part)?;
+    let parts = thread::scope(|scope| {
+        let part = &part;
+        let threads = (0..CONNECTIONS).map(|first| scope.spawn(move || part(first))).collect();
+        joined(threads, &|| step.progress(&done.load(Ordering::Relaxed).to_string()))
+    })?;
     Ok(parts.into_iter().flatten().collect())
 }
 
-/// Does the same on every connection; its number is told.
-fn in_parallel<T: Send>(work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-    thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = (0..CONNECTIONS).map(|number| scope.spawn(move || work(number))).collect();
-        threads.into_iter().map(joined).collect()
-    })
-}
-
-/// Does the same with each connection's part of a fleet.
+/// Does the same with each connection's part of a fleet, and tells meanwhile how far it is.
 pub(super) fn each<T: Send>(
     fleet: &mut [Machine],
+    tell: &dyn Fn(),
     work: impl Fn(usize, &mut [Machine]) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let share = fleet.len().div_ceil(CONNECTIONS).max(1);
     thread::scope(|scope| {
         let work = &work;
         let parts = fleet.chunks_mut(share).enumerate();
-        let threads: Vec<_> = parts.map(|(number, part)| scope.spawn(move || work(number, part))).collect();
-        threads.into_iter().map(joined).collect()
+        let threads = parts.map(|(number, part)| scope.spawn(move || work(number, part))).collect();
+        joined(threads, tell)
     })
 }
 
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().map_err(|_| anyhow!("a connection's thread ended early"))?
+fn joined<T>(threads: Vec<ScopedJoinHandle<'_, Result<T>>>, tell: &dyn Fn()) -> Result<Vec<T>> {
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        tell();
+        thread::sleep(Duration::from_millis(100));
+    }
+    let join = |thread: ScopedJoinHandle<'_, Result<T>>| {
+        thread.join().map_err(|_| anyhow!("a connection's thread ended early"))?
+    };
+    threads.into_iter().map(join).collect()
 }
 
 /// One machine in a hundred is in trouble.

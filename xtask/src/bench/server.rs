@@ -7,7 +7,11 @@ use super::{
     Measurement,
     fleet::{self, CONNECTIONS, Machine, Server, client, each},
 };
-use crate::{apt, narrator::Narrator, workspace};
+use crate::{
+    apt,
+    narrator::{Narrator, Step},
+    workspace,
+};
 use anyhow::{Context as _, Result, ensure};
 use livepatch_api::{BlockKind, BlockRequest, BlockSummary, Event, EventKind, PatchState, paths};
 use livepatch_e2e::run_logged;
@@ -17,7 +21,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -43,13 +47,8 @@ pub(super) fn measure(machines: usize) -> Result<Vec<Measurement>> {
     let mut narrator = Narrator::new();
     let binaries = prepare(&mut narrator, &directory)?;
     let server = Server::start(&binaries, &directory)?;
-    let mut fleet = narrator.step(&format!("enrol {machines} machines"), |step| {
-        fleet::enrol(&server, machines, |done| {
-            if done % 1000 == 0 {
-                step.progress(&done.to_string());
-            }
-        })
-    })?;
+    let mut fleet =
+        narrator.step(&format!("enrol {machines} machines"), |step| fleet::enrol(&server, machines, step))?;
     let mut results = vec![Measurement::absolute("server-memory", server.memory()?, "MiB", MEMORY_BUDGET)];
     let (check_ins, nginx) = narrator
         .step("check-ins, and nginx with as many bytes", |_| check_ins(&server, &mut fleet, &directory))?;
@@ -62,8 +61,7 @@ pub(super) fn measure(machines: usize) -> Result<Vec<Measurement>> {
     results.push(Measurement::absolute("check-in p99 at half the peak", p99, "ms", LATENCY_BUDGET));
     let visible = narrator.step("a word for all machines", |_| visible(&server, "first"))?;
     results.push(Measurement::absolute("published to visible", visible, "s", VISIBLE_BUDGET));
-    let lost = narrator
-        .step("a day with an emergency", |step| day(&server, &mut fleet, &|what| step.progress(what)))?;
+    let lost = narrator.step("a day with an emergency", |step| day(&server, &mut fleet, step))?;
     results.push(Measurement::absolute("reports lost in a day", lost, "reports", 0.0));
     results.push(Measurement::absolute(
         "server-memory after the day",
@@ -184,7 +182,7 @@ impl Drop for Nginx {
 fn latency(server: &Server, fleet: &mut [Machine], a_second: f64) -> Result<f64> {
     let gap = Duration::from_secs_f64(CONNECTIONS as f64 / a_second);
     let begin = Instant::now();
-    let times = each(fleet, |number, machines| {
+    let times = each(fleet, &|| {}, |number, machines| {
         let agent = client();
         let (mut times, mut next) = (Vec::new(), 0);
         let mut due = gap.mul_f64(number as f64 / CONNECTIONS as f64);
@@ -235,22 +233,21 @@ fn version(server: &Server, agent: &ureq::Agent) -> Result<u64> {
 
 /// A day in which every machine polls each hour, and in whose middle something is denied; whoever sees news reports. The number of
 /// reports that the server does not have in the end.
-fn day(server: &Server, fleet: &mut [Machine], progress: &(impl Fn(&str) + Sync)) -> Result<f64> {
-    let emergency = AtomicBool::new(false);
+fn day(server: &Server, fleet: &mut [Machine], step: &Step) -> Result<f64> {
+    let (emergency, polls) = (AtomicBool::new(false), AtomicUsize::new(0));
     let before = version(server, &client())?;
     let count = fleet.len();
-    let reported = each(fleet, |number, machines| {
+    let tell = || step.progress(&format!("{} polls", polls.load(Ordering::Relaxed)));
+    let reported = each(fleet, &tell, |_, machines| {
         let (agent, mut known) = (client(), vec![before; machines.len()]);
         for hour in 0..POLLS_A_DAY {
-            if number == 0 {
-                progress(&format!("hour {hour}"));
-            }
             for (machine, known) in machines.iter_mut().zip(&mut known) {
                 // The first who comes at noon finds the operator at it.
                 if hour == POLLS_A_DAY / 2 && !emergency.swap(true, Ordering::SeqCst) {
                     deny(server, &agent, "emergency")?;
                 }
                 let found = version(server, &agent)?;
+                polls.fetch_add(1, Ordering::Relaxed);
                 if found > *known {
                     *known = found;
                     let event = Event {

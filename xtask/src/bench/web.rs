@@ -47,12 +47,7 @@ pub(super) fn measure(machines: usize) -> Result<Vec<Measurement>> {
     let binaries = prepare(&mut narrator, &directory)?;
     let server = Server::start(&binaries, &directory)?;
     narrator.step(&format!("enrol {machines} machines"), |step| {
-        fleet::enrol(&server, machines, |done| {
-            if done % 1000 == 0 {
-                step.progress(&done.to_string());
-            }
-        })
-        .map(drop)
+        fleet::enrol(&server, machines, step).map(drop)
     })?;
     let agent = client();
     let cookie = sign_in(&server, &agent)?;
