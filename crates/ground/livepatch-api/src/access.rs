@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr};
 
 /// What the holder of an API key may do; each role may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// See everything.
@@ -25,18 +26,22 @@ pub struct UnknownRole(String);
 
 /// Make an API key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiKeyRequest {
     /// Who or what holds it; stands in the audit log.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub name: String,
     /// What it may do.
     pub role: Role,
     /// Seconds until it expires; absent: never.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 316_224_000)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_after: Option<u64>,
 }
 
 /// A new API key. It is shown this once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiKeyCreated {
     /// Id, for lists.
     pub id: String,
@@ -46,6 +51,7 @@ pub struct ApiKeyCreated {
 
 /// An API key in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiKeySummary {
     /// Id.
     pub id: String,
@@ -61,8 +67,63 @@ pub struct ApiKeySummary {
     pub used: Option<String>,
 }
 
+/// Make a user, who signs in at the dashboard with a password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UserRequest {
+    /// The name: letters, digits and `. _ - @`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub name: String,
+    /// What the user may do.
+    pub role: Role,
+    /// The password, of 12 characters or more; absent: the server makes one.
+    #[cfg_attr(feature = "schema", schemars(length(min = 12)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+/// Give a user another password: the sessions that were begun with the old one end.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PasswordRequest {
+    /// The password, of 12 characters or more; absent: the server makes one.
+    #[cfg_attr(feature = "schema", schemars(length(min = 12)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+/// A user's password was set.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PasswordSet {
+    /// The user.
+    pub name: String,
+    /// The password, where the server made it: it is shown this once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for UserRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserRequest({}, {}, password withheld)", self.name, self.role)
+    }
+}
+
+impl fmt::Debug for PasswordRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordRequest(password withheld)")
+    }
+}
+
+impl fmt::Debug for PasswordSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PasswordSet({}, password withheld)", self.name)
+    }
+}
+
 /// A user in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserSummary {
     /// The name.
     pub name: String,
@@ -72,12 +133,14 @@ pub struct UserSummary {
     pub created: String,
     /// When the user signed in last, RFC 3339.
     pub used: Option<String>,
-    /// Until when wrong passwords have locked the user out, RFC 3339.
+    /// Until when the user cannot sign in, RFC 3339: wrong passwords lock out for a while, an admin until it is lifted (then this
+    /// is the last day that there is a date for).
     pub locked_until: Option<String>,
 }
 
 /// A one-time sign-in at the dashboard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoginCreated {
     /// Path and query, below the server's URL. Whoever opens it first is signed in.
     pub path: String,
@@ -87,6 +150,7 @@ pub struct LoginCreated {
 
 /// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
     /// Its number; later entries have greater ones.
     pub id: i64,

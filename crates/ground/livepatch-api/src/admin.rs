@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 /// Make an enrolment token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenRequest {
     /// Machines that enrol with it get this tier.
     pub tier: String,
     /// How many machines may use it; absent: any number.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<u32>,
     /// Seconds until it expires; absent: never.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 316_224_000)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_after: Option<u64>,
     /// For the operator's list.
@@ -26,6 +29,7 @@ pub struct TokenRequest {
 
 /// A new enrolment token. It is shown this once: the server keeps a hash of the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenCreated {
     /// Id, for lists.
     pub id: String,
@@ -37,6 +41,7 @@ pub struct TokenCreated {
 
 /// An enrolment token in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenSummary {
     /// Id.
     pub id: String,
@@ -60,6 +65,7 @@ pub struct TokenSummary {
 
 /// Trust a module-signing certificate: machines that enrol from now on accept modules signed by its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CertificateRequest {
     /// The certificate in PEM.
     pub pem: String,
@@ -67,6 +73,7 @@ pub struct CertificateRequest {
 
 /// The certificate is part of the trust anchor now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CertificateAdded {
     /// SHA-256 of its DER form.
     pub fingerprint: Digest,
@@ -76,6 +83,7 @@ pub struct CertificateAdded {
 
 /// The first line of a publish request's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishHeader {
     /// The manifest, with the signed module's digest and size.
     pub manifest: Manifest,
@@ -85,6 +93,7 @@ pub struct PublishHeader {
 
 /// Published or promoted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PublishAnswer {
     /// Module name.
     pub name: String,
@@ -102,6 +111,7 @@ pub struct PublishAnswer {
 
 /// Make a published livepatch available to a tier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromoteRequest {
     /// Module name.
     pub name: String,
@@ -111,6 +121,7 @@ pub struct PromoteRequest {
 
 /// A published livepatch in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LivepatchSummary {
     /// Its manifest.
     pub manifest: Manifest,
@@ -126,6 +137,7 @@ pub struct LivepatchSummary {
 
 /// Take a livepatch back for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WithdrawRequest {
     /// Why; stands in the audit log.
     pub reason: String,
@@ -133,6 +145,7 @@ pub struct WithdrawRequest {
 
 /// A machine in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MachineSummary {
     /// The machine's id.
     pub machine_id: String,
@@ -162,6 +175,7 @@ pub struct MachineSummary {
 
 /// A machine with its history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MachineDetail {
     /// What it is now.
     pub machine: MachineSummary,

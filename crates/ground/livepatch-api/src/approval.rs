@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Somebody approves a livepatch for a tier, so that somebody else may take it there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApprovalRequest {
     /// Module name of a published livepatch.
     pub livepatch: String,
@@ -15,6 +16,7 @@ pub struct ApprovalRequest {
 
 /// Somebody takes an approval of theirs back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApprovalTakeBack {
     /// Module name.
     pub livepatch: String,
@@ -24,6 +26,7 @@ pub struct ApprovalTakeBack {
 
 /// An approval in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApprovalSummary {
     /// Module name.
     pub livepatch: String,

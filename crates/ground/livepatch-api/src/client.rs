@@ -6,8 +6,13 @@ use serde::{Deserialize, Serialize};
 
 /// A machine asks to be known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EnrolRequest {
     /// A random id that the machine made for itself and keeps (UUID).
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"))
+    )]
     pub machine_id: String,
     /// For the operator's list.
     pub hostname: String,
@@ -19,6 +24,7 @@ pub struct EnrolRequest {
 
 /// The machine is known now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EnrolAnswer {
     /// The bearer secret of this machine from now on.
     pub credential: String,
@@ -28,6 +34,7 @@ pub struct EnrolAnswer {
 
 /// The repository has something new. Not signed: it only makes a machine look sooner than it would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct News {
     /// Version of the timestamp metadata that brought it.
     pub timestamp: u64,
@@ -151,6 +158,7 @@ pub enum EventKind {
 
 /// The server's answer to a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckInAnswer {
     /// The machine's tier now.
     pub tier: String,

@@ -5,8 +5,10 @@ use serde_json::Value;
 
 /// Import documents of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveImport {
     /// `ubuntu-tracker`, `changelog`, `osv`, `cve-record`, `kev` or `epss`.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["ubuntu-tracker", "changelog", "osv", "cve-record", "kev", "epss"])))]
     pub source: String,
     /// Of a changelog: whose it is, such as `debian/bookworm/linux`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -17,6 +19,7 @@ pub struct CveImport {
 
 /// A document to import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveImportDocument {
     /// A path or an address: the next import of the same name replaces what this one said.
     pub name: String,
@@ -26,6 +29,7 @@ pub struct CveImportDocument {
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveImported {
     /// Documents that were new or different.
     pub imported: u32,
@@ -37,6 +41,7 @@ pub struct CveImported {
 
 /// A vulnerability in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveSummary {
     /// `CVE-2026-1234`.
     pub id: String,
@@ -56,6 +61,7 @@ pub struct CveSummary {
 
 /// A page of vulnerabilities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CvePage {
     /// The vulnerabilities, in order.
     pub cves: Vec<CveSummary>,
@@ -66,6 +72,7 @@ pub struct CvePage {
 
 /// All about a vulnerability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveDetail {
     /// As in a list.
     pub summary: CveSummary,
@@ -83,6 +90,7 @@ pub struct CveDetail {
 
 /// A proposed priority.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveProposal {
     /// The priority.
     pub priority: String,
@@ -94,6 +102,7 @@ pub struct CveProposal {
 
 /// The verdict for some builds of a family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveVerdict {
     /// `debian/bookworm/linux`.
     pub family: String,
@@ -109,8 +118,10 @@ pub struct CveVerdict {
 
 /// Decide a priority.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveRating {
     /// The priority.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["negligible", "low", "medium", "high", "critical"])))]
     pub priority: String,
     /// Why this one and no other.
     pub reason: String,
@@ -118,12 +129,15 @@ pub struct CveRating {
 
 /// Say that a vulnerability cannot be livepatched in a family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveRefusalRequest {
     /// `debian/bookworm/linux`.
     pub family: String,
     /// The builder's reason code.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub code: String,
     /// Why, in words.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub reason: String,
     /// What helps until the update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +146,7 @@ pub struct CveRefusalRequest {
 
 /// A vulnerability that cannot be livepatched in a family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveRefusal {
     /// The vulnerability.
     pub cve: String,
@@ -151,6 +166,7 @@ pub struct CveRefusal {
 
 /// A mitigation that is issued.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MitigationView {
     /// As machines read it: an item of the signed document `documents/mitigations.json`.
     pub mitigation: Value,
@@ -162,6 +178,7 @@ pub struct MitigationView {
 
 /// How long it took from the news of a vulnerability until machines were protected. Steps that were not taken yet are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CveClock {
     /// `CVE-2026-1234`.
     pub cve: String,
@@ -198,6 +215,7 @@ pub struct CveClock {
 
 /// A step of a clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClockStep {
     /// When, RFC 3339, UTC.
     pub at: String,
@@ -208,6 +226,7 @@ pub struct ClockStep {
 
 /// A page of clocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClockPage {
     /// The clocks, newest vulnerability first.
     pub clocks: Vec<CveClock>,
@@ -218,6 +237,7 @@ pub struct ClockPage {
 
 /// Publish verdicts for every kernel family of the catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerdictRequest {
     /// The kernel catalogue to publish with them; absent: the one that was published last, or the one that the server was
     /// built with.
@@ -227,6 +247,7 @@ pub struct VerdictRequest {
 
 /// What was published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerdictsPublished {
     /// Each family's file.
     pub families: Vec<FamilyVerdicts>,
@@ -238,6 +259,7 @@ pub struct VerdictsPublished {
 
 /// A family's verdict file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FamilyVerdicts {
     /// `debian/bookworm/linux`.
     pub family: String,

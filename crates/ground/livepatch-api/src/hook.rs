@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 
 /// What a hook can be told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HookEvent {
     /// A livepatch was published.
@@ -57,8 +58,10 @@ impl fmt::Display for HookEvent {
 
 /// Tell a program from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HookRequest {
     /// What it is called.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub name: String,
     /// Where to POST to.
     pub url: String,
@@ -69,6 +72,7 @@ pub struct HookRequest {
 
 /// A new hook. The secret is shown this once: what is sent is signed with it (see [`HookMessage`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HookCreated {
     /// Id, for lists.
     pub id: String,
@@ -78,6 +82,7 @@ pub struct HookCreated {
 
 /// A hook in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HookSummary {
     /// Id.
     pub id: String,
@@ -96,6 +101,7 @@ pub struct HookSummary {
 /// What a hook gets, as the body of a POST. The header `Livepatch-Signature: t=SECONDS,v1=HEX` carries the time of sending
 /// and HMAC-SHA256, with the hook's secret as key, over `SECONDS.` and the body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HookMessage {
     /// Differs for each message, and is the same when one is sent again.
     pub id: String,

@@ -1,7 +1,8 @@
 //! The wire types of the HTTP API: what `livepatch-server`, `livepatchd` and `livepatch-admin` say to each other.
 //!
-//! JSON both ways; secrets travel in the `Authorization: Bearer` header only, never in a URL or body. Errors come as
-//! [`ApiError`] with a stable `code`. Paths stand in [`paths`].
+//! JSON both ways. Secrets travel in the `Authorization: Bearer` header only, never in a URL or body; but for a password that
+//! is set, and for what is handed out the one time that it is made. Errors come as [`ApiError`] with a stable `code`. Paths
+//! stand in [`paths`].
 
 mod access;
 mod admin;
@@ -18,8 +19,8 @@ mod trust_anchor;
 mod upstream;
 
 pub use access::{
-    ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, BrokenChain, LoginCreated, Role, UnknownRole,
-    UserSummary,
+    ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, BrokenChain, LoginCreated, PasswordRequest,
+    PasswordSet, Role, UnknownRole, UserRequest, UserSummary,
 };
 pub use admin::{
     CertificateAdded, CertificateRequest, LivepatchSummary, MachineDetail, MachineSummary, PromoteRequest,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 /// How far a revision of a notice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NoticeState {
     /// It is being written.
@@ -17,6 +18,7 @@ pub enum NoticeState {
 
 /// Begin a notice.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoticeDraft {
     /// The vulnerabilities that it announces a livepatch for, or that none is possible for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -31,6 +33,7 @@ pub struct NoticeDraft {
 
 /// A notice as operators see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoticeView {
     /// `LSN-0123-1`.
     pub number: String,
@@ -52,6 +55,7 @@ pub struct NoticeView {
 
 /// A page of published notices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NoticePage {
     /// The notices, newest first.
     pub notices: Vec<Value>,
@@ -62,6 +66,7 @@ pub struct NoticePage {
 
 /// What became of a mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MailReport {
     /// The notice's revision.
     pub revision: u32,
@@ -77,6 +82,7 @@ pub struct MailReport {
 
 /// Put an address on the mailing list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubscriberRequest {
     /// The address.
     pub address: String,

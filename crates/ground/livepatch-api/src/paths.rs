@@ -50,6 +50,9 @@ pub const ADMIN_ROLLOUTS: &str = "/v1/admin/rollouts";
 /// POST [`crate::ApiKeyRequest`] → [`crate::ApiKeyCreated`]; GET → list of [`crate::ApiKeySummary`].
 /// `…/ID/revoke`: POST `{}` → list of [`crate::ApiKeySummary`].
 pub const ADMIN_KEYS: &str = "/v1/admin/keys";
+/// POST [`crate::UserRequest`] → [`crate::PasswordSet`]; GET → list of [`crate::UserSummary`]. `…/NAME/password`: POST
+/// [`crate::PasswordRequest`] → [`crate::PasswordSet`]. `…/NAME/lock`, `…/NAME/unlock`, `…/NAME/remove`: POST `{}` → the list.
+pub const ADMIN_USERS: &str = "/v1/admin/users";
 /// POST `{}` → [`crate::LoginCreated`]: an address of the dashboard that signs in once, with the role of the key that asks.
 pub const ADMIN_LOGINS: &str = "/v1/admin/logins";
 /// GET `?after=ID` → the next [`crate::AuditEntry`]s, oldest first, at most 1000.
@@ -63,6 +66,8 @@ pub const ADMIN_UPSTREAMS: &str = "/v1/admin/upstreams";
 /// GET `?since=VERSION&days=N`: a bundle (a tar archive): the site's whole state, without the modules of that version of
 /// the targets metadata.
 pub const ADMIN_BUNDLE: &str = "/v1/admin/bundle";
+/// GET: this API as a document, OpenAPI 3.1.
+pub const OPENAPI: &str = "/v1/openapi.json";
 /// GET: counters and gauges in Prometheus's text form.
 pub const METRICS: &str = "/metrics";
 /// GET: 200 when the database answers and the signed metadata are good; 503 otherwise.

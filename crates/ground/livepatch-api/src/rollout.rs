@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 /// Bring published livepatches to a tier, stage by stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RolloutRequest {
     /// What the rollout is called: 1 to 64 letters, digits, dots, dashes and underscores.
     pub release: String,
     /// Names of published livepatches, one for each kernel build.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 512)))]
     pub livepatches: Vec<String>,
     /// The last tier to bring them to; those between get them as well.
     pub tier: String,
@@ -26,15 +28,18 @@ pub struct RolloutRequest {
 
 /// What a person did to a rollout, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RolloutOrder {
     /// Halt, resume, or take back.
     pub order: RolloutVerb,
     /// For the audit and the evidence.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub reason: String,
 }
 
 /// What a person may do to a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RolloutVerb {
     /// Nobody new gets the release.
@@ -47,6 +52,7 @@ pub enum RolloutVerb {
 
 /// A rollout as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RolloutView {
     /// Its name.
     pub release: String,
@@ -66,6 +72,7 @@ pub struct RolloutView {
 
 /// A kernel build's way through the stages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RolloutBuild {
     /// The kernel.
     pub build_id: BuildId,
@@ -95,6 +102,7 @@ pub struct RolloutBuild {
 
 /// A halt and its evidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RolloutHalt {
     /// RFC 3339.
     pub at: String,

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 
 /// A tier in the list, which is in order: the first gets a livepatch first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TierSummary {
     /// Its name.
     pub name: String,
@@ -18,6 +19,7 @@ pub struct TierSummary {
 
 /// Change the tiers. What is published stays available where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "change")]
 pub enum TierChange {
     /// A new tier. Nothing is available to it before it is promoted.
@@ -52,6 +54,7 @@ pub enum TierChange {
 
 /// Make everything that is available to one tier available to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PromoteAllRequest {
     /// What this tier has …
     pub from: String,
@@ -61,6 +64,7 @@ pub struct PromoteAllRequest {
 
 /// What a block is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BlockKind {
     /// One livepatch, by module name: no machine loads it.
@@ -110,20 +114,24 @@ impl fmt::Display for BlockKind {
 
 /// Block something. What is confirmed on a machine stays there; nothing new is loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlockRequest {
     /// What it is about.
     pub kind: BlockKind,
     /// Module name, kernel release or build id, machine id, or tag.
     pub subject: String,
     /// Why; shown in lists and kept in the audit log.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub reason: String,
     /// Seconds until it ends by itself; absent: when it is lifted.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 316_224_000)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_after: Option<u64>,
 }
 
 /// A block in the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlockSummary {
     /// Its id.
     pub id: String,

@@ -9,6 +9,7 @@ use std::{fmt, str::FromStr};
 
 /// The keys that a machine starts from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrustAnchor {
     /// Always 1.
     pub schema: u32,
@@ -26,6 +27,7 @@ pub struct TrustAnchor {
 
 /// A site whose livepatches come through others: what it published, no mirror can alter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnchoredOrigin {
     /// SHA-256 of its first root document.
     pub site: Digest,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The trust anchor as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnchorView {
     /// SHA-256 of the document: what tokens and downstream servers pin.
     pub sha256: Digest,
@@ -17,6 +18,7 @@ pub struct AnchorView {
 
 /// Follow a site. Sent again under the same name, it replaces what was said before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpstreamRequest {
     /// What it is called here.
     pub name: String,
@@ -40,6 +42,7 @@ pub struct UpstreamRequest {
 
 /// What of an upstream is wanted. An empty list stands for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Selection {
     /// The upstream's tier that is followed.
     pub tier: String,
@@ -56,6 +59,7 @@ pub struct Selection {
 
 /// An upstream in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpstreamSummary {
     /// What it is called here.
     pub name: String,
@@ -79,6 +83,7 @@ pub struct UpstreamSummary {
 
 /// What a sync did, or would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyncReport {
     /// The upstream.
     pub upstream: String,
@@ -100,6 +105,7 @@ pub struct SyncReport {
 
 /// A livepatch that is new here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TakenLivepatch {
     /// Module name.
     pub name: String,
@@ -119,6 +125,7 @@ pub struct TakenLivepatch {
 
 /// A livepatch that is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SkippedLivepatch {
     /// TUF target name.
     pub target: String,
@@ -130,6 +137,7 @@ pub struct SkippedLivepatch {
 
 /// Why a livepatch is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Skip {
     /// Its series, flavour or architecture is not selected.
@@ -152,6 +160,7 @@ pub enum Skip {
 
 /// A bundle was imported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BundleImported {
     /// When it was made, RFC 3339.
     pub made: String,

@@ -11,6 +11,7 @@ const TO_MONDAY: i64 = 3 * DAY;
 
 /// A day of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)] // the names say it
 pub enum Day {
@@ -25,6 +26,7 @@ pub enum Day {
 
 /// A span of time that begins on each of some days. UTC: no night is an hour short or long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Window {
     /// The days on which it begins.
     pub days: Vec<Day>,
