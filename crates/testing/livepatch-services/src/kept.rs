@@ -33,6 +33,18 @@ pub(crate) fn folder(
     }
 }
 
+/// A folder of the cache with Python packages, for `PYTHONPATH`: these, and what they need.
+///
+/// # Errors
+/// [`ServiceError`] when pip fails.
+pub(crate) fn packages(name: &str, wanted: &[&str]) -> Result<PathBuf, ServiceError> {
+    folder(name, |folder| {
+        // Wheels only: nothing is compiled, and nothing of a package runs when it is installed.
+        let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target", "."];
+        run("python3", &[&install[..], wanted].concat(), folder).map(drop)
+    })
+}
+
 /// Runs a program to its end; its standard output.
 ///
 /// # Errors

@@ -10,7 +10,8 @@
 //!
 //! [`MailServer`]: an SMTP server; [`Standard`]: official schemas and validators of documents about vulnerabilities.
 //!
-//! [`OpenIdProvider`]: a certified OpenID provider.
+//! [`OpenIdProvider`]: a certified OpenID provider; [`Schemathesis`]: asks a server everything that its OpenAPI document
+//! allows, and much that it does not.
 
 mod axe;
 mod browser;
@@ -20,6 +21,7 @@ mod mail;
 mod object_store;
 mod openid;
 mod postgres;
+mod schemathesis;
 mod standard;
 
 pub use axe::axe;
@@ -29,4 +31,5 @@ pub use mail::{MailServer, TakenMail};
 pub use object_store::ObjectStore;
 pub use openid::OpenIdProvider;
 pub use postgres::{Postgres, ServiceError};
+pub use schemathesis::{Findings, Schemathesis};
 pub use standard::Standard;

@@ -1,7 +1,8 @@
-//! Documents against the official schemas of their standards, which come out of packages of public registries.
+//! Documents against the official schemas and validators of their standards, which come out of packages of public registries.
 //!
 //! OSV, OpenVEX and CVE records: the standard's JSON schema. CSAF 2.0: the schema in its strict form and every mandatory
-//! test of the standard (csaf-v2.0, 6.1), by the validator of Germany's BSI.
+//! test of the standard (csaf-v2.0, 6.1), by the validator of Germany's BSI. OpenAPI: the validator of
+//! python-openapi.
 
 use crate::{ServiceError, kept};
 use livepatch_manifest::Digest;
@@ -13,7 +14,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// A standard for documents about vulnerabilities.
+/// A standard for documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standard {
     /// Open Source Vulnerability format, 1.7.
@@ -24,6 +25,8 @@ pub enum Standard {
     CveRecord,
     /// CSAF 2.0.
     Csaf,
+    /// OpenAPI 3.1.
+    OpenApi,
 }
 
 /// A schema within a Python package; the digest says that it is the one that the standard's keepers publish.
@@ -53,6 +56,15 @@ const CVE_RECORD: Wheel = Wheel {
     sha256: "c5f31c951a2934858e0925d40eec81006c9daad554cad133e00bc181ca578c74",
 };
 
+const OPENAPI_VALIDATOR: &str = "0.9.0";
+/// As the one for CSAF.
+const OPENAPI_CHECK: &str = "\
+import json, sys
+from openapi_spec_validator import OpenAPIV31SpecValidator
+faults = OpenAPIV31SpecValidator(json.load(sys.stdin)).iter_errors()
+print(json.dumps(['/'.join(map(str, fault.absolute_path)) + ': ' + fault.message for fault in faults]))
+";
+
 const CSAF_VALIDATOR: &str = "2.0.10";
 /// Reads a document from standard input, writes the faults as JSON.
 const CSAF_CHECK: &str = "\
@@ -76,6 +88,7 @@ impl Standard {
             Self::OpenVex => OPENVEX.faults(document),
             Self::CveRecord => CVE_RECORD.faults(document),
             Self::Csaf => csaf_faults(document),
+            Self::OpenApi => openapi_faults(document),
         }
     }
 }
@@ -125,6 +138,13 @@ impl Wheel {
     }
 }
 
+fn openapi_faults(document: &Value) -> Result<Vec<String>, ServiceError> {
+    let wanted = format!("openapi-spec-validator=={OPENAPI_VALIDATOR}");
+    let folder = kept::packages(&wanted.replace("==", "-"), &[&wanted])?;
+    let mut python = Command::new("python3");
+    checked("the OpenAPI validator", python.args(["-c", OPENAPI_CHECK]).env("PYTHONPATH", folder), document)
+}
+
 fn csaf_faults(document: &Value) -> Result<Vec<String>, ServiceError> {
     let name = format!("csaf-validator-lib-{CSAF_VALIDATOR}");
     let folder = kept::folder(&name, |folder| {
@@ -132,22 +152,23 @@ fn csaf_faults(document: &Value) -> Result<Vec<String>, ServiceError> {
         let quiet = ["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", "."];
         kept::run("npm", &[&quiet[..], &[&package]].concat(), folder).map(drop)
     })?;
-    let failed = |source| ServiceError::Run { program: "node".to_owned(), source };
-    let mut node = Command::new("node")
-        .args(["--input-type=module", "--eval", CSAF_CHECK])
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut input) = node.stdin.take() {
+    let mut node = Command::new("node");
+    let command = node.args(["--input-type=module", "--eval", CSAF_CHECK]).current_dir(folder);
+    checked("the CSAF validator", command, document)
+}
+
+/// The faults that a program finds in the document on its standard input.
+fn checked(name: &str, command: &mut Command, document: &Value) -> Result<Vec<String>, ServiceError> {
+    let failed = |source| ServiceError::Run { program: name.to_owned(), source };
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = pipes.spawn().map_err(failed)?;
+    if let Some(mut input) = program.stdin.take() {
         input.write_all(document.to_string().as_bytes()).map_err(failed)?;
     }
-    let output = node.wait_with_output().map_err(failed)?;
+    let output = program.wait_with_output().map_err(failed)?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        ServiceError::Failed { program: "the CSAF validator".to_owned(), message }
+        ServiceError::Failed { program: name.to_owned(), message }
     })
 }
 
@@ -155,6 +176,19 @@ fn csaf_faults(document: &Value) -> Result<Vec<String>, ServiceError> {
 #[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_openapi_document_and_what_is_none() {
+        let answers = json!({"200": {"description": "Tea."}});
+        let mut document = json!({
+            "openapi": "3.1.0", "info": {"title": "Teapot", "version": "1"},
+            "paths": {"/tea": {"get": {"operationId": "tea", "responses": answers}}},
+        });
+        assert_eq!(Standard::OpenApi.faults(&document).unwrap(), [""; 0]);
+        document["paths"]["/tea/{cup}"] = document["paths"]["/tea"].clone();
+        let faults = Standard::OpenApi.faults(&document).unwrap().join("\n");
+        assert!(faults.contains("cup") && faults.contains("tea"), "{faults}");
+    }
 
     #[test]
     fn a_cve_record_and_what_is_none() {
