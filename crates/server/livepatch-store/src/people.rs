@@ -5,6 +5,9 @@ use livepatch_api::{Role, UserSummary};
 use livepatch_manifest::Digest;
 use sqlx::Row;
 
+/// 9999-12-30, UTC: the last day that there is a date for.
+const FOR_EVER: Seconds = 253_402_128_000;
+
 /// When a user's lock-out begins and how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockOut {
@@ -153,6 +156,32 @@ impl Store {
         sessions.execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Locks a user out until [`Store::unlock_user`] or another password, and ends the sessions. False when there is no such
+    /// user.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn lock_user(&self, name: &str) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let lock =
+            sqlx::query("UPDATE users SET locked_until = $1 WHERE name = $2").bind(FOR_EVER).bind(name);
+        let done = lock.execute(&mut *transaction).await?;
+        let sessions = sqlx::query("DELETE FROM dashboard_sessions WHERE user_name = $1").bind(name);
+        sessions.execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Ends a lock-out, whoever or whatever began it. False when there is no such user.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn unlock_user(&self, name: &str) -> Result<bool, StoreError> {
+        let unlock =
+            sqlx::query("UPDATE users SET failures = 0, locked_until = NULL WHERE name = $1").bind(name);
+        Ok(unlock.execute(&self.pool).await?.rows_affected() == 1)
     }
 
     /// Takes a user away, with the sessions; false when there is none of that name.
