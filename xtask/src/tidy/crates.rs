@@ -13,10 +13,11 @@ const TESTING: &str = "testing";
 const XTASK: &str = "xtask";
 
 /// A library, and the only crates that may name it.
-const OWNED: [(&str, &[&str]); 8] = [
+const OWNED: [(&str, &[&str]); 9] = [
     ("tough", &["livepatch-trust"]),
     ("sqlx", &["livepatch-store"]),
     ("axum", &["livepatch-server"]),
+    ("aide", &["livepatch-server"]),
     ("rusty-s3", &["livepatch-bucket"]),
     ("maud", &["livepatch-dashboard"]),
     // The ELF library: one crate reads published modules, the others take kernels and objects apart.

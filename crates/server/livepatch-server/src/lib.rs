@@ -34,6 +34,7 @@ mod limits;
 mod meters;
 mod news;
 mod notices;
+mod openapi;
 mod people;
 mod post;
 mod publish;
@@ -51,6 +52,7 @@ mod worker;
 
 pub use backup::{BackupError, backup, restore};
 pub use limits::Rates;
+pub use openapi::openapi;
 pub use people::{OpenIdSettings, RoleRule, RoleRuleError};
 pub use post::{Mailbox, MailboxError};
 pub use serve::{ServeError, Server};

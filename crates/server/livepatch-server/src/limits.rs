@@ -22,8 +22,6 @@ use std::{
 
 /// A bucket holds so many seconds' worth of requests.
 const SECONDS_WORTH: f64 = 10.0;
-/// Requests with a secret that nobody has, or none where one is needed, a second and address.
-const GUESSES: f64 = 2.0;
 /// Buckets that are kept; full ones are thrown away first, and all of them when that is not enough.
 const MOST_BUCKETS: usize = 200_000;
 
@@ -34,6 +32,8 @@ pub struct Rates {
     pub per_token: Option<NonZeroU32>,
     /// To one address; absent: anything.
     pub per_address: Option<NonZeroU32>,
+    /// To one address that shows a secret which nobody has, or none where one is needed; absent: anything.
+    pub guesses: Option<NonZeroU32>,
     /// Whether the address is the one that a proxy in front names (`X-Forwarded-For`, its last entry).
     pub behind_proxy: bool,
 }
@@ -41,7 +41,12 @@ pub struct Rates {
 impl Default for Rates {
     /// Far more than a machine, an operator's script or a site behind one address needs.
     fn default() -> Self {
-        Self { per_token: NonZeroU32::new(50), per_address: NonZeroU32::new(500), behind_proxy: false }
+        Self {
+            per_token: NonZeroU32::new(50),
+            per_address: NonZeroU32::new(500),
+            guesses: NonZeroU32::new(2),
+            behind_proxy: false,
+        }
     }
 }
 
@@ -97,13 +102,13 @@ impl Limits {
 
     fn check(&self, rates: Rates, secret: Option<&str>, address: IpAddr) -> Result<(), u32> {
         let now = Instant::now();
-        let rate = |rate: NonZeroU32| f64::from(rate.get());
         if let Some(allowed) = rates.per_address {
             self.take(Who::Address(address), rate(allowed), now)?;
         }
         if let (Some(allowed), Some(secret)) = (rates.per_token, secret) {
             self.take(Who::Token(self.hasher.hash_one(secret)), rate(allowed), now)?;
         }
+        let Some(guesses) = rates.guesses else { return Ok(()) };
         // Looked at, and taken only when the guess was wrong.
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let known = secret.map(|secret| Who::Known(self.hasher.hash_one(secret)));
@@ -111,15 +116,16 @@ impl Limits {
             return Ok(());
         }
         match buckets.get(&Who::Guesser(address)) {
-            Some(bucket) if bucket.tokens + now.duration_since(bucket.at).as_secs_f64() * GUESSES < 1.0 => {
-                Err(1)
+            Some(bucket) => {
+                let passed = now.duration_since(bucket.at).as_secs_f64();
+                if bucket.tokens + passed * rate(guesses) < 1.0 { Err(1) } else { Ok(()) }
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
     /// A request was answered: whether its secret was one that somebody has.
-    fn note(&self, secret: Option<&str>, address: IpAddr, known: bool) {
+    fn note(&self, rates: Rates, secret: Option<&str>, address: IpAddr, known: bool) {
         let now = Instant::now();
         match secret {
             Some(secret) if known => {
@@ -127,7 +133,7 @@ impl Limits {
             }
             _ if known => {}
             _ => {
-                let _ = self.take(Who::Guesser(address), GUESSES, now);
+                let _ = rates.guesses.map(|guesses| self.take(Who::Guesser(address), rate(guesses), now));
             }
         }
     }
@@ -149,11 +155,17 @@ pub(crate) async fn hold_to(State(site): State<Arc<Site>>, request: Request, nex
     let is_guarded = is_guarded(request.uri().path());
     let answer = next.run(request).await;
     match answer.status() {
-        StatusCode::UNAUTHORIZED => site.limits.note(secret.as_deref(), address, false),
-        status if status.is_success() && is_guarded => site.limits.note(secret.as_deref(), address, true),
+        StatusCode::UNAUTHORIZED => site.limits.note(rates, secret.as_deref(), address, false),
+        status if status.is_success() && is_guarded => {
+            site.limits.note(rates, secret.as_deref(), address, true);
+        }
         _ => {}
     }
     answer
+}
+
+fn rate(allowed: NonZeroU32) -> f64 {
+    f64::from(allowed.get())
 }
 
 fn too_many(seconds: u32) -> Response {
@@ -215,14 +227,16 @@ mod tests {
     #[test]
     fn a_guesser_holds_up_nobody_whose_secret_is_known() {
         let limits = Limits::default();
-        let rates = Rates { per_token: None, per_address: None, behind_proxy: false };
-        limits.note(Some("good"), ONE, true);
+        let rates = Rates { per_token: None, per_address: None, ..Rates::default() };
+        limits.note(rates, Some("good"), ONE, true);
         for _ in 0..50 {
-            limits.note(Some("guess"), ONE, false);
+            limits.note(rates, Some("guess"), ONE, false);
         }
         assert_eq!(limits.check(rates, Some("another guess"), ONE), Err(1));
         assert_eq!(limits.check(rates, Some("good"), ONE), Ok(()));
         assert_eq!(limits.check(rates, Some("good"), "192.0.2.1".parse().unwrap()), Ok(()));
+        let any = Rates { guesses: None, ..rates };
+        assert_eq!(limits.check(any, Some("another guess"), ONE), Ok(()));
     }
 
     #[test]

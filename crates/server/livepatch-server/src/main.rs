@@ -30,7 +30,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the server. Prints 'listening on URL' when it is ready.
+    /// Run the server. Prints 'listening on URL' when it is ready, and 'metrics on URL' when they have an address of their own.
     Serve(Box<Serve>),
     /// Write the data directory's state into a file, also while the server runs. It holds every key: keep it as you keep them.
     /// A PostgreSQL database and a bucket have their own means and are not in it.
@@ -62,6 +62,8 @@ enum Command {
         /// The directory; made when it is not there.
         directory: PathBuf,
     },
+    /// Print the API as a document, OpenAPI 3.1; the server has it at /v1/openapi.json.
+    Openapi,
 }
 
 #[derive(clap::Args)]
@@ -79,6 +81,9 @@ struct Serve {
     /// The certificate's private key (PEM).
     #[arg(long, value_name = "FILE", env = "LIVEPATCH_TLS_KEY", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
+    /// Serve /metrics at this address only, with /healthz and /readyz beside it; everything else stays at --listen.
+    #[arg(long, value_name = "ADDRESS", env = "LIVEPATCH_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
     /// Tiers, first to get a livepatch first, until they are changed with livepatch-admin tier.
     #[arg(long, value_name = "NAMES", default_value = "edge,beta,candidate,stable", env = "LIVEPATCH_TIERS")]
     tiers: Tiers,
@@ -108,6 +113,9 @@ struct Serve {
     /// Requests a second that one address may make; 0: any number.
     #[arg(long, value_name = "N", default_value_t = 500, env = "LIVEPATCH_RATE_PER_ADDRESS")]
     rate_per_address: u32,
+    /// Requests a second with a wrong secret that one address may make; 0: any number.
+    #[arg(long, value_name = "N", default_value_t = 2, env = "LIVEPATCH_GUESSES_PER_ADDRESS")]
+    guesses_per_address: u32,
     /// A proxy stands in front and says in X-Forwarded-For who asks. Without one, everybody could say so.
     #[arg(long, env = "LIVEPATCH_BEHIND_PROXY")]
     behind_proxy: bool,
@@ -193,6 +201,7 @@ fn main() -> ExitCode {
             .map_err(anyhow::Error::from),
         Command::Completions { shell } => completions(shell),
         Command::ManPages { directory } => man_pages(&directory),
+        Command::Openapi => print(livepatch_server::openapi()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -211,11 +220,13 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
             .tls_certificate
             .zip(arguments.tls_key)
             .map(|(certificate, key)| TlsFiles { certificate, key }),
+        metrics_listen: arguments.metrics_listen,
         tiers: arguments.tiers,
         two_people_for: arguments.two_people_for,
         rates: Rates {
             per_token: NonZeroU32::new(arguments.rate_per_token),
             per_address: NonZeroU32::new(arguments.rate_per_address),
+            guesses: NonZeroU32::new(arguments.guesses_per_address),
             behind_proxy: arguments.behind_proxy,
         },
         lifetimes: Lifetimes::default(),
@@ -236,7 +247,7 @@ fn run(arguments: Serve) -> anyhow::Result<()> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let server = Server::start(settings).await?;
-        announce(&server.url())?;
+        announce(&server)?;
         let stop = async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             tracing::info!("stopping");
@@ -265,7 +276,13 @@ fn man_pages(directory: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write man pages into {}", directory.display()))
 }
 
-fn announce(url: &str) -> anyhow::Result<()> {
+fn announce(server: &Server) -> anyhow::Result<()> {
+    let metrics = server.metrics_address().map(|address| format!("metrics on http://{address}\n"));
+    // At once: whoever reads one line may not wait for another.
+    print(&format!("listening on {}\n{}", server.url(), metrics.unwrap_or_default()))
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {url}").and_then(|()| out.flush()).context("cannot write to standard output")
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
 }

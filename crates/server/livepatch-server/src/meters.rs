@@ -1,11 +1,14 @@
 //! What the program counts of itself, in Prometheus's text form (version 0.0.4).
 
-use crate::{clock, site::Site};
+use crate::{
+    clock,
+    openapi::{File, Measures},
+    site::Site,
+};
 use axum::{
     extract::{Request, State},
-    http::header,
     middleware::Next,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use livepatch_api::paths;
 use std::{
@@ -134,7 +137,7 @@ pub(crate) async fn measure(State(site): State<Arc<Site>>, request: Request, nex
 
 /// The page that Prometheus reads. What the database would say is left out when it does not answer, and
 /// `livepatch_database_up` says so.
-pub(crate) async fn page(State(site): State<Arc<Site>>) -> Response {
+pub(crate) async fn page(State(site): State<Arc<Site>>) -> File<Measures> {
     let mut page = Page::default();
     site.meters.write(&mut page);
     page.one("livepatch_leader", "gauge", "Whether this program leads among the replicas.", {
@@ -149,7 +152,7 @@ pub(crate) async fn page(State(site): State<Arc<Site>>) -> Response {
     let database = tokio::time::timeout(PATIENCE, from_database(&site, &mut page)).await;
     let is_up = matches!(database, Ok(Some(())));
     page.one("livepatch_database_up", "gauge", "Whether the database answers.", u8::from(is_up));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.0).into_response()
+    File::new(page.0)
 }
 
 async fn from_database(site: &Arc<Site>, page: &mut Page) -> Option<()> {

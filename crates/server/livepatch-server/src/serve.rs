@@ -8,6 +8,7 @@ use axum_server::Handle;
 use livepatch_store::{Turn, TurnGuard};
 use sd_notify::NotifyState;
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
 
 /// Requests that are under way get this long to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -17,6 +18,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub struct Server {
     site: Arc<Site>,
     socket: Socket,
+    /// For `/metrics`, where it is not among the others.
+    metrics: Option<(TcpListener, SocketAddr)>,
 }
 
 /// Why a server does not run.
@@ -61,6 +64,10 @@ impl Server {
         // An error only means that one is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let socket = Socket::open(&settings).await?;
+        let metrics = match settings.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let database = Database::new(&settings);
         let turn = first_turn(&settings, &database).await?;
         let site = tokio::task::spawn_blocking(|| Site::open(settings, database)).await;
@@ -70,7 +77,7 @@ impl Server {
         }
         // Opened early so that a fault is in the log from the start; it was logged where it arose.
         let _ = site.database.store().await;
-        Ok(Self { site, socket })
+        Ok(Self { site, socket, metrics })
     }
 
     /// The address that it listens on.
@@ -81,6 +88,11 @@ impl Server {
     /// Where browsers and machines find it.
     pub fn url(&self) -> String {
         format!("{}://{}", self.socket.scheme(), self.socket.address())
+    }
+
+    /// The address of `/metrics`, where it has one of its own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
     }
 
     /// Serves until `stop` is ready; then lets requests that are under way end, for a while.
@@ -105,10 +117,12 @@ impl Server {
                 handle.graceful_shutdown(Some(DRAIN));
             }
         });
+        let watched = tokio::spawn(serve_metrics(Arc::clone(&self.site), self.metrics));
         tell_systemd(NotifyState::Ready);
         let serving = self.socket.serve(routes::router(&self.site), handle).await;
         let outcome = serving.map_err(ServeError::Serve);
         ending.abort();
+        watched.abort();
         leading.abort();
         fresh.abort();
         announces.abort();
@@ -118,6 +132,21 @@ impl Server {
         post.abort();
         self.site.database.close().await;
         outcome
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// As long as the server runs, its stop included: whoever watches sees how it ends.
+async fn serve_metrics(site: Arc<Site>, metrics: Option<(TcpListener, SocketAddr)>) {
+    let Some((listener, address)) = metrics else { return };
+    if let Err(error) = axum::serve(listener, routes::monitoring_router(&site)).await {
+        tracing::error!(%error, %address, "the metrics are not served any more");
     }
 }
 

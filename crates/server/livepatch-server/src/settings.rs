@@ -14,6 +14,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Speak TLS on that address; absent: a proxy in front does, or nobody.
     pub tls: Option<TlsFiles>,
+    /// Another address, for `/metrics` beside `/healthz` and `/readyz`; absent: all are at `listen`.
+    pub metrics_listen: Option<SocketAddr>,
     /// The tiers, first to get a livepatch first, until operators change them.
     pub tiers: Tiers,
     /// Tiers that nothing comes to by one person's word.

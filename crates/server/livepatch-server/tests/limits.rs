@@ -94,3 +94,22 @@ fn prometheus_reads_what_the_server_counts() {
         value.parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
     }
 }
+
+#[test]
+fn counters_have_an_address_of_their_own_where_the_operator_says_so() {
+    let server = limited(&["--metrics-listen", "127.0.0.1:0"]);
+    let own = server.metrics.clone().unwrap();
+    let (status, page) = server.get_bytes_of(&own, paths::METRICS);
+    assert_eq!(status, 200);
+    assert!(String::from_utf8(page).unwrap().contains("livepatch_database_up 1"));
+    assert_eq!(server.get_bytes(paths::METRICS).0, 404, "everybody reads the counters");
+    for path in [paths::HEALTH, paths::READY] {
+        assert_eq!((server.get_bytes(path).0, server.get_bytes_of(&own, path).0), (200, 200), "{path}");
+    }
+    // Nothing else is there.
+    for path in ["/", "/dashboard", paths::NOTICES, paths::ADMIN_TIERS, "/repository/metadata/timestamp.json"]
+    {
+        assert_eq!(server.get_bytes_of(&own, path).0, 404, "{path}");
+    }
+    assert_eq!(server.stop().1, Some(0));
+}

@@ -1,12 +1,8 @@
 //! API keys, and the audit log.
 
-use super::extract::{Actor, Admin, Document, Viewer, text};
-use crate::{clock, refusal::Refusal, secret::Secret, site::Site};
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
-};
+use super::extract::{Actor, Admin, Document, Parameters, Segment, Viewer, text};
+use crate::{clock, openapi::Created, refusal::Refusal, secret::Secret, site::Site};
+use axum::{Json, extract::State};
 use livepatch_api::{ApiKeyCreated, ApiKeyRequest, ApiKeySummary, AuditEntry, ErrorCode};
 use livepatch_store::NewApiKey;
 use std::sync::Arc;
@@ -19,8 +15,8 @@ pub(crate) async fn create_key(
     State(site): State<Arc<Site>>,
     Admin(actor): Admin,
     Document(request): Document<ApiKeyRequest>,
-) -> Result<(StatusCode, Json<ApiKeyCreated>), Refusal> {
-    Ok((StatusCode::CREATED, Json(make_key(&site, &actor, request).await?)))
+) -> Result<Created<ApiKeyCreated>, Refusal> {
+    Ok(Created(make_key(&site, &actor, request).await?))
 }
 
 /// Makes a key for somebody whose role was looked at.
@@ -67,7 +63,7 @@ pub(crate) async fn list_keys(
 pub(crate) async fn revoke_key(
     State(site): State<Arc<Site>>,
     Admin(actor): Admin,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
 ) -> Result<Json<Vec<ApiKeySummary>>, Refusal> {
     take_back_key(&site, &actor, &id).await?;
     Ok(Json(site.database.store().await?.api_keys().await?))
@@ -85,8 +81,9 @@ pub(super) async fn take_back_key(site: &Site, actor: &Actor, id: &str) -> Resul
 }
 
 /// Where a reader of the audit log has got to.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 pub(crate) struct After {
+    /// The number of the last entry that was read.
     #[serde(default)]
     after: i64,
 }
@@ -95,7 +92,7 @@ pub(crate) struct After {
 pub(crate) async fn audit(
     State(site): State<Arc<Site>>,
     _: Viewer,
-    Query(After { after }): Query<After>,
+    Parameters(After { after }): Parameters<After>,
 ) -> Result<Json<Vec<AuditEntry>>, Refusal> {
     Ok(Json(site.database.store().await?.acts(after, MOST_ENTRIES).await?))
 }

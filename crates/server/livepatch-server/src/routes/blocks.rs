@@ -1,15 +1,11 @@
 //! Blocks: make, list, lift.
 
 use super::{
-    extract::{Document, Operator, Viewer, text},
+    extract::{Document, Operator, Segment, Viewer, text},
     tokens::expiry,
 };
-use crate::{blocks, clock, refusal::Refusal, site::Site};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use crate::{blocks, clock, openapi::Created, refusal::Refusal, site::Site};
+use axum::{Json, extract::State};
 use livepatch_api::{BlockKind, BlockRequest, BlockSummary, ErrorCode};
 use livepatch_store::NewBlock;
 use std::sync::Arc;
@@ -27,7 +23,7 @@ pub(crate) async fn create(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
     Document(request): Document<BlockRequest>,
-) -> Result<(StatusCode, Json<Vec<BlockSummary>>), Refusal> {
+) -> Result<Created<Vec<BlockSummary>>, Refusal> {
     text("subject", &request.subject, 255)?;
     text("reason", &request.reason, 1000)?;
     if request.reason.trim().is_empty() {
@@ -52,14 +48,14 @@ pub(crate) async fn create(
     store.record_act(&actor.name, "block", &subject, &request.reason, now).await?;
     tracing::warn!(subject, by = actor.name, reason = request.reason, "blocked");
     blocks::apply(&site).await?;
-    Ok((StatusCode::CREATED, Json(blocks::holding(&site).await?)))
+    Ok(Created(blocks::holding(&site).await?))
 }
 
 /// Lifts a block.
 pub(crate) async fn lift(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
 ) -> Result<Json<Vec<BlockSummary>>, Refusal> {
     let store = site.database.store().await?;
     let before = blocks::holding(&site).await?;

@@ -1,6 +1,6 @@
 //! A machine reports.
 
-use super::extract::{Bearer, Document, text};
+use super::extract::{Document, MachineSecret, text};
 use crate::{hooks, refusal::Refusal, rollouts, site::Site};
 use axum::{Json, extract::State};
 use livepatch_api::{CheckInAnswer, CheckInRequest, ErrorCode, Event, EventKind, HookEvent};
@@ -12,7 +12,7 @@ const MOST_EVENTS: usize = 1000;
 
 pub(crate) async fn check_in(
     State(site): State<Arc<Site>>,
-    Bearer(credential): Bearer,
+    MachineSecret(credential): MachineSecret,
     Document(report): Document<CheckInRequest>,
 ) -> Result<Json<CheckInAnswer>, Refusal> {
     let store = site.database.store().await?;

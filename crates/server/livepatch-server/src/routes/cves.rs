@@ -1,11 +1,8 @@
 //! Vulnerabilities and verdicts.
 
-use super::extract::{Actor, Document, Operator, Releaser, Viewer, text};
+use super::extract::{Actor, Document, Operator, Parameters, Releaser, Segment, Viewer, text};
 use crate::{clock, cves, refusal::Refusal, site::Site};
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use jiff::{Timestamp, tz::TimeZone};
 use livepatch_api::{
     ClockPage, CveClock, CveDetail, CveImport, CveImported, CvePage, CveRating, CveRefusal,
@@ -68,8 +65,10 @@ pub(crate) async fn import(
 }
 
 /// Where a page begins.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 pub(crate) struct After {
+    /// The last vulnerability of the page before.
+    #[schemars(with = "Option<String>")]
     after: Option<CveId>,
 }
 
@@ -77,7 +76,7 @@ pub(crate) struct After {
 pub(crate) async fn list(
     State(site): State<Arc<Site>>,
     _: Viewer,
-    Query(After { after }): Query<After>,
+    Parameters(After { after }): Parameters<After>,
 ) -> Result<Json<CvePage>, Refusal> {
     let store = site.database.store().await?;
     let policy = LivepatchPolicy::default();
@@ -98,7 +97,7 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
     _: Viewer,
-    Path(cve): Path<String>,
+    Segment(cve): Segment<String>,
 ) -> Result<Json<CveDetail>, Refusal> {
     Ok(Json(found(&site, identifier(&cve)?).await?))
 }
@@ -107,7 +106,7 @@ pub(crate) async fn show(
 pub(crate) async fn rate(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
-    Path(cve): Path<String>,
+    Segment(cve): Segment<String>,
     Document(request): Document<CveRating>,
 ) -> Result<Json<CveDetail>, Refusal> {
     Ok(Json(decide(&site, &actor, &cve, &request).await?))
@@ -144,7 +143,7 @@ pub(super) async fn decide(
 pub(crate) async fn refuse(
     State(site): State<Arc<Site>>,
     Releaser(actor): Releaser,
-    Path(cve): Path<String>,
+    Segment(cve): Segment<String>,
     Document(request): Document<CveRefusalRequest>,
 ) -> Result<Json<CveDetail>, Refusal> {
     Ok(Json(give_up(&site, &actor, &cve, request).await?))
@@ -196,16 +195,19 @@ pub(crate) async fn not_livepatchable(
 }
 
 /// Which clocks.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 pub(crate) struct ClockQuery {
+    /// The last vulnerability of the page before.
+    #[schemars(with = "Option<String>")]
     before: Option<CveId>,
+    /// Clocks on the page, 100 by default and at most 500.
     limit: Option<usize>,
 }
 
 /// A page of clocks: for everybody.
 pub(crate) async fn clock(
     State(site): State<Arc<Site>>,
-    Query(ClockQuery { before, limit }): Query<ClockQuery>,
+    Parameters(ClockQuery { before, limit }): Parameters<ClockQuery>,
 ) -> Result<Json<ClockPage>, Refusal> {
     let all = site.clocks.read(&site).await?;
     Ok(Json(page_of_clocks(&all, before, limit.unwrap_or(CLOCKS).clamp(1, PAGE))))

@@ -1,6 +1,6 @@
 //! A machine asks to be known.
 
-use super::extract::{Bearer, Document, text};
+use super::extract::{Document, EnrolmentSecret, text};
 use crate::{clock, refusal::Refusal, secret::Secret, site::Site};
 use axum::{Json, extract::State};
 use livepatch_api::{EnrolAnswer, EnrolRequest, ErrorCode};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 pub(crate) async fn enrol(
     State(site): State<Arc<Site>>,
-    Bearer(token): Bearer,
+    EnrolmentSecret(token): EnrolmentSecret,
     Document(machine): Document<EnrolRequest>,
 ) -> Result<Json<EnrolAnswer>, Refusal> {
     check(&machine)?;

@@ -1,9 +1,11 @@
-//! What requests carry: a bearer secret, and a JSON document.
+//! What requests carry: a bearer secret, parts of the address, and a body. What the API document says of each stands in
+//! `openapi/inputs.rs`.
 
 use crate::{clock, refusal::Refusal, secret::Secret, site::Site};
 use axum::{
     Json,
-    extract::{FromRequest, FromRequestParts, Request},
+    body::{Body, Bytes},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{header, request::Parts},
 };
 use livepatch_api::{ErrorCode, Role};
@@ -12,6 +14,12 @@ use std::sync::Arc;
 
 /// The secret of `Authorization: Bearer SECRET` (RFC 6750, 2.1).
 pub(crate) struct Bearer(pub(crate) Secret);
+
+/// A bearer secret that is looked for among those of enrolment tokens.
+pub(crate) struct EnrolmentSecret(pub(crate) Secret);
+
+/// A bearer secret that is looked for among those of machines.
+pub(crate) struct MachineSecret(pub(crate) Secret);
 
 /// Who asks: the holder of an API key, or of `admin.key`, which may do everything and needs no database.
 #[derive(Clone, Debug)]
@@ -81,6 +89,18 @@ impl Actor {
 /// A JSON body; what is wrong with it is told as every other refusal is.
 pub(crate) struct Document<T>(pub(crate) T);
 
+/// The body of a publication: a [`livepatch_api::PublishHeader`] as a line of JSON, then the module.
+pub(crate) struct ModuleBody(pub(crate) Bytes);
+
+/// A tar archive as a body, as it comes in.
+pub(crate) struct Archive(pub(crate) Body);
+
+/// The parts of the address that differ from request to request, in the order of the route.
+pub(crate) struct Segment<T>(pub(crate) T);
+
+/// The parameters behind the question mark.
+pub(crate) struct Parameters<T>(pub(crate) T);
+
 impl<S: Send + Sync> FromRequestParts<S> for Bearer {
     type Rejection = Refusal;
 
@@ -97,6 +117,60 @@ impl<S: Send + Sync> FromRequestParts<S> for Bearer {
                 "this address needs 'Authorization: Bearer SECRET'",
             )),
         }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for EnrolmentSecret {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        Bearer::from_request_parts(parts, state).await.map(|Bearer(secret)| Self(secret))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MachineSecret {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        Bearer::from_request_parts(parts, state).await.map(|Bearer(secret)| Self(secret))
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(value)) => Ok(Self(value)),
+            Err(rejection) => Err(Refusal::new(ErrorCode::NotFound, rejection.body_text())),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(Refusal::invalid(rejection.body_text())),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for ModuleBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        Ok(Self(Bytes::from_request(request, state).await?))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Archive {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
+        Ok(Self(request.into_body()))
     }
 }
 

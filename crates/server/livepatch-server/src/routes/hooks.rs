@@ -1,12 +1,8 @@
 //! Web-hooks: make, list, remove.
 
-use super::extract::{Admin, Document, Viewer, text};
-use crate::{clock, refusal::Refusal, secret::Secret, site::Site};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use super::extract::{Admin, Document, Segment, Viewer, text};
+use crate::{clock, openapi::Created, refusal::Refusal, secret::Secret, site::Site};
+use axum::{Json, extract::State};
 use livepatch_api::{ErrorCode, HookCreated, HookEvent, HookRequest, HookSummary};
 use livepatch_store::NewHook;
 use std::{collections::BTreeSet, sync::Arc};
@@ -16,7 +12,7 @@ pub(crate) async fn create(
     State(site): State<Arc<Site>>,
     Admin(actor): Admin,
     Document(request): Document<HookRequest>,
-) -> Result<(StatusCode, Json<HookCreated>), Refusal> {
+) -> Result<Created<HookCreated>, Refusal> {
     text("name", &request.name, 64)?;
     text("url", &request.url, 1000)?;
     let url: Option<Url> = request.url.parse().ok();
@@ -41,7 +37,7 @@ pub(crate) async fn create(
         return Err(Refusal::conflict(format!("there is a hook called {} already", request.name)));
     }
     store.record_act(&actor.name, "hook-create", &request.name, &request.url, now).await?;
-    Ok((StatusCode::CREATED, Json(HookCreated { id, secret: secret.reveal().to_owned() })))
+    Ok(Created(HookCreated { id, secret: secret.reveal().to_owned() }))
 }
 
 pub(crate) async fn list(
@@ -55,7 +51,7 @@ pub(crate) async fn list(
 pub(crate) async fn remove(
     State(site): State<Arc<Site>>,
     Admin(actor): Admin,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
 ) -> Result<Json<Vec<HookSummary>>, Refusal> {
     let store = site.database.store().await?;
     if !store.remove_hook(&id).await? {

@@ -2,22 +2,18 @@
 
 use super::{
     certificates,
-    extract::{Actor, Document, Releaser, Viewer, text},
+    extract::{Actor, Document, ModuleBody, Releaser, Segment, Viewer, text},
 };
 use crate::{
     Tiers,
     approvals::Approved,
     blocks, clock, hooks,
+    openapi::Kept,
     publish::{self, Plan},
     refusal::Refusal,
     site::Site,
 };
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{FromRequest as _, Path, Request, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State};
 use livepatch_api::{HookEvent, LivepatchSummary, PromoteRequest, PublishAnswer, WithdrawRequest};
 use livepatch_schedule::{Steering, key_of};
 use livepatch_trust::{PublishError, Published, Publisher};
@@ -27,9 +23,8 @@ use std::sync::Arc;
 pub(crate) async fn publish(
     State(site): State<Arc<Site>>,
     Releaser(actor): Releaser,
-    request: Request,
-) -> Result<(StatusCode, Json<PublishAnswer>), Refusal> {
-    let body = Bytes::from_request(request, &()).await?;
+    ModuleBody(body): ModuleBody,
+) -> Result<Kept<PublishAnswer>, Refusal> {
     let store = site.database.store().await?;
     let trusted = certificates::trusted(store).await?;
     let (tiers, blocks) = (site.tiers().await?, blocks::holding(&site).await?);
@@ -55,12 +50,11 @@ pub(crate) async fn publish(
             Ok((answer(publisher, &manifest.name)?, is_new))
         })
         .await?;
-    if !is_new {
-        return Ok((StatusCode::OK, Json(answer)));
+    if is_new {
+        note(&site, &actor, "publish", &answer).await;
+        crate::cves::follow(&site).await;
     }
-    note(&site, &actor, "publish", &answer).await;
-    crate::cves::follow(&site).await;
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok(Kept { document: answer, is_new })
 }
 
 /// Makes a published livepatch available to a tier and those before it. Again is allowed, and changes nothing.
@@ -128,7 +122,7 @@ pub(super) async fn list_of(site: &Site) -> Result<Vec<LivepatchSummary>, Refusa
 pub(crate) async fn withdraw(
     State(site): State<Arc<Site>>,
     Releaser(actor): Releaser,
-    Path(name): Path<String>,
+    Segment(name): Segment<String>,
     Document(request): Document<WithdrawRequest>,
 ) -> Result<Json<LivepatchSummary>, Refusal> {
     text("reason", &request.reason, 1000)?;

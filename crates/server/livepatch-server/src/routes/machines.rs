@@ -1,11 +1,8 @@
 //! The operator's list of machines.
 
-use super::extract::{Actor, Operator, Viewer};
+use super::extract::{Actor, Operator, Segment, Viewer};
 use crate::{clock, refusal::Refusal, site::Site};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use livepatch_api::{ErrorCode, MachineDetail, MachineSummary};
 use livepatch_store::Store;
 use std::sync::Arc;
@@ -24,7 +21,7 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
     _: Viewer,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
 ) -> Result<Json<MachineDetail>, Refusal> {
     Ok(Json(detail(site.database.store().await?, &id).await?))
 }
@@ -33,7 +30,7 @@ pub(crate) async fn show(
 pub(crate) async fn revoke(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
 ) -> Result<Json<MachineDetail>, Refusal> {
     take_back_machine(&site, &actor, &id).await?;
     Ok(Json(detail(site.database.store().await?, &id).await?))

@@ -1,13 +1,10 @@
 //! Mitigations: issued and retired by a releaser, read by everybody. Machines read the signed document.
 
-use super::extract::{Document, Releaser, Viewer};
+use super::extract::{Document, Releaser, Segment, Viewer};
 use crate::{clock, cves, refusal::Refusal, site::Site};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use livepatch_api::{ErrorCode, MitigationView};
-use livepatch_cve::{Mitigation, Mitigations};
+use livepatch_cve::Mitigation;
 use std::sync::Arc;
 
 /// Issues a mitigation, in the place of one with the same name; on a site that publishes verdicts it is signed at once.
@@ -33,7 +30,7 @@ pub(crate) async fn issue(
 pub(crate) async fn retire(
     State(site): State<Arc<Site>>,
     Releaser(actor): Releaser,
-    Path(name): Path<String>,
+    Segment(name): Segment<String>,
 ) -> Result<Json<Vec<MitigationView>>, Refusal> {
     let store = site.database.store().await?;
     if !store.retire_mitigation(&name).await? {
@@ -56,7 +53,8 @@ pub(crate) async fn list(
 }
 
 /// The same, without who issued it.
-pub(crate) async fn for_everybody(State(site): State<Arc<Site>>) -> Result<Json<Mitigations>, Refusal> {
+pub(crate) async fn for_everybody(State(site): State<Arc<Site>>) -> Result<Json<serde_json::Value>, Refusal> {
     let issued = site.database.store().await?.mitigations().await?;
-    Ok(Json(cves::mitigations(issued)?))
+    let document = serde_json::to_value(cves::mitigations(issued)?);
+    Ok(Json(document.map_err(|error| Refusal::internal(&error))?))
 }

@@ -1,13 +1,9 @@
 //! Machines that wait for news. Static plane: no secret is asked for, and no database.
 
-use crate::{refusal::Refusal, site::Site};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse as _, Response},
-};
-use livepatch_api::ErrorCode;
+use super::extract::Segment;
+use crate::{openapi::Perhaps, refusal::Refusal, site::Site};
+use axum::extract::State;
+use livepatch_api::{ErrorCode, News};
 use std::{sync::Arc, time::Duration};
 
 /// How long a machine waits before it asks anew.
@@ -16,8 +12,8 @@ const HOLD: Duration = Duration::from_secs(60 * 60);
 /// Answers as soon as there is something new.
 pub(super) async fn news(
     State(site): State<Arc<Site>>,
-    Path(version): Path<u64>,
-) -> Result<Response, Refusal> {
+    Segment(version): Segment<u64>,
+) -> Result<Perhaps<News>, Refusal> {
     let Some(_seat) = site.announcer.seat() else {
         return Err(Refusal::new(
             ErrorCode::Unavailable,
@@ -26,9 +22,9 @@ pub(super) async fn news(
     };
     let mut streams = site.streams.subscribe();
     tokio::select! {
-        news = site.announcer.newer_than(version) => Ok(Json(news).into_response()),
-        () = tokio::time::sleep(HOLD) => Ok(StatusCode::NO_CONTENT.into_response()),
+        news = site.announcer.newer_than(version) => Ok(Perhaps(Some(news))),
+        () = tokio::time::sleep(HOLD) => Ok(Perhaps(None)),
         // The server stops; whatever takes its place is asked at the next look.
-        _ = streams.wait_for(|stopping| *stopping) => Ok(StatusCode::NO_CONTENT.into_response()),
+        _ = streams.wait_for(|stopping| *stopping) => Ok(Perhaps(None)),
     }
 }

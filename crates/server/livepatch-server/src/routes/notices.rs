@@ -1,9 +1,10 @@
 //! Notices: the operator's desk, and what everybody reads, on every channel.
 
-use super::extract::{Document, Operator, Releaser, Viewer};
+use super::extract::{Document, Operator, Parameters, Releaser, Segment, Viewer};
 use crate::{
     clock, cves,
     notices::{self, Desk},
+    openapi::{Atom, Calendar, Created, File, Html, Rss},
     post,
     refusal::Refusal,
     secret::Secret,
@@ -11,9 +12,8 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, Query, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    extract::State,
+    http::{HeaderValue, header},
 };
 use jiff::Timestamp;
 use livepatch_api::{NoticeDraft, NoticePage, NoticeState, NoticeView, SubscriberRequest};
@@ -31,11 +31,11 @@ pub(crate) async fn draft(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
     Document(request): Document<NoticeDraft>,
-) -> Result<(StatusCode, Json<NoticeView>), Refusal> {
+) -> Result<Created<NoticeView>, Refusal> {
     let store = site.database.store().await?;
     let desk = Desk { site: &site, store, actor: &actor, seen: None };
     let stored = desk.begin(&request).await?;
-    Ok((StatusCode::CREATED, Json(desk.view(&stored).await?)))
+    Ok(Created(desk.view(&stored).await?))
 }
 
 /// Every notice's newest revision, newest notice first.
@@ -56,7 +56,7 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
     Viewer(actor): Viewer,
-    Path(number): Path<String>,
+    Segment(number): Segment<String>,
 ) -> Result<Json<NoticeView>, Refusal> {
     let store = site.database.store().await?;
     let (number, revision) = notices::parse_number(&number)?;
@@ -72,7 +72,7 @@ pub(crate) async fn show(
 pub(crate) async fn edit(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
-    Path(number): Path<String>,
+    Segment(number): Segment<String>,
     Document(text): Document<serde_json::Value>,
 ) -> Result<Json<NoticeView>, Refusal> {
     let store = site.database.store().await?;
@@ -84,7 +84,7 @@ pub(crate) async fn edit(
 pub(crate) async fn review(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
-    Path(number): Path<String>,
+    Segment(number): Segment<String>,
 ) -> Result<Json<NoticeView>, Refusal> {
     let store = site.database.store().await?;
     let desk = Desk { site: &site, store, actor: &actor, seen: None };
@@ -95,7 +95,7 @@ pub(crate) async fn review(
 pub(crate) async fn publish(
     State(site): State<Arc<Site>>,
     Releaser(actor): Releaser,
-    Path(number): Path<String>,
+    Segment(number): Segment<String>,
 ) -> Result<Json<NoticeView>, Refusal> {
     let store = site.database.store().await?;
     let desk = Desk { site: &site, store, actor: &actor, seen: None };
@@ -128,7 +128,7 @@ pub(crate) async fn subscribers(
 }
 
 /// The page behind the link in a mail: a button, since mail filters open links by themselves (RFC 8058, 1).
-pub(crate) async fn unsubscribe_page() -> Response {
+pub(crate) async fn unsubscribe_page(Segment(_token): Segment<String>) -> File<Html> {
     let body = "<h1>No more notices</h1>\n<form method=\"post\">\n\
         <p>Press the button, and no more notices are sent to your address.</p>\n\
         <p><button type=\"submit\">Take me off the list</button></p>\n</form>\n";
@@ -138,8 +138,8 @@ pub(crate) async fn unsubscribe_page() -> Response {
 /// Takes the holder of the token off the list: the button, or a mail program's one click.
 pub(crate) async fn unsubscribe(
     State(site): State<Arc<Site>>,
-    Path(token): Path<String>,
-) -> Result<Response, Refusal> {
+    Segment(token): Segment<String>,
+) -> Result<File<Html>, Refusal> {
     if !site.database.store().await?.unsubscribe(&token, clock::seconds()).await? {
         return Err(notices::unknown("subscription"));
     }
@@ -148,16 +148,19 @@ pub(crate) async fn unsubscribe(
 }
 
 /// Where a page begins: notices with numbers below.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 pub(crate) struct Cursor {
+    /// What the page before named as `next`.
     cursor: Option<u32>,
+    /// Notices on the page, 50 by default.
+    #[schemars(range(min = 1, max = 500))]
     limit: Option<u32>,
 }
 
 /// Published notices, newest first.
 pub(crate) async fn page(
     State(site): State<Arc<Site>>,
-    Query(query): Query<Cursor>,
+    Parameters(query): Parameters<Cursor>,
 ) -> Result<Json<NoticePage>, Refusal> {
     let (found, next) = published(&site, &query).await?;
     let notices = found.iter().map(serde_json::to_value).collect::<Result<_, _>>();
@@ -168,8 +171,8 @@ pub(crate) async fn page(
 /// The list for people.
 pub(crate) async fn index(
     State(site): State<Arc<Site>>,
-    Query(query): Query<Cursor>,
-) -> Result<Response, Refusal> {
+    Parameters(query): Parameters<Cursor>,
+) -> Result<File<Html>, Refusal> {
     let (found, next) = published(&site, &query).await?;
     Ok(html(&notices::index(&found, next)))
 }
@@ -177,23 +180,24 @@ pub(crate) async fn index(
 /// One notice for people.
 pub(crate) async fn html_page(
     State(site): State<Arc<Site>>,
-    Path(number): Path<String>,
-) -> Result<Response, Refusal> {
+    Segment(number): Segment<String>,
+) -> Result<File<Html>, Refusal> {
     Ok(html(&notices::page(&one(site.database.store().await?, &number).await?)))
 }
 
 /// One notice as JSON.
 pub(crate) async fn json(
     State(site): State<Arc<Site>>,
-    Path(number): Path<String>,
-) -> Result<Json<Notice>, Refusal> {
-    Ok(Json(one(site.database.store().await?, &number).await?))
+    Segment(number): Segment<String>,
+) -> Result<Json<serde_json::Value>, Refusal> {
+    let notice = one(site.database.store().await?, &number).await?;
+    Ok(Json(serde_json::to_value(notice).map_err(|error| Refusal::internal(&error))?))
 }
 
 /// One notice in a form that scanners read.
 pub(crate) async fn form(
     State(site): State<Arc<Site>>,
-    Path((number, form)): Path<(String, String)>,
+    Segment((number, form)): Segment<(String, String)>,
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let notice = one(site.database.store().await?, &number).await?;
     let url = site.settings.public_url();
@@ -212,21 +216,20 @@ pub(crate) async fn form(
 }
 
 /// RSS 2.0.
-pub(crate) async fn rss_feed(State(site): State<Arc<Site>>) -> Result<Response, Refusal> {
-    feed(&site, "rss", "application/rss+xml", rss).await
+pub(crate) async fn rss_feed(State(site): State<Arc<Site>>) -> Result<File<Rss>, Refusal> {
+    Ok(File::new(feed(&site, "rss", rss).await?))
 }
 
 /// Atom.
-pub(crate) async fn atom_feed(State(site): State<Arc<Site>>) -> Result<Response, Refusal> {
-    feed(&site, "atom", "application/atom+xml", atom).await
+pub(crate) async fn atom_feed(State(site): State<Arc<Site>>) -> Result<File<Atom>, Refusal> {
+    Ok(File::new(feed(&site, "atom", atom).await?))
 }
 
 async fn feed(
     site: &Arc<Site>,
     ending: &str,
-    kind: &'static str,
     write: fn(&Feed<'_>, &[Notice]) -> String,
-) -> Result<Response, Refusal> {
+) -> Result<String, Refusal> {
     let found = site.database.store().await?.notices(true, u32::MAX, PAGE).await?;
     let changed = found.iter().filter_map(|stored| stored.published).max().unwrap_or_default();
     let list: Vec<Notice> = found.iter().map(notices::read).collect::<Result<_, _>>()?;
@@ -237,14 +240,14 @@ async fn feed(
         address: &format!("{url}/notices.{ending}"),
         updated: Timestamp::from_second(changed).unwrap_or(Timestamp::UNIX_EPOCH),
     };
-    Ok(([(header::CONTENT_TYPE, kind)], write(&feed, &list)).into_response())
+    Ok(write(&feed, &list))
 }
 
 /// The last days of kernels, of every matrix of the catalogue, as a calendar.
 pub(crate) async fn calendar(
     State(site): State<Arc<Site>>,
-    Query(wish): Query<CalendarWish>,
-) -> Result<Response, Refusal> {
+    Parameters(wish): Parameters<CalendarWish>,
+) -> Result<File<Calendar>, Refusal> {
     let catalogue = cves::catalogue(&site).await?;
     let newest = || {
         catalogue.matrices.iter().rev().find(|one| catalogue.windows().any(|(of, ..)| of.name == one.name))
@@ -262,13 +265,13 @@ pub(crate) async fn calendar(
     let now = Timestamp::from_second(clock::seconds()).unwrap_or(Timestamp::UNIX_EPOCH);
     let url = site.settings.public_url();
     let host = url.split("://").last().unwrap_or_default();
-    let text = catalogue.calendar(&name, now, host);
-    Ok(([(header::CONTENT_TYPE, "text/calendar; charset=utf-8")], text).into_response())
+    Ok(File::new(catalogue.calendar(&name, now, host)))
 }
 
 /// Which matrix.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 pub(crate) struct CalendarWish {
+    /// A matrix of the kernel catalogue; the newest by default.
     matrix: Option<String>,
 }
 
@@ -299,15 +302,13 @@ async fn one(store: &Store, text: &str) -> Result<Notice, Refusal> {
 }
 
 /// A page that may load nothing and run nothing.
-fn html(text: &str) -> Response {
+fn html(text: &str) -> File<Html> {
     const POLICY: HeaderValue = HeaderValue::from_static(
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     );
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+    File::new(text.to_owned()).with([
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
-    (headers, text.to_owned()).into_response()
+    ])
 }

@@ -1,14 +1,11 @@
 //! Rollouts: begin, show, halt, resume, withdraw.
 
-use super::extract::{Actor, Document, Operator, Releaser, Viewer, text};
+use super::extract::{Actor, Document, Operator, Releaser, Segment, Viewer, text};
 use crate::{
-    Tiers, approvals::Approved, clock, hooks, publish::known_tier, refusal::Refusal, rollouts, site::Site,
+    Tiers, approvals::Approved, clock, hooks, openapi::Created, publish::known_tier, refusal::Refusal,
+    rollouts, site::Site,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State};
 use livepatch_api::{ErrorCode, HookEvent, Role, RolloutOrder, RolloutRequest, RolloutVerb, RolloutView};
 use livepatch_kernel::BuildId;
 use livepatch_manifest::Digest;
@@ -25,7 +22,7 @@ pub(crate) async fn begin(
     State(site): State<Arc<Site>>,
     Releaser(actor): Releaser,
     Document(request): Document<RolloutRequest>,
-) -> Result<(StatusCode, Json<RolloutView>), Refusal> {
+) -> Result<Created<RolloutView>, Refusal> {
     let profile = profile(&request.profile)?;
     let tiers = site.tiers().await?;
     let wanted = known_tier(&tiers, &request.tier)?.to_vec();
@@ -54,7 +51,7 @@ pub(crate) async fn begin(
     if let Some(stored) = store.rollout(&rollout.release).await? {
         rollout = stored.rollout;
     }
-    Ok((StatusCode::CREATED, Json(rollouts::view(store, &rollout).await?)))
+    Ok(Created(rollouts::view(store, &rollout).await?))
 }
 
 /// Every rollout, newest first.
@@ -74,7 +71,7 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
     _: Viewer,
-    Path(release): Path<String>,
+    Segment(release): Segment<String>,
 ) -> Result<Json<RolloutView>, Refusal> {
     let store = site.database.store().await?;
     let stored = store.rollout(&release).await?.ok_or_else(|| unknown(&release))?;
@@ -85,7 +82,7 @@ pub(crate) async fn show(
 pub(crate) async fn order(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
-    Path(release): Path<String>,
+    Segment(release): Segment<String>,
     Document(order): Document<RolloutOrder>,
 ) -> Result<Json<RolloutView>, Refusal> {
     give_order(&site, &actor, &release, &order).await?;

@@ -5,18 +5,19 @@ mod memory;
 
 pub(crate) use memory::Polls;
 
-use crate::{refusal::Refusal, site::Site};
+use super::extract::Segment;
+use crate::{openapi::Verbatim, refusal::Refusal, site::Site};
 use axum::{
     Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::State,
     handler::HandlerWithoutStateExt as _,
     http::{HeaderValue, Uri, header},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::Response,
     routing::get,
 };
-use livepatch_api::{ErrorCode, paths};
+use livepatch_api::{ErrorCode, TrustAnchor, paths};
 use livepatch_manifest::Digest;
 use livepatch_trust::LARGEST_MODULE;
 use std::{io, sync::Arc};
@@ -34,7 +35,6 @@ pub(crate) fn router(site: &Site) -> Router<Arc<Site>> {
     };
     files
         .route(&format!("{}/{{name}}", paths::METADATA), get(memory::metadata))
-        .route(&format!("{}/{{digest}}", paths::TRUST), get(anchor))
         .layer(middleware::from_fn(set_cache_policy))
 }
 
@@ -49,13 +49,16 @@ fn directories(site: &Site) -> Router<Arc<Site>> {
 }
 
 /// The trust anchor with this digest.
-async fn anchor(State(site): State<Arc<Site>>, Path(digest): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn anchor(
+    State(site): State<Arc<Site>>,
+    Segment(digest): Segment<String>,
+) -> Result<Verbatim<TrustAnchor>, Refusal> {
     // Parsed before it becomes part of a path.
     let missing = || Refusal::new(ErrorCode::NotFound, "there is no such trust anchor");
     let digest: Digest = digest.parse().map_err(|_| missing())?;
     let reading = tokio::task::spawn_blocking(move || site.anchors.read(&digest));
     match reading.await.map_err(|error| Refusal::internal(&error))? {
-        Ok(bytes) => Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response()),
+        Ok(bytes) => Ok(Verbatim::new(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
         Err(error) => Err(Refusal::internal(&error)),
     }
@@ -81,7 +84,7 @@ async fn no_such_file(uri: Uri) -> Refusal {
     Refusal::new(ErrorCode::NotFound, format!("there is no file {}", uri.path()))
 }
 
-async fn set_cache_policy(request: axum::extract::Request, next: Next) -> Response {
+pub(super) async fn set_cache_policy(request: axum::extract::Request, next: Next) -> Response {
     let changes = request.uri().path().ends_with("/timestamp.json");
     let mut response = next.run(request).await;
     let policy = if changes || !response.status().is_success() { ASK_EVERY_TIME } else { FOR_EVER };

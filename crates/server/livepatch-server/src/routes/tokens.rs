@@ -1,12 +1,8 @@
 //! Enrolment tokens.
 
-use super::extract::{Actor, Document, Operator, Viewer, text};
-use crate::{clock, publish::known_tier, refusal::Refusal, secret::Secret, site::Site};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use super::extract::{Actor, Document, Operator, Segment, Viewer, text};
+use crate::{clock, openapi::Created, publish::known_tier, refusal::Refusal, secret::Secret, site::Site};
+use axum::{Json, extract::State};
 use livepatch_api::{EnrolmentToken, ErrorCode, TokenCreated, TokenRequest, TokenSummary};
 use livepatch_store::{NewToken, Seconds};
 use std::sync::Arc;
@@ -19,8 +15,8 @@ pub(crate) async fn create(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
     Document(request): Document<TokenRequest>,
-) -> Result<(StatusCode, Json<TokenCreated>), Refusal> {
-    Ok((StatusCode::CREATED, Json(make_token(&site, &actor, request).await?)))
+) -> Result<Created<TokenCreated>, Refusal> {
+    Ok(Created(make_token(&site, &actor, request).await?))
 }
 
 /// Makes a token for somebody whose role was looked at.
@@ -62,7 +58,7 @@ pub(crate) async fn list(
 pub(crate) async fn revoke(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
-    Path(id): Path<String>,
+    Segment(id): Segment<String>,
 ) -> Result<Json<Vec<TokenSummary>>, Refusal> {
     take_back_token(&site, &actor, &id).await?;
     Ok(Json(site.database.store().await?.tokens().await?))

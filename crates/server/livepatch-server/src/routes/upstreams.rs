@@ -2,21 +2,19 @@
 
 use super::{
     certificates,
-    extract::{Actor, Admin, Document, Operator, Releaser, Viewer},
+    extract::{Actor, Admin, Archive, Document, Operator, Parameters, Releaser, Segment, Viewer},
 };
 use crate::{
     clock,
+    openapi::{Bundle, File},
     refusal::Refusal,
     site::Site,
     upstream::{Description, HttpFetch, Source, Unpacked, Upstream, sync, upstreams, write_bundle},
 };
 use axum::{
-    Json, Router,
+    Json,
     body::Body,
-    extract::{DefaultBodyLimit, Path, Query, Request, State},
-    http::{HeaderValue, header},
-    response::{IntoResponse as _, Response},
-    routing::{get, post},
+    extract::{Request, State},
 };
 use futures_util::StreamExt as _;
 use livepatch_api::{BundleImported, ErrorCode, SyncReport, UpstreamRequest, UpstreamSummary, paths};
@@ -31,19 +29,8 @@ const LARGEST_BUNDLE: u64 = 64 << 30;
 /// A bundle may be imported for so many days, if nothing else is said.
 const USUAL_DAYS: u32 = 90;
 
-pub(super) fn router() -> Router<Arc<Site>> {
-    let one = |act: &str| format!("{}/{{name}}/{act}", paths::ADMIN_UPSTREAMS);
-    Router::new()
-        .route(paths::ADMIN_UPSTREAMS, post(add).get(list))
-        .route(&one("remove"), post(remove))
-        .route(&one("preview"), post(preview))
-        .route(&one("sync"), post(run))
-        .route(&one("bundle"), post(import).layer(DefaultBodyLimit::disable()))
-        .route(paths::ADMIN_BUNDLE, get(export))
-}
-
 /// Follows a site; its trust anchor is checked against the pinned digest.
-async fn add(
+pub(super) async fn add(
     State(site): State<Arc<Site>>,
     Admin(actor): Admin,
     Document(request): Document<UpstreamRequest>,
@@ -69,16 +56,19 @@ async fn add(
     Ok(Json(find(&site, &upstream.name).await?.summary()))
 }
 
-async fn list(State(site): State<Arc<Site>>, _: Viewer) -> Result<Json<Vec<UpstreamSummary>>, Refusal> {
+pub(super) async fn list(
+    State(site): State<Arc<Site>>,
+    _: Viewer,
+) -> Result<Json<Vec<UpstreamSummary>>, Refusal> {
     let all = upstreams(site.database.store().await?).await?;
     Ok(Json(all.iter().map(Upstream::summary).collect()))
 }
 
 /// What came from it stays.
-async fn remove(
+pub(super) async fn remove(
     State(site): State<Arc<Site>>,
     Admin(actor): Admin,
-    Path(name): Path<String>,
+    Segment(name): Segment<String>,
 ) -> Result<Json<Vec<UpstreamSummary>>, Refusal> {
     let store = site.database.store().await?;
     if !store.remove_upstream(&name).await? {
@@ -89,19 +79,19 @@ async fn remove(
     Ok(Json(all.iter().map(Upstream::summary).collect()))
 }
 
-async fn preview(
+pub(super) async fn preview(
     State(site): State<Arc<Site>>,
     _: Operator,
-    Path(name): Path<String>,
+    Segment(name): Segment<String>,
 ) -> Result<Json<SyncReport>, Refusal> {
     let upstream = find(&site, &name).await?;
     Ok(Json(sync(&site, upstream, Source::Network, true).await?.0))
 }
 
-async fn run(
+pub(super) async fn run(
     State(site): State<Arc<Site>>,
     Releaser(actor): Releaser,
-    Path(name): Path<String>,
+    Segment(name): Segment<String>,
 ) -> Result<Json<SyncReport>, Refusal> {
     let upstream = find(&site, &name).await?;
     let (report, _) = sync(&site, upstream, Source::Network, false).await?;
@@ -109,22 +99,24 @@ async fn run(
     Ok(Json(report))
 }
 
-#[derive(serde::Deserialize)]
-struct Preview {
+/// How a bundle is imported.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+pub(super) struct Preview {
+    /// Say what would be taken, and take nothing.
     #[serde(default)]
     preview: bool,
 }
 
 /// Takes a bundle in.
-async fn import(
+pub(super) async fn import(
     State(site): State<Arc<Site>>,
     Releaser(actor): Releaser,
-    Path(name): Path<String>,
-    Query(Preview { preview }): Query<Preview>,
-    request: Request,
+    Segment(name): Segment<String>,
+    Parameters(Preview { preview }): Parameters<Preview>,
+    Archive(body): Archive,
 ) -> Result<Json<BundleImported>, Refusal> {
     let upstream = find(&site, &name).await?;
-    let mut archive = receive(&site, request.into_body()).await?;
+    let mut archive = receive(&site, body).await?;
     let data = site.settings.data.clone();
     let unpacking = tokio::task::spawn_blocking(move || {
         use std::io::Seek as _;
@@ -160,18 +152,22 @@ async fn receive(site: &Site, body: Body) -> Result<std::fs::File, Refusal> {
     Ok(file)
 }
 
-#[derive(serde::Deserialize)]
-struct Wanted {
+/// What is exported.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+pub(super) struct Wanted {
+    /// Leave out the modules that a bundle of this version of the targets metadata brought.
     since: Option<u64>,
+    /// For how many days it may be imported, 90 by default.
+    #[schemars(range(min = 1, max = 366))]
     days: Option<u32>,
 }
 
 /// This site's state as a bundle.
-async fn export(
+pub(super) async fn export(
     State(site): State<Arc<Site>>,
     Operator(actor): Operator,
-    Query(Wanted { since, days }): Query<Wanted>,
-) -> Result<Response, Refusal> {
+    Parameters(Wanted { since, days }): Parameters<Wanted>,
+) -> Result<File<Bundle>, Refusal> {
     let days = days.unwrap_or(USUAL_DAYS);
     if !(1..=366).contains(&days) {
         return Err(Refusal::invalid("a bundle may be imported for 1 to 366 days"));
@@ -181,9 +177,7 @@ async fn export(
     // Opened here, and gone from the directory when this function ends: nothing is left behind.
     let mut file = ServeFile::new(bundle.path());
     let opened = file.try_call(Request::new(Body::empty())).await;
-    let mut answer = opened.map_err(|error| Refusal::internal(&error))?.into_response();
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
-    Ok(answer)
+    Ok(File::new(opened.map_err(|error| Refusal::internal(&error))?))
 }
 
 async fn fetch_anchor(url: String, digest: String) -> Result<String, Refusal> {

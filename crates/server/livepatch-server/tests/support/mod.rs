@@ -37,6 +37,8 @@ fn key(name: &str) -> SigningKey {
 pub(crate) struct Server {
     pub(crate) directory: TempDir,
     pub(crate) url: String,
+    /// Where `/metrics` is, with `--metrics-listen`.
+    pub(crate) metrics: Option<String>,
     program: Child,
     agent: Agent,
 }
@@ -75,14 +77,15 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        let mut words = BufReader::new(program.stdout.take().unwrap()).lines();
+        let mut told = |what: &str| words.next().unwrap().unwrap().strip_prefix(what).unwrap().to_owned();
+        let url = told("listening on ");
+        let metrics = arguments.contains(&"--metrics-listen").then(|| told("metrics on "));
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
             .build();
-        Self { directory, url, program, agent: agent.into() }
+        Self { directory, url, metrics, program, agent: agent.into() }
     }
 
     pub(crate) fn data(&self, path: &str) -> PathBuf {
@@ -124,13 +127,31 @@ impl Server {
     }
 
     pub(crate) fn get_bytes(&self, path: &str) -> (u16, Vec<u8>) {
-        let mut response = self.agent.get(format!("{}{path}", self.url)).call().unwrap();
+        self.get_bytes_of(&self.url, path)
+    }
+
+    /// From another address of it.
+    pub(crate) fn get_bytes_of(&self, url: &str, path: &str) -> (u16, Vec<u8>) {
+        let mut response = self.agent.get(format!("{url}{path}")).call().unwrap();
         (response.status().as_u16(), response.body_mut().read_to_vec().unwrap())
     }
 
     pub(crate) fn header(&self, path: &str, name: &str) -> String {
         let response = self.agent.get(format!("{}{path}", self.url)).call().unwrap();
         response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    /// The status of a request without a body, whatever the answer is.
+    pub(crate) fn status(&self, method: &str, path: &str, secret: Option<&str>) -> u16 {
+        let request = ureq::http::Request::builder()
+            .method(method.to_uppercase().as_str())
+            .uri(format!("{}{path}", self.url))
+            .header("content-type", "application/json");
+        let request = match secret {
+            Some(secret) => request.header("authorization", format!("Bearer {secret}")),
+            None => request,
+        };
+        self.agent.run(request.body(()).unwrap()).unwrap().status().as_u16()
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, secret: &str) -> Answer<T> {

@@ -3,13 +3,13 @@
 use super::{LARGEST_FORM, LARGEST_SIGN_IN, WebRefusal, cookies, form, redirect};
 use crate::{
     clock,
+    openapi::Created,
     refusal::Refusal,
     routes::extract::{Actor, Bearer, MASTER, Viewer},
     secret::Secret,
     site::Site,
 };
 use axum::{
-    Json,
     extract::{FromRequest, FromRequestParts, Query, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{Html, IntoResponse as _, Response},
@@ -166,13 +166,13 @@ pub(crate) async fn create_login(
     State(site): State<Arc<Site>>,
     Viewer(actor): Viewer,
     Bearer(key): Bearer,
-) -> Result<(StatusCode, Json<LoginCreated>), Refusal> {
+) -> Result<Created<LoginCreated>, Refusal> {
     let (code, now) = (Secret::generate()?, clock::seconds());
     let store = site.database.store().await?;
     store.add_login(&code.digest(), &key.digest(), now + LOGIN_LIFE).await?;
     store.record_act(&actor.name, "login-create", &actor.name, "", now).await?;
     let path = format!("{}{}", paths::LOGIN, paths::query(&[("code", code.reveal())]));
-    Ok((StatusCode::CREATED, Json(LoginCreated { path, expires: clock::text(now + LOGIN_LIFE) })))
+    Ok(Created(LoginCreated { path, expires: clock::text(now + LOGIN_LIFE) }))
 }
 
 /// What the address of the sign-in page says.
