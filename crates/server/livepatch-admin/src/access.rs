@@ -1,7 +1,7 @@
 //! `livepatch-admin key`, `audit`, `machine show`: who may do what, who did what, and what a machine reported.
 
 use crate::{
-    arguments::{Arguments, AuditCommand, Format, KeyCommand},
+    arguments::{AuditCommand, Format, KeyCommand},
     output,
     server::Server,
 };
@@ -52,13 +52,13 @@ fn list(format: Format, keys: Vec<ApiKeySummary>) -> Result<()> {
 }
 
 /// Whoever opens the address first is signed in.
-pub(crate) fn login(server: &Server, format: Format, arguments: &Arguments) -> Result<()> {
+pub(crate) fn login(server: &Server, format: Format) -> Result<()> {
     let created: LoginCreated = server.post(paths::ADMIN_LOGINS, &NOTHING)?;
     if format == Format::Json {
         return output::json(&created);
     }
     // The address alone, so that xdg-open "$(livepatch-admin dashboard login)" works.
-    output::line(&format!("{}{}", arguments.server.as_str().trim_end_matches('/'), created.path))?;
+    output::line(&format!("{}{}", server.url(), created.path))?;
     output::note(&format!("it signs in once, until {}", created.expires));
     Ok(())
 }

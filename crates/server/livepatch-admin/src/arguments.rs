@@ -2,11 +2,15 @@
 
 use crate::approval::ApprovalCommand;
 use crate::hook::HookCommand;
+use crate::notice::{NoticeCommand, SubscriberCommand};
 use crate::old_verbs::{AuthToken, PatchCommand, ReportCommand, StorageCommand, SyncTokensCommand};
 use crate::period::Period;
+use crate::profile::ProfileCommand;
 pub(crate) use crate::rollout::arguments::{RolloutCommand, Simulate};
+use crate::status::ServerCommand;
 use crate::tier::{BlockCommand, TierCommand};
 use crate::upstream::{BundleCommand, TrustAnchor, UpstreamCommand};
+use crate::user::UserCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use livepatch_api::Role;
 use std::path::PathBuf;
@@ -20,21 +24,23 @@ use url::Url;
     First steps:\n  \
     livepatch-admin certificate add cert.pem\n  \
     livepatch-admin token create --tier edge\n  \
-    livepatch-admin publish out/NAME.ko --manifest out/manifest.json --tier edge"
+    livepatch-admin publish out/NAME.ko --manifest out/manifest.json --tier edge\n\n\
+    Several servers, in ~/.config/livepatch/admin.toml, each with a name for --profile:\n  \
+    [profiles.lab]\n  \
+    server = \"https://livepatch.lab.example.org\"\n  \
+    key-file = \"lab.key\""
 )]
 pub(crate) struct Arguments {
-    /// The server's URL.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "LIVEPATCH_SERVER",
-        default_value = "http://127.0.0.1:8080",
-        global = true
-    )]
-    pub(crate) server: Url,
+    /// The server's URL; http://127.0.0.1:8080, or that of the default profile, when nothing says so.
+    #[arg(long, value_name = "URL", env = "LIVEPATCH_SERVER", global = true)]
+    pub(crate) server: Option<Url>,
     /// File with the operator's key: admin.key of the server's data directory.
     #[arg(long, value_name = "FILE", env = "LIVEPATCH_ADMIN_KEY", global = true)]
     pub(crate) key_file: Option<PathBuf>,
+    /// The server and the key file of this profile, from ~/.config/livepatch/admin.toml. Stands before the verb: behind
+    /// 'rollout begin', --profile says how carefully.
+    #[arg(long, value_name = "NAME", env = "LIVEPATCH_PROFILE")]
+    pub(crate) profile: Option<String>,
     /// Form of the answer.
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
     pub(crate) format: Format,
@@ -81,6 +87,9 @@ pub(crate) enum Command {
     /// API keys: who may do what.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Users: people who sign in at the dashboard with a password.
+    #[command(subcommand)]
+    User(UserCommand),
     /// The web pages.
     #[command(subcommand)]
     Dashboard(DashboardCommand),
@@ -116,6 +125,12 @@ pub(crate) enum Command {
     /// Who gets notices by mail.
     #[command(subcommand)]
     Subscriber(SubscriberCommand),
+    /// The server itself: how it is, what it counts, its API.
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Named servers, for --profile.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// As of the Canonical Livepatch admin tool: whether the key is taken.
     #[command(hide = true)]
     Login {
@@ -345,6 +360,8 @@ pub(crate) enum CveCommand {
     },
     /// Show everything that cannot be livepatched.
     Refused,
+    /// Show how long it took from the news of each until machines were protected.
+    Clock,
 }
 
 #[derive(Debug, Args)]
@@ -384,7 +401,11 @@ pub(crate) enum MitigationCommand {
         name: String,
     },
     /// Show those that are issued.
-    List,
+    List {
+        /// As everybody reads them, without who issued them.
+        #[arg(long)]
+        public: bool,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -407,64 +428,6 @@ pub(crate) struct MitigationIssue {
     /// A sysctl and the whole numbers that it is set to.
     #[arg(long = "sysctl", value_name = "KEY=VALUE")]
     pub(crate) sysctls: Vec<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum NoticeCommand {
-    /// Begin a notice: that there is a livepatch for these vulnerabilities, or, when they cannot be livepatched, that there is
-    /// none. Or begin the next revision of a published one.
-    Draft {
-        /// The vulnerabilities.
-        #[arg(value_name = "CVE", required_unless_present = "revise")]
-        cves: Vec<String>,
-        /// Correct this published notice, such as LSN-0123.
-        #[arg(long, value_name = "NOTICE", requires = "note", conflicts_with = "cves")]
-        revise: Option<String>,
-        /// What the revision changes, for readers.
-        #[arg(long, value_name = "TEXT")]
-        note: Option<String>,
-    },
-    /// Show the notices.
-    List,
-    /// Show one, and what became of its mails.
-    Show {
-        /// LSN-0123, or LSN-0123-1 for a revision.
-        #[arg(value_name = "NOTICE")]
-        number: String,
-    },
-    /// Change one that is not published, in $EDITOR or from a file; it must then be reviewed again.
-    Edit {
-        /// LSN-0123.
-        #[arg(value_name = "NOTICE")]
-        number: String,
-        /// The whole notice, JSON; - for standard input.
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
-    /// Say that you have read it and it may go out. Whoever wrote it cannot, but for the holder of admin.key.
-    Review {
-        /// LSN-0123.
-        #[arg(value_name = "NOTICE")]
-        number: String,
-    },
-    /// Publish a reviewed one on every channel. It never changes again; revisions correct it.
-    Publish {
-        /// LSN-0123.
-        #[arg(value_name = "NOTICE")]
-        number: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SubscriberCommand {
-    /// Put an address on the list; its owner must have asked for that.
-    Add {
-        /// Such as reader@example.org.
-        #[arg(value_name = "ADDRESS")]
-        address: String,
-    },
-    /// Show who is on the list.
-    List,
 }
 
 #[cfg(test)]

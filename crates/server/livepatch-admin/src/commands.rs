@@ -6,9 +6,9 @@ use crate::{
         Arguments, CertificateCommand, Command, DashboardCommand, Format, LivepatchCommand, MachineCommand,
         Promote, Publish, RolloutCommand, TokenCommand, TokenCreate,
     },
-    cve, generate, hook, mitigation, notice, old_verbs, output, rollout,
+    cve, generate, hook, mitigation, notice, old_verbs, output, profile, rollout,
     server::Server,
-    tier, upstream,
+    status, tier, upstream, user,
 };
 use anyhow::{Context as _, Result, bail};
 use livepatch_api::{
@@ -30,20 +30,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::ManPages { directory } => return generate::man_pages(directory),
         Command::Rollout(RolloutCommand::Simulate(wish)) => return rollout::simulate(arguments.format, wish),
         Command::Rollout(RolloutCommand::Profile { name }) => return rollout::show_profile(name),
+        Command::Profile(command) => return profile::run(arguments.format, command),
         _ => {}
     }
-    let server = Server::new(&arguments.server, arguments.key_file.as_deref())?;
+    let target = profile::target(arguments)?;
+    let server = Server::new(&target.url, target.key_file.as_deref())?;
     let format = arguments.format;
     match &arguments.command {
         Command::Certificate(CertificateCommand::Add { file }) => add_certificate(&server, format, file),
-        Command::Token(TokenCommand::Create(token)) => create_token(&server, format, token, arguments),
+        Command::Token(TokenCommand::Create(token)) => create_token(&server, format, token),
         Command::Token(TokenCommand::List) => list_tokens(format, server.get(paths::ADMIN_TOKENS)?),
         Command::Token(TokenCommand::Revoke { id }) => list_tokens(
             format,
             server.post(&access::act_on(paths::ADMIN_TOKENS, id, "revoke"), &access::NOTHING)?,
         ),
         Command::Key(command) => access::keys(&server, format, command),
-        Command::Dashboard(DashboardCommand::Login) => access::login(&server, format, arguments),
+        Command::Dashboard(DashboardCommand::Login) => access::login(&server, format),
+        Command::User(command) => user::run(&server, format, command),
+        Command::Server(command) => status::run(&server, format, command),
         Command::Audit(command) => access::audit(&server, format, command),
         Command::Publish(request) => publish(&server, format, request),
         Command::Promote(request) => promote_wish(&server, format, request),
@@ -52,11 +56,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Approval(command) => approval::run(&server, format, command),
         Command::Block(command) => tier::blocks(&server, format, command),
         Command::Login { .. } => old_verbs::login(&server),
-        Command::AuthToken(wish) => old_verbs::auth_token(&server, arguments, wish),
+        Command::AuthToken(wish) => old_verbs::auth_token(&server, format, wish),
         Command::Patch(command) => old_verbs::patch(&server, format, command),
         Command::Storage(command) => old_verbs::storage(&server, format, command),
         Command::Report(command) => old_verbs::report(&server, format, command),
-        Command::SyncTokens(command) => old_verbs::sync_tokens(&server, arguments, command),
+        Command::SyncTokens(command) => old_verbs::sync_tokens(&server, format, command),
         Command::Livepatch(LivepatchCommand::List) => {
             list_livepatches(format, server.get(paths::ADMIN_LIVEPATCHES)?)
         }
@@ -82,7 +86,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Upstream(command) => upstream::upstreams(&server, format, command),
         Command::Bundle(command) => upstream::bundles(&server, format, command),
         Command::TrustAnchor(wish) => upstream::trust_anchor(&server, format, wish),
-        Command::Completions { .. } | Command::ManPages { .. } => Ok(()),
+        // Done before: these need no server.
+        Command::Completions { .. } | Command::ManPages { .. } | Command::Profile(_) => Ok(()),
     }
 }
 
@@ -100,12 +105,7 @@ fn add_certificate(server: &Server, format: Format, file: &Path) -> Result<()> {
     }
 }
 
-pub(crate) fn create_token(
-    server: &Server,
-    format: Format,
-    token: &TokenCreate,
-    arguments: &Arguments,
-) -> Result<()> {
+pub(crate) fn create_token(server: &Server, format: Format, token: &TokenCreate) -> Result<()> {
     let request = TokenRequest {
         tier: token.tier.clone(),
         uses: token.uses,
@@ -123,7 +123,7 @@ pub(crate) fn create_token(
                 "token {} for tier {}, shown this once; on a machine: livepatch enable TOKEN --server {}",
                 created.id,
                 created.tier,
-                arguments.server.as_str().trim_end_matches('/')
+                server.url()
             ));
             Ok(())
         }

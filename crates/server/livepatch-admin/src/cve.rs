@@ -8,8 +8,8 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use livepatch_api::{
-    CveDetail, CveImport, CveImportDocument, CveImported, CvePage, CveRating, CveRefusal, CveRefusalRequest,
-    CveSummary, VerdictRequest, VerdictsPublished, paths,
+    ClockPage, ClockStep, CveClock, CveDetail, CveImport, CveImportDocument, CveImported, CvePage, CveRating,
+    CveRefusal, CveRefusalRequest, CveSummary, VerdictRequest, VerdictsPublished, paths,
 };
 use livepatch_cve::{
     Names,
@@ -40,6 +40,7 @@ pub(crate) fn run(server: &Server, format: Format, command: &CveCommand) -> Resu
             };
             show(format, &server.post(&act_on(paths::ADMIN_CVES, cve, "refusal"), &request)?)
         }
+        CveCommand::Clock => clock(server, format),
         CveCommand::Refused => refused(format, server.get(paths::NOT_LIVEPATCHABLE)?),
     }
 }
@@ -233,6 +234,51 @@ fn refused(format: Format, refusals: Vec<CveRefusal>) -> Result<()> {
     });
     let header = ["cve", "family", "code", "why", "until then", "said by"];
     output::table(&header, rows.collect(), "Nothing is known that cannot be livepatched.")
+}
+
+/// All pages of clocks.
+fn clock(server: &Server, format: Format) -> Result<()> {
+    let mut clocks: Vec<CveClock> = Vec::new();
+    let mut before: Option<String> = None;
+    loop {
+        let query = before.map(|before| format!("?before={before}")).unwrap_or_default();
+        let page: ClockPage = server.get(&format!("{}{query}", paths::CLOCK))?;
+        let is_empty = page.clocks.is_empty();
+        clocks.extend(page.clocks);
+        before = page.next.filter(|_| !is_empty);
+        if before.is_none() {
+            break;
+        }
+    }
+    if format == Format::Json {
+        return output::json(&clocks);
+    }
+    let step = |step: Option<ClockStep>| step.map_or_else(|| "-".to_owned(), |step| after(&step));
+    let rows = clocks.into_iter().map(|clock| {
+        let percent =
+            clock.protected_percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent} %"));
+        vec![
+            clock.cve,
+            clock.public.unwrap_or_else(|| "-".to_owned()),
+            step(clock.mitigation),
+            step(clock.livepatch),
+            step(clock.first_machine),
+            step(clock.machines_50),
+            step(clock.machines_95),
+            step(clock.machines_99),
+            percent,
+        ]
+    });
+    let header =
+        ["cve", "public", "mitigation", "livepatch", "first machine", "50 %", "95 %", "99 %", "protected"];
+    output::table(&header, rows.collect(), "No vulnerability has a clock yet.")
+}
+
+/// Hours after the news, or the moment where the day of the news is not known.
+fn after(step: &ClockStep) -> String {
+    let Some(seconds) = step.after else { return step.at.clone() };
+    let tenths = seconds / 360;
+    format!("{}{}.{} h", if tenths < 0 { "-" } else { "" }, tenths.abs() / 10, tenths.abs() % 10)
 }
 
 pub(crate) fn verdicts(server: &Server, format: Format, command: &VerdictsCommand) -> Result<()> {

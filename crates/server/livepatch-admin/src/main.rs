@@ -1,4 +1,5 @@
-//! `livepatch-admin`: the operator's command. Talks to one server, with the key that the server keeps in `admin.key`.
+//! `livepatch-admin`: the operator's command. Talks to a server, with an API key or the one that
+//! the server keeps in `admin.key`.
 //!
 //! Answers go to standard output, as text or JSON; everything else to standard error. Exit status: 0 done, 1 failed,
 //! 2 usage.
@@ -15,10 +16,13 @@ mod notice;
 mod old_verbs;
 mod output;
 mod period;
+mod profile;
 mod rollout;
 mod server;
+mod status;
 mod tier;
 mod upstream;
+mod user;
 
 use arguments::Arguments;
 use clap::Parser as _;

@@ -8,15 +8,18 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use livepatch_api::{MitigationView, paths};
-use livepatch_cve::{Measure, Mitigation};
+use livepatch_cve::{Measure, Mitigation, Mitigations};
 
 pub(crate) fn run(server: &Server, format: Format, command: &MitigationCommand) -> Result<()> {
     let list = match command {
+        MitigationCommand::List { public: true } => {
+            return show_public(format, &server.get(paths::MITIGATIONS)?);
+        }
         MitigationCommand::Issue(wish) => server.post(paths::ADMIN_MITIGATIONS, &mitigation(wish)?)?,
         MitigationCommand::Retire { name } => {
             server.post(&act_on(paths::ADMIN_MITIGATIONS, name, "retire"), &[(); 0])?
         }
-        MitigationCommand::List => server.get(paths::ADMIN_MITIGATIONS)?,
+        MitigationCommand::List { public: false } => server.get(paths::ADMIN_MITIGATIONS)?,
     };
     show(format, list)
 }
@@ -40,28 +43,33 @@ fn mitigation(wish: &MitigationIssue) -> Result<Mitigation> {
     Ok(mitigation)
 }
 
+/// The document that machines read, where a person reads a table.
+fn show_public(format: Format, document: &serde_json::Value) -> Result<()> {
+    if format == Format::Json {
+        return output::json(document);
+    }
+    let read: Mitigations = serde_json::from_value(document.clone()).context("the server's answer")?;
+    let rows = read.mitigations.iter().map(cells).collect();
+    output::table(&COLUMNS, rows, "No mitigation is issued.")
+}
+
+const COLUMNS: [&str; 5] = ["name", "cves", "families", "what is done", "about"];
+
+fn cells(one: &Mitigation) -> Vec<String> {
+    let cves: Vec<String> = one.cves.iter().map(ToString::to_string).collect();
+    let measures: Vec<String> = one.measures.iter().map(ToString::to_string).collect();
+    let families: Vec<String> = one.families.iter().cloned().collect();
+    vec![one.name.clone(), cves.join(", "), families.join(", "), measures.join("; "), one.about.clone()]
+}
+
 fn show(format: Format, list: Vec<MitigationView>) -> Result<()> {
     if format == Format::Json {
         return output::json(&list);
     }
     let row = |view: MitigationView| -> Result<Vec<String>> {
         let one: Mitigation = serde_json::from_value(view.mitigation).context("the server's answer")?;
-        let cves: Vec<String> = one.cves.iter().map(ToString::to_string).collect();
-        let measures: Vec<String> = one.measures.iter().map(ToString::to_string).collect();
-        let families: Vec<String> = one.families.into_iter().collect();
-        Ok(vec![
-            one.name,
-            cves.join(", "),
-            families.join(", "),
-            measures.join("; "),
-            one.about,
-            view.issued_by,
-        ])
+        Ok([cells(&one), vec![view.issued_by]].concat())
     };
     let rows = list.into_iter().map(row).collect::<Result<Vec<_>>>()?;
-    output::table(
-        &["name", "cves", "families", "what is done", "about", "issued by"],
-        rows,
-        "No mitigation is issued.",
-    )
+    output::table(&[&COLUMNS[..], &["issued by"]].concat(), rows, "No mitigation is issued.")
 }

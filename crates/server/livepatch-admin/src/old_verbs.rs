@@ -2,7 +2,7 @@
 //! this server's own means. They are hidden; the help shows this tool's own verbs.
 
 use crate::{
-    arguments::{Arguments, Format, TokenCreate},
+    arguments::{Format, TokenCreate},
     commands, output,
     server::Server,
 };
@@ -102,7 +102,7 @@ pub(crate) fn login(server: &Server) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn auth_token(server: &Server, arguments: &Arguments, wish: &AuthToken) -> Result<()> {
+pub(crate) fn auth_token(server: &Server, format: Format, wish: &AuthToken) -> Result<()> {
     let token = TokenCreate {
         tier: wish.tier.clone(),
         uses: None,
@@ -110,7 +110,7 @@ pub(crate) fn auth_token(server: &Server, arguments: &Arguments, wish: &AuthToke
         note: wish.id.clone(),
         tags: Vec::new(),
     };
-    commands::create_token(server, arguments.format, &token, arguments)
+    commands::create_token(server, format, &token)
 }
 
 pub(crate) fn patch(server: &Server, format: Format, command: &PatchCommand) -> Result<()> {
@@ -202,17 +202,17 @@ pub(crate) fn report(server: &Server, format: Format, command: &ReportCommand) -
     }
 }
 
-pub(crate) fn sync_tokens(server: &Server, arguments: &Arguments, command: &SyncTokensCommand) -> Result<()> {
+pub(crate) fn sync_tokens(server: &Server, format: Format, command: &SyncTokensCommand) -> Result<()> {
     let SyncTokensCommand::Add { tier, name, .. } = command;
     let tiers: Vec<TierSummary> = server.get(paths::ADMIN_TIERS)?;
     if !tiers.iter().any(|known| known.name == *tier) {
         bail!("there is no tier {tier}; livepatch-admin tier list shows what there is");
     }
     let anchor: AnchorView = server.get(paths::ADMIN_TRUST_ANCHOR)?;
-    if arguments.format == Format::Json {
+    if format == Format::Json {
         return output::json(&anchor);
     }
-    let url = arguments.server.as_str().trim_end_matches('/');
+    let url = server.url();
     output::line(&format!(
         "livepatch-admin upstream add {name} --url {url} --anchor {} --tier {tier}",
         anchor.sha256

@@ -32,7 +32,8 @@ impl Server {
     /// Nothing is sent yet.
     pub(crate) fn new(url: &Url, key_file: Option<&Path>) -> Result<Self> {
         let key_file = key_file.context(
-            "the operator's key is missing: give --key-file or set LIVEPATCH_ADMIN_KEY to the server's admin.key",
+            "the operator's key is missing: give --key-file, set LIVEPATCH_ADMIN_KEY to the server's admin.key, or name a \
+             --profile that has a key-file",
         )?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
             bail!("{url} is no server's URL: http://HOST or https://HOST expected");
@@ -55,6 +56,21 @@ impl Server {
             .tls_config(tls)
             .build();
         Ok(Self { agent: agent.into(), url: url.clone(), authorization: format!("Bearer {key}") })
+    }
+
+    /// Its address, without a slash at the end.
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+
+    /// An answer that is no document.
+    pub(crate) fn text(&self, path: &str) -> Result<String> {
+        let request = self.agent.get(self.at(path)).header("authorization", &self.authorization);
+        let (status, body) = self.whole(request.call())?;
+        if !status.is_success() {
+            return Err(self.explain(status, &body));
+        }
+        String::from_utf8(body).context("the server's answer is no text")
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
@@ -109,19 +125,22 @@ impl Server {
     }
 
     fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url.as_str().trim_end_matches('/'))
+        format!("{}{path}", self.url())
     }
 
     fn read<T: DeserializeOwned>(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<T> {
-        let mut response = self.answer(outcome)?;
-        let status = response.status();
-        let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
-        let body = body.context("the server's answer broke off")?;
+        let (status, body) = self.whole(outcome)?;
         if !status.is_success() {
             return Err(self.explain(status, &body));
         }
         serde_json::from_slice(&body)
             .context("the server's answer is not understood; do livepatch-admin and livepatch-server have one version?")
+    }
+
+    fn whole(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<(StatusCode, Vec<u8>)> {
+        let mut response = self.answer(outcome)?;
+        let body = response.body_mut().with_config().limit(LARGEST_ANSWER).read_to_vec();
+        Ok((response.status(), body.context("the server's answer broke off")?))
     }
 
     fn answer(&self, outcome: Result<Response<ureq::Body>, ureq::Error>) -> Result<Response<ureq::Body>> {

@@ -4,7 +4,8 @@
 mod support;
 
 use livepatch_api::{
-    CertificateAdded, LivepatchSummary, MachineSummary, PublishAnswer, TokenCreated, TokenSummary,
+    CertificateAdded, LivepatchSummary, MachineSummary, PublishAnswer, TierSummary, TokenCreated,
+    TokenSummary, UserSummary,
 };
 use std::{
     fs,
@@ -217,4 +218,125 @@ fn blocks_are_made_shown_and_lifted() {
     assert_eq!(site.done(&["block", "lift", &blocks[0].id]), "Nothing is blocked.\n");
     let output = site.admin(&["block", "add", "planet", "x", "--reason", "y"]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// The status of an attempt to sign in at the dashboard.
+fn sign_in(site: &Site, name: &str, password: &str) -> u16 {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
+    let form = agent.post(format!("{}/dashboard/login", site.url));
+    form.send_form([("name", name), ("password", password)]).unwrap().status().as_u16()
+}
+
+#[test]
+fn users_are_made_locked_and_removed() {
+    let site = Site::start();
+    assert!(site.done(&["user", "list"]).contains("livepatch-admin user create"));
+    // The password alone is on standard output, so that it can go into a file.
+    let made = site.done(&["user", "create", "ada", "--role", "operator"]).trim().to_owned();
+    assert!(made.len() >= 32 && made.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{made}");
+    assert_eq!((sign_in(&site, "ada", &made), sign_in(&site, "ada", "no password")), (303, 401));
+    assert!(site.refused(&["user", "create", "ada", "--role", "viewer"]).contains("already"));
+    assert!(site.refused(&["user", "create", "../x", "--role", "viewer"]).contains("letters"));
+    let output = site.admin(&["user", "create", "eve", "--role", "queen"]);
+    assert_eq!(output.status.code(), Some(2));
+
+    let file = site.path("password");
+    let with_file = ["user", "password", "ada", "--password-file", file.to_str().unwrap()];
+    fs::write(&file, "short\n").unwrap();
+    assert!(site.refused(&with_file).contains("12 characters"));
+    fs::write(&file, "\n").unwrap();
+    assert!(site.refused(&with_file).contains("no password on its first line"));
+    fs::write(&file, "correct horse battery\nmore\n").unwrap();
+    assert!(site.done(&with_file).contains("ada"));
+    assert_eq!((sign_in(&site, "ada", &made), sign_in(&site, "ada", "correct horse battery")), (401, 303));
+
+    let users: Vec<UserSummary> = site.json(&["user", "lock", "ada"]);
+    assert!(users[0].locked_until.as_ref().unwrap().starts_with("9999-12-30"), "{users:?}");
+    assert_eq!(sign_in(&site, "ada", "correct horse battery"), 401, "a locked user signs in");
+    let table = site.done(&["user", "list"]);
+    assert!(table.contains("until 9999-12-30") && table.contains("operator"), "{table}");
+    let users: Vec<UserSummary> = site.json(&["user", "unlock", "ada"]);
+    assert_eq!(users[0].locked_until, None);
+    assert_eq!(sign_in(&site, "ada", "correct horse battery"), 303);
+
+    assert!(site.done(&["user", "remove", "ada"]).starts_with("There are no users"));
+    assert_eq!(sign_in(&site, "ada", "correct horse battery"), 401);
+    for verb in ["lock", "unlock", "remove", "password"] {
+        assert!(site.refused(&["user", verb, "ada"]).contains("livepatch-admin user list"), "{verb}");
+    }
+    let log = site.done(&["audit", "list"]);
+    for act in ["user-create", "user-password", "user-lock", "user-unlock", "user-remove"] {
+        assert!(log.contains(act), "{act} is not in the audit log");
+    }
+    assert!(!log.contains("battery") && !log.contains(&made));
+}
+
+#[test]
+fn the_server_says_how_it_is() {
+    let site = Site::start();
+    assert_eq!(site.done(&["server", "status"]), format!("{}: ok, ready\n", site.url));
+    assert!(site.done(&["server", "metrics"]).contains("livepatch_database_up 1"));
+    let document: serde_json::Value = site.json(&["server", "api"]);
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[test]
+fn several_servers_have_names() {
+    let (lab, plant) = (Site::start(), Site::start());
+    plant.done(&["tier", "create", "night", "--after", "stable"]);
+    let settings = tempfile::tempdir().unwrap();
+    let folder = settings.path().join("livepatch");
+    fs::create_dir(&folder).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_livepatch-admin"));
+        for name in ["LIVEPATCH_ADMIN_KEY", "LIVEPATCH_SERVER", "LIVEPATCH_PROFILE"] {
+            program.env_remove(name);
+        }
+        program.env("XDG_CONFIG_HOME", settings.path()).args(arguments).output().unwrap()
+    };
+    let said = |arguments: &[&str]| {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let tiers = |arguments: &[&str]| {
+        let output = run(&[arguments, &["tier", "list", "--format", "json"]].concat());
+        let text = String::from_utf8_lossy(&output.stderr);
+        let tiers: Vec<TierSummary> =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {text}"));
+        tiers.len()
+    };
+    assert!(said(&["--profile", "lab", "tier", "list"]).contains("admin.toml has none"));
+    let empty = String::from_utf8(run(&["profile", "list"]).stdout).unwrap();
+    assert!(empty.starts_with("There are no profiles; "), "{empty}");
+
+    // A key file is found from the file's own folder on, or by its whole path.
+    fs::copy(lab.path("data/admin.key"), folder.join("lab.key")).unwrap();
+    let text = format!(
+        "default = \"lab\"\n[profiles.lab]\nserver = {:?}\nkey-file = \"lab.key\"\n\
+         [profiles.plant]\nserver = {:?}\nkey-file = {:?}\n",
+        lab.url,
+        plant.url,
+        plant.path("data/admin.key")
+    );
+    fs::write(folder.join("admin.toml"), &text).unwrap();
+    assert_eq!((tiers(&[]), tiers(&["--profile", "lab"]), tiers(&["--profile", "plant"])), (4, 4, 5));
+    // Behind the verb it is that of a rollout.
+    let begin = ["rollout", "begin", "r", "x", "--to", "edge", "--profile", "cautious", "--dry-run"];
+    let output = run(&[&["--profile", "plant"], &begin[..]].concat());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"cautious\""), "{output:?}");
+    // The command line goes before the profile that it names; the default's key goes to no server that it is not for.
+    let key = plant.path("data/admin.key");
+    assert_eq!(tiers(&["--profile", "lab", "--server", &plant.url, "--key-file", key.to_str().unwrap()]), 5);
+    assert!(said(&["--server", &plant.url, "tier", "list"]).contains("--profile"));
+    assert!(said(&["--profile", "moon", "tier", "list"]).contains("has lab, plant"));
+    let table = String::from_utf8(run(&["profile", "list"]).stdout).unwrap();
+    assert!(table.contains("default") && table.contains(&plant.url), "{table}");
+    let json = run(&["profile", "list", "--format", "json"]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json["profiles"]["lab"]["server"], format!("{}/", lab.url));
+
+    fs::write(folder.join("admin.toml"), text.replace("key-file", "keyfile")).unwrap();
+    assert!(said(&["tier", "list"]).contains("is no file of profiles"));
 }

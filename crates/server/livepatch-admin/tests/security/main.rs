@@ -2,6 +2,7 @@
 //! and `livepatch`, over real HTTP. The machine is a directory tree whose kernel has a livepatch applied.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed step is the test's answer
 
+mod coverage;
 mod mitigations;
 mod notices;
 mod stage;

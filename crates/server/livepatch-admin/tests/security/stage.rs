@@ -55,6 +55,7 @@ impl Stage {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(directory.path().join("data"))
             .args(arguments)
+            .env("LIVEPATCH_LOG", "livepatch_server=debug,tower_http=debug")
             .stdout(Stdio::piped())
             .stderr(fs::File::create(directory.path().join("server.log")).unwrap())
             .spawn()
@@ -83,6 +84,11 @@ impl Stage {
             .args(arguments)
             .output()
             .unwrap()
+    }
+
+    /// The server's log, which names every request.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("server.log")).unwrap()
     }
 
     pub(crate) fn done(&self, arguments: &[&str]) -> String {
