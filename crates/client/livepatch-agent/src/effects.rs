@@ -108,6 +108,7 @@ impl Agent {
         progress: &mut dyn Progress,
     ) -> Result<(), Refusal> {
         let soaking = phase == Phase::Soaking;
+        let took = milliseconds(now.uptime).saturating_sub(intent.phase_began_ms);
         let intent = self.save_phase(now, intent, phase)?;
         if soaking {
             let name = &intent.manifest.name;
@@ -115,7 +116,9 @@ impl Agent {
             tell(progress, "applied", format!("{name} is applied; it is watched for {soak} s"));
             self.look_for_tracing_again(&intent, progress)?;
             self.state.remove::<Attempt>()?;
-            self.event(EventKind::Applied, format!("{name} is applied; the transition is complete"))?;
+            // The server reads the seconds out of it again.
+            let took = format!("{}.{} s", took / 1000, took % 1000 / 100);
+            self.event(EventKind::Applied, format!("{name} is applied; the transition took {took}"))?;
         }
         Ok(())
     }
