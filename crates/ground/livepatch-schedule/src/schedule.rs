@@ -1,6 +1,6 @@
 //! The slow word: signed with the release key, the same for every machine.
 
-use crate::{Reach, Seconds, Window};
+use crate::{Position, Reach, Seconds, Window};
 use serde::{Deserialize, Serialize};
 
 /// A schedule has no more waves.
@@ -80,6 +80,13 @@ impl Schedule {
     pub fn reach(&self, now: Seconds) -> Reach {
         let due = |wave: &&Wave| now >= self.start.saturating_add(i64::from(wave.after));
         self.waves.iter().rev().find(due).map_or(Reach::NOBODY, |wave| Reach::of_share(wave.share))
+    }
+
+    /// The wave that lets a position in: its number, from 1, and when it opens at the earliest.
+    pub fn wave_of(&self, position: Position) -> Option<(usize, Seconds)> {
+        let waves = (1..).zip(&self.waves);
+        let mut waves = waves.filter(|(_, wave)| Reach::of_share(wave.share).includes(position));
+        waves.next().map(|(number, wave)| (number, self.start.saturating_add(i64::from(wave.after))))
     }
 
     /// Seconds until a window is open; 0 when one is, or none is asked for.

@@ -56,6 +56,15 @@ proptest! {
     }
 
     #[test]
+    fn a_machines_wave_opens_when_the_schedule_reaches_it(machine in "[a-z0-9-]{1,36}") {
+        let schedule = schedule();
+        let position = Position::of(&machine, &schedule.release);
+        let (number, opens) = schedule.wave_of(position).unwrap();
+        prop_assert!((1..=schedule.waves.len()).contains(&number));
+        prop_assert!(schedule.reach(opens).includes(position) && !schedule.reach(opens - 1).includes(position));
+    }
+
+    #[test]
     fn hostile_documents_are_read_or_refused(text in ".{0,200}") {
         let _ = serde_json::from_str::<Schedule>(&text).map(|schedule| schedule.check());
         let _ = serde_json::from_str::<Steering>(&text);
