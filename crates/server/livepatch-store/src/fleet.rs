@@ -48,6 +48,10 @@ pub struct MachineQuery {
     pub tier: Option<String>,
     /// Only those with this kernel release.
     pub kernel: Option<String>,
+    /// Only those that carry this word.
+    pub tag: Option<String>,
+    /// Only those that run one of these kernel builds, and have no livepatch of at least this version.
+    pub below: Option<Vec<(BuildId, u32)>>,
     /// Only those that were not heard of since.
     pub silent_since: Option<Seconds>,
     /// The order.
@@ -117,7 +121,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn machine_page(&self, query: &MachineQuery, limit: u32) -> Result<MachinePage, StoreError> {
-        let (mut conditions, mut binds) = conditions(query);
+        let (mut conditions, mut binds) = self.conditions(query).await?;
         let column = query.order.column();
         if let Some((value, id)) = &query.after {
             let (at, next) = (binds.len() + 1, binds.len() + 2);
@@ -153,10 +157,61 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn machine_count(&self, query: &MachineQuery) -> Result<u32, StoreError> {
-        let (conditions, binds) = conditions(query);
+        let (conditions, binds) = self.conditions(query).await?;
         let statement = format!("SELECT COUNT(*) AS machines FROM machines {}", all_of(&conditions));
         let row = bound(sqlx::query(sqlx::AssertSqlSafe(statement)), binds).fetch_one(&self.pool).await?;
         rows::count("machines", row.try_get("machines")?)
+    }
+
+    /// Machines that are not revoked, counted by the words that they carry and by state. The words are as the token gave
+    /// them, several divided by commas.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn machines_by_tags(&self) -> Result<Vec<(Vec<String>, PatchState, u32)>, StoreError> {
+        let statement = "SELECT tags, state, COUNT(*) AS machines FROM machines \
+                         WHERE tags <> '' AND revoked_at IS NULL GROUP BY tags, state";
+        let rows = sqlx::query(statement).fetch_all(&self.pool).await?;
+        let group = |row: &AnyRow| {
+            let state = rows::from_word("machines.state", row.try_get("state")?)?;
+            let machines = rows::count("machines", row.try_get("machines")?)?;
+            Ok((rows::words(row.try_get("tags")?), state, machines))
+        };
+        rows.iter().map(group).collect()
+    }
+
+    async fn conditions(&self, query: &MachineQuery) -> Result<(Vec<String>, Vec<Bind>), StoreError> {
+        let (mut conditions, mut binds) = conditions(query);
+        if let Some(tag) = &query.tag {
+            // Few tokens give few sets of words, so the machines are found by an index.
+            let sets = sqlx::query("SELECT DISTINCT tags FROM machines").fetch_all(&self.pool).await?;
+            let sets = sets.iter().map(|row| row.try_get("tags")).collect::<Result<Vec<String>, _>>()?;
+            let with = sets.into_iter().filter(|set| set.split(',').any(|word| word == tag));
+            let with = with.map(|set| {
+                binds.push(Bind::Text(set));
+                format!("${}", binds.len())
+            });
+            let places: Vec<String> = with.collect();
+            // An empty list is no SQL; nobody carries such a word.
+            conditions.push(match places.is_empty() {
+                true => "1 = 0".to_owned(),
+                false => format!("tags IN ({})", places.join(", ")),
+            });
+        }
+        if let Some(below) = &query.below {
+            let builds = below.iter().map(|(build, version)| {
+                binds.push(Bind::Text(build.to_string()));
+                binds.push(Bind::Number(i64::from(*version)));
+                let (build, version) = (binds.len() - 1, binds.len());
+                format!("(kernel_build_id = ${build} AND COALESCE(applied_version, 0) < ${version})")
+            });
+            let builds: Vec<String> = builds.collect();
+            conditions.push(match builds.is_empty() {
+                true => "1 = 0".to_owned(),
+                false => format!("({}) AND revoked_at IS NULL", builds.join(" OR ")),
+            });
+        }
+        Ok((conditions, binds))
     }
 
     /// How many machines of each kernel build are in these tiers and were heard of since.

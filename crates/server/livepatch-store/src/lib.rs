@@ -22,6 +22,7 @@ mod sessions;
 mod store;
 mod tiers;
 mod tokens;
+mod transitions;
 mod turns;
 mod upstreams;
 
@@ -40,6 +41,7 @@ pub use sessions::{NewSession, SessionHolder, SessionLife};
 pub use store::{Backend, Store, StoreError};
 pub use tiers::TierUse;
 pub use tokens::{Enrolment, NewToken};
+pub use transitions::{STALL_CAUSES, TRANSITION_BOUNDS, TransitionTimes};
 pub use turns::{Lead, Turn, TurnGuard};
 pub use upstreams::StoredUpstream;
 

@@ -1,6 +1,6 @@
 //! Rollouts, and what came of them on machines.
 
-use crate::{Seconds, Store, StoreError, rows};
+use crate::{Seconds, Store, StoreError, rows, transitions::keep_transition};
 use livepatch_kernel::BuildId;
 use livepatch_rollout::{Rollout, Signal, Tally};
 use sqlx::{Any, Row, Transaction, any::AnyRow};
@@ -28,6 +28,10 @@ pub struct RolloutResult {
     pub out: bool,
     /// Signs of trouble.
     pub signals: Vec<Signal>,
+    /// How long the transition took, in milliseconds, where the report tells of one.
+    pub transition_ms: Option<u32>,
+    /// What held a transition back that was reverted.
+    pub stall_causes: Vec<String>,
 }
 
 /// A machine that a rollout may be for.
@@ -218,7 +222,7 @@ pub(crate) async fn keep_result(
     .bind(flag(Signal::FailedLoad))
     .execute(&mut **transaction)
     .await?;
-    Ok(())
+    keep_transition(transaction, result).await
 }
 
 fn document(rollout: &Rollout) -> Result<String, StoreError> {

@@ -19,7 +19,7 @@ const POSTGRES_FIRST: Step =
 
 /// The steps after it, the same for both. Named one by one, since the macro that would find them compiles the database
 /// library a second time.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     (2, "rollouts", include_str!("../../../../migrations/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/0003_access.sql")),
     (10, "upstreams", include_str!("../../../../migrations/0010_upstreams.sql")),
@@ -34,6 +34,7 @@ const STEPS: [Step; 14] = [
     (60, "people", include_str!("../../../../migrations/0060_people.sql")),
     (70, "clock", include_str!("../../../../migrations/0070_clock.sql")),
     (71, "approvals", include_str!("../../../../migrations/0071_approvals.sql")),
+    (72, "transitions", include_str!("../../../../migrations/0072_transitions.sql")),
 ];
 
 /// How long a query waits for another process's write before it gives up.

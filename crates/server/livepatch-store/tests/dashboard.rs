@@ -167,7 +167,7 @@ async fn pages_hold_every_machine_once_and_counts_agree() {
             uses: None,
             expires: None,
             note: String::new(),
-            tags: vec![],
+            tags: vec!["web".into(), "lab".into()],
         };
         store.add_token(&token, NOW).await.unwrap();
         let states = [PatchState::Applied, PatchState::ApplyFailed, PatchState::NothingToApply];
@@ -208,6 +208,20 @@ async fn pages_hold_every_machine_once_and_counts_agree() {
         let troubles = store.troubles(3).await.unwrap();
         let details: Vec<_> = troubles.iter().map(|event| event.detail.as_str()).collect();
         assert_eq!(details, ["22", "19", "16"]);
+        let tagged = |tag: &str| MachineQuery { tag: Some(tag.into()), ..MachineQuery::default() };
+        for (tag, machines) in [("web", 23), ("lab", 23), ("we", 0), ("web,lab", 0), ("'", 0), ("", 0)] {
+            assert_eq!(store.machine_count(&tagged(tag)).await.unwrap(), machines, "{tag}");
+        }
+        let by_tags = store.machines_by_tags().await.unwrap();
+        assert!(by_tags.iter().all(|(tags, ..)| tags == &["web", "lab"]), "{by_tags:?}");
+        assert_eq!(by_tags.iter().map(|(.., machines)| machines).sum::<u32>(), 23);
+        let below = |builds: &[(&str, u32)]| {
+            let builds = builds.iter().map(|(byte, version)| (byte.repeat(20).parse().unwrap(), *version));
+            MachineQuery { below: Some(builds.collect()), ..MachineQuery::default() }
+        };
+        assert_eq!(store.machine_count(&below(&[("00", 1)])).await.unwrap(), 12);
+        assert_eq!(store.machine_page(&below(&[("00", 1), ("01", 2)]), 50).await.unwrap().machines.len(), 23);
+        assert_eq!(store.machine_count(&below(&[])).await.unwrap(), 0);
         store.revoke_machine("00000000-0000-4000-8000-000000000022", NOW).await.unwrap();
         assert_eq!(store.groups().await.unwrap().iter().map(|group| group.machines).sum::<u32>(), 22);
     })

@@ -201,8 +201,8 @@ async fn rollouts_are_kept_and_tallied(store: Store) {
         release: "2027-01".into(),
         given: true,
         soaked,
-        out: false,
         signals: signals.to_vec(),
+        ..RolloutResult::default()
     };
     for id in ["a", "b", "c"] {
         enrol(&store, "good", id, id).await;
@@ -232,6 +232,41 @@ async fn rollouts_are_kept_and_tallied(store: Store) {
         places.iter().filter(|place| place.settled).map(|place| place.id.as_str()).collect();
     assert_eq!((places.len(), settled), (3, vec!["a"]));
     assert!(store.places("2027-01", &["stable".to_owned()]).await.unwrap().is_empty());
+}
+
+async fn transitions_are_counted_by_how_long_they_took(store: Store) {
+    store.add_token(&token("good"), NOW).await.unwrap();
+    store.add_rollout(&rollout(), NOW).await.unwrap();
+    enrol(&store, "good", "a", "a").await;
+    let went = |transition_ms, causes: &[String]| {
+        let (release, stall_causes) = ("2027-01".into(), causes.to_vec());
+        RolloutResult { release, given: true, transition_ms, stall_causes, ..RolloutResult::default() }
+    };
+    let mut sequence = 0;
+    let mut tell = async |result: RolloutResult| {
+        sequence += 1;
+        store.record_check_in("a", &report(sequence), &[result], NOW).await.unwrap();
+    };
+    for took in [0, 500, 501, 120_000, 120_001, u32::MAX] {
+        tell(went(Some(took), &[])).await;
+    }
+    let cause = |name: &str| vec![name.to_owned()];
+    tell(went(None, &cause("nginx in do_poll"))).await;
+    tell(went(None, &[cause("nginx in do_poll"), cause("'; DROP TABLE machines")].concat())).await;
+    let times = store.transition_times("2027-01").await.unwrap();
+    assert_eq!((times.up_to, times.longer), ([2, 1, 0, 0, 0, 0, 0, 0, 1], 2));
+    let causes = store.stall_causes("2027-01", 10).await.unwrap();
+    assert_eq!(causes, [("nginx in do_poll".to_owned(), 2), ("'; DROP TABLE machines".to_owned(), 1)]);
+
+    // Who makes causes up without end fills the list, and nothing more; what is known is counted on.
+    for number in 0..150 {
+        let made_up: Vec<String> = (0..9).map(|n| format!("{number}-{n}")).collect();
+        tell(went(None, &made_up)).await;
+    }
+    tell(went(None, &cause("nginx in do_poll"))).await;
+    let causes = store.stall_causes("2027-01", 10_000).await.unwrap();
+    assert_eq!((causes.len(), causes[0].1), (500, 3));
+    assert_eq!(store.stall_causes("other", 10).await.unwrap(), []);
 }
 
 async fn audit_log_is_a_chain_whoever_writes_at_once(store: Store) {
@@ -338,6 +373,7 @@ on_both! {
     reports_that_are_written_together_count_once_each,
     certificates_keep_their_order,
     rollouts_are_kept_and_tallied,
+    transitions_are_counted_by_how_long_they_took,
     audit_log_is_a_chain_whoever_writes_at_once,
     api_keys_hold_until_they_expire_or_are_revoked,
     revoked_tokens_and_machines_are_worth_nothing,
