@@ -158,6 +158,31 @@ pub(crate) fn curve(title: &str, most: u32, lines: &[Line<'_>]) -> Markup {
     }
 }
 
+/// How often each of some values came, from left to right.
+pub(crate) fn histogram(title: &str, bars: &[(String, u32)]) -> Markup {
+    const TOP: f64 = 22.0;
+    const HEIGHT: f64 = 130.0;
+    let most = bars.iter().map(|(_, count)| *count).max().unwrap_or_default().max(1);
+    let width = WIDTH / bars.len().max(1) as f64;
+    html! {
+        figure.chart {
+            svg viewBox="0 0 720 176" role="img" aria-label=(title) class="waves" {
+                line x1="0" x2="720" y1=(fixed(TOP + HEIGHT)) y2=(fixed(TOP + HEIGHT)) class="grid" {}
+                @for (number, (label, count)) in bars.iter().enumerate() {
+                    @let x = width * number as f64;
+                    // One among many thousand must be seen.
+                    @let height = if *count == 0 { 0.0 } else { (f64::from(*count) / f64::from(most) * HEIGHT).max(2.0) };
+                    rect x=(fixed(x + 4.0)) y=(fixed(TOP + HEIGHT - height)) width=(fixed(width - 8.0)) height=(fixed(height)) class="good" {}
+                    @if *count > 0 {
+                        text x=(fixed(x + width / 2.0)) y=(fixed(TOP + HEIGHT - height - 5.0)) class="middle" { (words::number((*count).into())) }
+                    }
+                    text x=(fixed(x + width / 2.0)) y="170" class="axis middle" { (label) }
+                }
+            }
+        }
+    }
+}
+
 /// How something went on after a beginning, in seconds.
 pub(crate) struct Course<'a> {
     pub(crate) label: &'a str,

@@ -17,6 +17,7 @@ mod confirm;
 mod cves;
 mod frame;
 mod livepatches;
+mod machine;
 mod machines;
 mod moment;
 mod notices;
@@ -37,9 +38,12 @@ pub use confirm::{Question, confirm};
 pub use cves::{CveFilter, CveList, CveView, cve, cve_table, cves};
 pub use frame::{CONTENT_SECURITY_POLICY, Done, Frame, Theme, refusal};
 pub use livepatches::{LivepatchView, Support, livepatch, livepatch_table, livepatches, support_table};
+pub use machine::{BlockedLivepatch, MachineVerdict, MachineView, PastTransition, Waiting, machine};
 pub use machines::{
-    MachineFilter, MachineList, MachineVerdict, MachineView, Waiting, machine, machine_table, machines,
+    Grouping, MachineFilter, MachineGroup, MachineList, machine_group_table, machine_groups, machine_table,
+    machines,
 };
+pub use moment::{length, text as moment_text};
 pub use notices::{Channel, NoticeDesk, NoticeList, NoticeRow, edited, notice, notice_table, notices};
 pub use overview::{Exposure, Overview, Protection, Trouble, overview};
 pub use public::{SupportedKernel, kernels, not_livepatchable, public_cve, public_cves};

@@ -1,13 +1,13 @@
-//! Machines: the list, and one of them.
+//! Machines: the list, and counts of those that are alike.
 
 use crate::{
-    Cell, Column, Frame, Table,
+    Cell, Column, Frame, Protection, Table,
     frame::{Place, command, page},
     moment, paths,
     table::badge,
     words,
 };
-use livepatch_api::{MachineDetail, MachineSummary, PatchState, Role};
+use livepatch_api::{MachineSummary, PatchState};
 use maud::{Markup, html};
 
 /// What the list is narrowed to, as in its address. Empty: not.
@@ -21,6 +21,10 @@ pub struct MachineFilter {
     pub tier: String,
     /// A kernel release.
     pub kernel: String,
+    /// A word that they carry.
+    pub tag: String,
+    /// A published fix that they lack.
+    pub lacks: String,
     /// `host`, `kernel`, `state` or `seen`.
     pub sort: String,
 }
@@ -42,47 +46,10 @@ pub struct MachineList {
     pub tiers: Vec<String>,
     /// Kernel releases in the fleet, with their machines.
     pub kernels: Vec<(String, u32)>,
+    /// Words that machines carry.
+    pub tags: Vec<String>,
     /// Where machines reach the server.
     pub server: String,
-}
-
-/// A livepatch that a machine does not have.
-#[derive(Clone, Debug)]
-pub struct Waiting {
-    /// The livepatch's name.
-    pub name: String,
-    /// Its version.
-    pub version: u32,
-    /// Why not, and what comes next.
-    pub why: String,
-    /// The rollout that it comes by.
-    pub release: Option<String>,
-}
-
-/// A machine.
-#[derive(Clone, Debug)]
-pub struct MachineView {
-    /// What it is and what it reported.
-    pub detail: MachineDetail,
-    /// The newer livepatch for its kernel, if there is one.
-    pub waiting: Option<Waiting>,
-    /// Fixes in what is applied.
-    pub fixed: Vec<String>,
-    /// Published fixes that it lacks.
-    pub lacking: Vec<String>,
-    /// Vulnerabilities that its kernel itself does not mend, by the published verdicts.
-    pub verdicts: Vec<MachineVerdict>,
-}
-
-/// How a vulnerability stands on a machine.
-#[derive(Clone, Debug)]
-pub struct MachineVerdict {
-    /// `CVE-2026-1234`.
-    pub cve: String,
-    /// The verdict for its kernel, one sentence.
-    pub sentence: String,
-    /// Whether what is applied mends it.
-    pub mended: bool,
 }
 
 impl MachineFilter {
@@ -92,12 +59,14 @@ impl MachineFilter {
     }
 
     fn with_sort(&self, sort: &str, after: &str) -> String {
-        let Self { q, state, tier, kernel, .. } = self;
+        let Self { q, state, tier, kernel, tag, lacks, .. } = self;
         let parameters = [
             ("q", q.as_str()),
             ("state", state),
             ("tier", tier),
             ("kernel", kernel),
+            ("tag", tag),
+            ("lacks", lacks),
             ("sort", sort),
             ("after", after),
         ];
@@ -105,7 +74,9 @@ impl MachineFilter {
     }
 
     fn is_narrow(&self) -> bool {
-        [&self.q, &self.state, &self.tier, &self.kernel].into_iter().any(|value| !value.is_empty())
+        [&self.q, &self.state, &self.tier, &self.kernel, &self.tag, &self.lacks]
+            .into_iter()
+            .any(|value| !value.is_empty())
     }
 }
 
@@ -113,6 +84,7 @@ impl MachineFilter {
 pub fn machines(frame: &Frame, list: &MachineList) -> String {
     let filter = &list.filter;
     let body = html! {
+        (views(None))
         (filter_form(list))
         @if list.total == 0 {
             (nothing(list))
@@ -164,6 +136,15 @@ fn filter_form(list: &MachineList) -> Markup {
                     }
                 }
             }
+            @if !list.tags.is_empty() {
+                label { (words::TAG)
+                    select name="tag" {
+                        option value="" { (words::ANY) }
+                        @for tag in &list.tags { option value=(tag) selected[filter.tag == *tag] { (tag) } }
+                    }
+                }
+            }
+            label { (words::LACKS) input type="search" name="lacks" value=(filter.lacks) placeholder="CVE-2026-1234" autocomplete="off"; }
             @if !filter.sort.is_empty() { input type="hidden" name="sort" value=(filter.sort); }
             button type="submit" { (words::APPLY_FILTER) }
         }
@@ -226,63 +207,77 @@ fn state(machine: &MachineSummary) -> Cell {
     Cell::shown(words::state_key(machine.state), shown)
 }
 
-/// One machine.
-pub fn machine(frame: &Frame, view: &MachineView) -> String {
-    let machine = &view.detail.machine;
-    let body = html! {
-        (facts(frame, machine))
-        section { h2 { (words::NEXT_UPDATE) } (next_update(view)) }
-        section { h2 { (words::FIXES) } (fixes(view)) }
-        @if !view.verdicts.is_empty() { section { h2 { (words::MACHINE_VERDICTS) } (verdicts(view).to_html()) } }
-        section { h2 { (words::HISTORY) } (history(frame, view)) }
-        @if frame.may(Role::Operator) && machine.revoked.is_none() {
-            section {
-                h2 { (words::ADMINISTRATION) }
-                p { (words::REVOKE_MACHINE_MEANING) }
-                p { a.button href={ (paths::one(paths::MACHINES, &machine.machine_id)) "/revoke" } { (words::REVOKE_MACHINE) } }
-            }
-        }
-    };
-    page(frame, Place::Machines, words::name_of(&machine.hostname), &body)
+/// What machines are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// The kernel's release.
+    Kernel,
+    /// The tier.
+    Tier,
+    /// The state.
+    State,
+    /// The words that they carry; a machine with several is counted for each.
+    Tag,
 }
 
-fn facts(frame: &Frame, machine: &MachineSummary) -> Markup {
-    let (word, tone) = words::state(machine.state);
-    let flags: Vec<_> = machine.taint.flags().collect();
-    html! {
-        dl.facts {
-            dt { (words::STATE) } dd { (badge(word, tone)) " " (words::state_meaning(machine.state)) }
-            @if let Some(revoked) = &machine.revoked {
-                dt { (words::REVOKED) } dd { (moment::moment_of(revoked, frame.now)) }
-            }
-            dt { (words::APPLIED) }
-            dd { @match &machine.applied {
-                Some(applied) => { a href=(paths::one(paths::LIVEPATCHES, &applied.name)) { (applied.name) } " " span.digest { (applied.sha256.short()) } },
-                None => (words::NOTHING_APPLIED),
-            } }
-            dt { (words::KERNEL) }
-            dd { a href={ (paths::MACHINES) (paths::query(&[("kernel", machine.kernel.release.as_str())])) } { (machine.kernel.release.as_str()) }
-                " " (machine.kernel.arch) ", " (words::BUILD_ID) " " span.digest { (machine.kernel.build_id) } }
-            dt { (words::TIER) }
-            dd { a href={ (paths::MACHINES) (paths::query(&[("tier", &machine.tier)])) } { (machine.tier) } }
-            dt { (words::TAINT) }
-            dd { (machine.taint.0)
-                @if !flags.is_empty() { ul.plain { @for flag in &flags { li { code { (flag.letter) } " " (flag.meaning) } } } } }
-            dt { (words::LAST_SEEN) } dd { (moment::moment_of(&machine.last_seen, frame.now)) }
-            dt { (words::ID) } dd { code { (machine.machine_id) } }
+/// Machines that are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineGroup {
+    /// In what, as in the filter of the list.
+    pub value: String,
+    /// How many they are.
+    pub machines: u32,
+    /// How many of them are in trouble.
+    pub in_trouble: u32,
+    /// How well they are protected; absent: that is not counted by this.
+    pub protection: Option<Protection>,
+}
+
+impl Grouping {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Kernel, Self::Tier, Self::State, Self::Tag];
+
+    /// As it stands in addresses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Tier => "tier",
+            Self::State => "state",
+            Self::Tag => "tag",
+        }
+    }
+
+    /// The grouping of that name.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grouping| grouping.as_str() == word)
+    }
+
+    /// Where its page is.
+    fn address(self) -> String {
+        format!("{}/by/{}", paths::MACHINES, self.as_str())
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Kernel => words::KERNEL,
+            Self::Tier => words::TIER,
+            Self::State => words::STATE,
+            Self::Tag => words::TAG,
         }
     }
 }
 
-fn next_update(view: &MachineView) -> Markup {
+/// The list, and the counts by each thing.
+fn views(here: Option<Grouping>) -> Markup {
     html! {
-        @match &view.waiting {
-            None => p { (words::NO_UPDATE) },
-            Some(waiting) => {
-                p {
-                    a href=(paths::one(paths::LIVEPATCHES, &waiting.name)) { (words::version(waiting.version)) } ": " (waiting.why)
-                    @if let Some(release) = &waiting.release {
-                        " " a href=(paths::one(paths::ROLLOUTS, release)) { (words::rollout(release)) }
+        nav.channels aria-label=(words::GROUPS) {
+            ul {
+                li { a href=(paths::MACHINES) aria-current=[here.is_none().then_some("page")] { (words::EACH_MACHINE) } }
+                @for grouping in Grouping::ALL {
+                    li {
+                        a href=(grouping.address()) aria-current=[(here == Some(grouping)).then_some("page")] {
+                            (words::by(grouping.title()))
+                        }
                     }
                 }
             }
@@ -290,60 +285,53 @@ fn next_update(view: &MachineView) -> Markup {
     }
 }
 
-fn verdicts(view: &MachineView) -> Table {
-    // What is open comes first.
-    let mut sorted: Vec<&MachineVerdict> = view.verdicts.iter().collect();
-    sorted.sort_by_key(|one| one.mended);
-    let rows = sorted.into_iter().map(|one| {
-        let (word, tone) =
-            if one.mended { (words::MENDED, crate::Tone::Good) } else { (words::OPEN, crate::Tone::Warn) };
-        vec![
-            Cell::link(&one.cve, &paths::one(paths::CVES, &one.cve)),
-            Cell::badge(word, tone),
-            Cell::text(&one.sentence),
-        ]
+/// Machines counted by what they have in common.
+pub fn machine_groups(frame: &Frame, grouping: Grouping, groups: &[MachineGroup]) -> String {
+    let body = html! {
+        (views(Some(grouping)))
+        @if groups.is_empty() {
+            p.empty { (if grouping == Grouping::Tag { words::NO_TAGS } else { words::NO_MACHINES }) }
+            (command(if grouping == Grouping::Tag { words::TAG_COMMAND } else { words::STEP_TOKEN_COMMAND }))
+        } @else {
+            (machine_group_table(grouping, groups).to_html())
+        }
+    };
+    page(frame, Place::Machines, &words::machines_by(grouping.title()), &body)
+}
+
+/// The counts as a table.
+pub fn machine_group_table(grouping: Grouping, groups: &[MachineGroup]) -> Table {
+    let has_protection = groups.iter().any(|group| group.protection.is_some());
+    let rows = groups.iter().map(|group| {
+        let address = format!("{}{}", paths::MACHINES, paths::query(&[(grouping.as_str(), &group.value)]));
+        let shown = match grouping {
+            Grouping::State => words::state_of(&group.value),
+            _ => &group.value,
+        };
+        let mut row = vec![
+            Cell::shown(group.value.clone(), html! { a href=(address) { (shown) } }),
+            Cell::number(group.machines),
+        ];
+        if let Some(Protection { protected, behind, uncovered }) = group.protection {
+            row.extend([protected, behind, uncovered].map(Cell::number));
+        }
+        row.push(Cell::number(group.in_trouble));
+        row
     });
+    let mut columns =
+        vec![Column::text("group", grouping.title()), Column::number("machines", words::MACHINES)];
+    if has_protection {
+        columns.extend([
+            Column::number("protected", words::PROTECTED),
+            Column::number("behind", words::BEHIND),
+            Column::number("uncovered", words::UNCOVERED),
+        ]);
+    }
+    columns.push(Column::number("in_trouble", words::IN_TROUBLE));
     Table {
-        caption: words::MACHINE_VERDICTS.to_owned(),
-        columns: vec![
-            Column::text("cve", words::CVE),
-            Column::text("state", words::STATE),
-            Column::text("verdict", words::VERDICT),
-        ],
+        caption: words::machines_by(grouping.title()),
+        columns,
         rows: rows.collect(),
-        export: None,
-    }
-}
-
-fn fixes(view: &MachineView) -> Markup {
-    html! {
-        @if view.fixed.is_empty() && view.lacking.is_empty() { p.empty { (words::NO_FIXES) } }
-        @if !view.lacking.is_empty() {
-            p { (words::LACKING) }
-            ul.tags { @for id in &view.lacking { li { (badge(id, crate::Tone::Warn)) } } }
-        }
-        @if !view.fixed.is_empty() {
-            p { (words::FIXED) }
-            ul.tags { @for id in &view.fixed { li { (badge(id, crate::Tone::Good)) } } }
-        }
-    }
-}
-
-fn history(frame: &Frame, view: &MachineView) -> Markup {
-    let detail = &view.detail;
-    if detail.events.is_empty() {
-        return html! { p.empty { (words::NO_EVENTS) } };
-    }
-    html! {
-        ol.events {
-            @for event in detail.events.iter().rev() {
-                @let (word, tone) = words::event(words::event_key(event.kind));
-                li {
-                    (badge(word, tone)) " " (moment::moment_of(&event.at, frame.now))
-                    pre.detail tabindex="0" { (event.detail) }
-                }
-            }
-        }
-        (command(&format!("livepatch-admin machine show {}", detail.machine.machine_id)))
+        export: Some((grouping.address(), String::new())),
     }
 }

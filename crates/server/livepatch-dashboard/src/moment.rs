@@ -27,7 +27,7 @@ pub(crate) fn rfc3339(at: Seconds) -> String {
 }
 
 /// `2026-11-24 17:30 UTC`.
-pub(crate) fn text(at: Seconds) -> String {
+pub fn text(at: Seconds) -> String {
     // 2026-11-24T17:30:00Z
     let precise = rfc3339(at);
     match (precise.get(..10), precise.get(11..16)) {
@@ -47,7 +47,7 @@ pub(crate) fn relative(at: Seconds, now: Seconds) -> String {
 }
 
 /// `45 s`, `5 min`, `3 h`, `3.5 h`, `12 d`.
-pub(crate) fn length(seconds: Seconds) -> String {
+pub fn length(seconds: Seconds) -> String {
     let tenths = |unit: i64| {
         let tenths = seconds.saturating_mul(10) / unit;
         if tenths % 10 == 0 || tenths >= 100 {

@@ -178,10 +178,11 @@ fn exposure(fleet: &Overview) -> Markup {
     if fleet.exposures.is_empty() {
         return html! { p.empty { (words::NO_EXPOSURE) } };
     }
-    let rows = fleet
-        .exposures
-        .iter()
-        .map(|one| vec![Cell::code(&one.id), Cell::text(&one.summary), Cell::number(one.machines)]);
+    let rows = fleet.exposures.iter().map(|one| {
+        let lacking = format!("{}{}", paths::MACHINES, paths::query(&[("lacks", &one.id)]));
+        let machines = html! { a href=(lacking) { (words::number(one.machines.into())) } };
+        vec![Cell::code(&one.id), Cell::text(&one.summary), Cell::shown(one.machines, machines)]
+    });
     let table = Table {
         caption: words::EXPOSURE.to_owned(),
         columns: vec![

@@ -26,6 +26,11 @@ pub struct RolloutPage {
     pub kernels: BTreeMap<BuildId, String>,
     /// When shares of those that have the release had it: the share in percent, and the moment.
     pub times: Vec<(u8, Seconds)>,
+    /// How many transitions took no longer than so many milliseconds, and longer than the bound before; absent: longer than
+    /// all. Empty where only a line of it is shown.
+    pub transitions: Vec<(Option<u32>, u32)>,
+    /// What held transitions back that were reverted, and how often.
+    pub stall_causes: Vec<(String, u32)>,
 }
 
 impl RolloutPage {
@@ -172,6 +177,8 @@ fn live(one: &RolloutPage, now: Seconds) -> Markup {
         section { h2 { (words::BUILDS) } (builds(one).to_html()) }
         section { h2 { (words::GATES) } (gates(one, now)) }
         section { h2 { (words::SIGNALS) } p { (words::SIGNALS_MEANING) } (signals(one).to_html()) }
+        section { h2 { (words::TRANSITIONS) } (transitions(one)) }
+        section { h2 { (words::STALL_CAUSES) } (stall_causes(one)) }
         @if rollout.halts.len() > 1 || (!rollout.halts.is_empty() && !one.is_stopped()) {
             section { h2 { (words::HALTS) } @for halt in rollout.halts.iter().rev() { (evidence(halt, now, "")) } }
         }
@@ -323,6 +330,48 @@ fn signals(one: &RolloutPage) -> Table {
         rows: rows.collect(),
         export: None,
     }
+}
+
+/// How long transitions took: a picture, and the same figures as a table.
+fn transitions(one: &RolloutPage) -> Markup {
+    let bars: Vec<(String, u32)> = one
+        .transitions
+        .iter()
+        .scan(0, |from, (bound, count)| {
+            let label = words::took(*from, *bound);
+            *from = bound.unwrap_or(*from);
+            Some((label, *count))
+        })
+        .collect();
+    if bars.iter().all(|(_, count)| *count == 0) {
+        return html! { p.empty { (words::NO_TRANSITIONS) } };
+    }
+    let rows = bars.iter().map(|(label, count)| vec![Cell::text(label), Cell::number(*count)]);
+    let table = Table {
+        caption: words::TRANSITIONS.to_owned(),
+        columns: vec![Column::text("took", words::TOOK), Column::number("transitions", words::TRANSITIONS)],
+        rows: rows.collect(),
+        export: None,
+    };
+    html! {
+        p { (words::TRANSITIONS_MEANING) }
+        (chart::histogram(words::TRANSITIONS, &bars))
+        details { summary { (words::AS_TABLE) } (table.to_html()) }
+    }
+}
+
+fn stall_causes(one: &RolloutPage) -> Markup {
+    if one.stall_causes.is_empty() {
+        return html! { p.empty { (words::NO_STALL_CAUSES) } };
+    }
+    let rows = one.stall_causes.iter().map(|(cause, count)| vec![Cell::code(cause), Cell::number(*count)]);
+    let table = Table {
+        caption: words::STALL_CAUSES.to_owned(),
+        columns: vec![Column::text("cause", words::TASK), Column::number("stalls", words::STALLS)],
+        rows: rows.collect(),
+        export: None,
+    };
+    html! { p { (words::STALL_CAUSES_MEANING) } (table.to_html()) }
 }
 
 /// How many machines with a signal would halt, of so many that were given the release. More are less likely, so halving finds it.

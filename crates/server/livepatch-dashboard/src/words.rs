@@ -8,9 +8,11 @@ macro_rules! words {
     ($($name:ident = $text:expr;)*) => { $(pub(crate) const $name: &str = $text;)* };
 }
 
+mod fleet;
 mod people;
 mod security;
 
+pub(crate) use fleet::*;
 pub(crate) use people::*;
 pub(crate) use security::*;
 

@@ -12,7 +12,7 @@ use livepatch_dashboard::paths as pages;
 use livepatch_kernel::Taint;
 use serde_json::{Value, json};
 use std::time::Duration;
-use support::{MACHINE, Server, kernel, livepatch, name, rollout};
+use support::{MACHINE, RELEASE, Server, kernel, livepatch, name, rollout};
 use ureq::{Agent, http::Response};
 
 const EVIL: &str = "<script>alert(1)</script>\"'&=HYPERLINK";
@@ -102,7 +102,7 @@ fn site() -> Server {
         uses: None,
         expires_after: None,
         note: EVIL.into(),
-        tags: vec![],
+        tags: vec!["web".into()],
     };
     let created: TokenCreated = server.admin_post(paths::ADMIN_TOKENS, &request).unwrap();
     let secret = created.token.parse::<EnrolmentToken>().unwrap().secret;
@@ -137,6 +137,10 @@ fn every_page() -> Vec<String> {
         pages::ROOT.into(),
         pages::MACHINES.into(),
         pages::one(pages::MACHINES, MACHINE),
+        format!("{}/by/kernel", pages::MACHINES),
+        format!("{}/by/tier", pages::MACHINES),
+        format!("{}/by/state", pages::MACHINES),
+        format!("{}/by/tag", pages::MACHINES),
         pages::ROLLOUTS.into(),
         pages::one(pages::ROLLOUTS, "2026-11"),
         pages::LIVEPATCHES.into(),
@@ -189,6 +193,7 @@ fn nobody_sees_anything_without_a_session() {
         );
     }
     for suffix in [".csv", ".json"] {
+        assert_eq!(stranger.get(&format!("{}/by/tag{suffix}", pages::MACHINES)).status, 303);
         for list in [
             pages::MACHINES,
             pages::ROLLOUTS,
@@ -338,4 +343,54 @@ fn an_admin_makes_tokens_and_keys_on_the_page() {
     assert!(ada.get(pages::ROOT).text.contains("ada"));
     let dark = ada.post(pages::THEME, &[("csrf", &ada.csrf()), ("theme", "dark"), ("back", "//evil")]);
     assert!(dark.cookie.starts_with("livepatch_theme=dark") && dark.location == pages::ROOT);
+}
+
+#[test]
+fn machines_are_counted_and_found_by_what_they_have_in_common() {
+    let server = site();
+    let browser = Browser::with_role(&server, Role::Viewer);
+    let rows = |word: &str| -> Value {
+        let page = browser.get(&format!("{}/by/{word}.json", pages::MACHINES));
+        serde_json::from_str(&page.text).unwrap()
+    };
+    for (word, group) in [("kernel", RELEASE), ("tier", "stable"), ("state", "apply-failed"), ("tag", "web")]
+    {
+        let rows = rows(word);
+        assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
+        assert_eq!(
+            (&rows[0]["group"], &rows[0]["machines"], &rows[0]["in_trouble"]),
+            (&group.into(), &1.into(), &1.into())
+        );
+        let page = browser.get(&format!("{}/by/{word}", pages::MACHINES)).text;
+        assert!(page.contains(&format!("{}?{word}={}", pages::MACHINES, pages::escape(group))), "{page}");
+        assert!(browser.get(&format!("{}?{word}={group}", pages::MACHINES)).text.contains("1 machine "));
+        assert!(
+            browser.get(&format!("{}/by/{word}.csv", pages::MACHINES)).text.starts_with("group,machines,")
+        );
+    }
+    for wrong in ["owner", "kernel.xml", &pages::escape(EVIL)] {
+        assert_eq!(browser.get(&format!("{}/by/{wrong}", pages::MACHINES)).status, 404);
+    }
+    let lacks = |fix: &str| browser.get(&format!("{}?lacks={}", pages::MACHINES, pages::escape(fix))).text;
+    assert!(lacks("CVE-2026-93146").contains("1 machine "));
+    for none in ["CVE-2026-1", EVIL] {
+        assert!(lacks(none).contains("No machine is like that") && !lacks(none).contains("<script>alert"));
+    }
+    assert!(browser.get(&format!("{}?tag=we", pages::MACHINES)).text.contains("No machine is like that"));
+    let rows = browser.get(&format!("{}.json?lacks=CVE-2026-93146&tag=web", pages::MACHINES)).text;
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&rows).unwrap().len(), 1);
+}
+
+#[test]
+fn a_machines_page_tells_what_operators_keep_from_it() {
+    let server = site();
+    let browser = Browser::with_role(&server, Role::Viewer);
+    let block = json!({"kind": "tag", "subject": "web", "reason": EVIL, "expires_after": 3600});
+    server.admin_post::<Value>(paths::ADMIN_BLOCKS, &block).unwrap();
+    let other = json!({"kind": "tag", "subject": "lab", "reason": "somebody else's"});
+    server.admin_post::<Value>(paths::ADMIN_BLOCKS, &other).unwrap();
+    let page = browser.get(&pages::one(pages::MACHINES, MACHINE)).text;
+    assert!(page.contains("Blocks of operators") && page.contains("machines with the tag"), "{page}");
+    assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"));
+    assert!(!page.contains("somebody else"), "{page}");
 }

@@ -6,7 +6,7 @@ mod steer;
 mod turn;
 
 pub(crate) use fleet::Machines;
-pub(crate) use results::{RunningModule, results};
+pub(crate) use results::{RunningModule, results, transition_ms};
 pub(crate) use steer::publish_steering;
 pub(crate) use turn::{Looks, keep_looking, look, running_modules, take_turn, view};
 

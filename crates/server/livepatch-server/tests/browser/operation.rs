@@ -72,13 +72,17 @@ fn an_operators_day() {
         server,
         Some(&manifest),
         PatchState::Applied,
-        vec![(EventKind::Confirmed, format!("{} ran for 900 s", name(1)))],
+        vec![
+            (EventKind::Applied, format!("{} is applied; the transition took 3.2 s", name(1))),
+            (EventKind::Confirmed, format!("{} ran for 900 s", name(1))),
+        ],
     );
     browser.wait_for("#live", "50 % had it after").unwrap();
 
     // A bad patch: a machine stalls, which is no halt yet; a person has seen enough.
     let detail = format!(
-        "transition-stalled: {}: pid 4711 (kworker/u8:2) sleeps in unix_stream_read_generic",
+        "transition-stalled: {}: the transition did not end in time and was reverted; \
+         it waited for kworker/u8:2 (pid 4711) in unix_stream_read_generic",
         name(1)
     );
     machines[1].report(server, None, PatchState::ApplyFailed, vec![(EventKind::Failed, detail)]);
@@ -88,6 +92,7 @@ fn an_operators_day() {
     browser.click("main button[type=submit]").unwrap();
     browser.wait_for(".notice", "The rollout is halted").unwrap();
     browser.wait_for("#live", "halted by a person: stalls on web-2").unwrap();
+    browser.wait_for("#live", "kworker/u8:2 in unix_stream_read_generic").unwrap();
     let halted: RolloutView = server.admin_get(&format!("{}/{RELEASE}", paths::ADMIN_ROLLOUTS)).unwrap();
     assert_eq!((halted.state.as_str(), halted.halts.len()), ("halted", 1));
     every_page(&day, &machines);
@@ -108,10 +113,13 @@ fn every_page(day: &Day, machines: &[Machine]) {
     let rollout = pages::one(pages::ROLLOUTS, RELEASE);
     let machine = pages::one(pages::MACHINES, &machines[1].id);
     let livepatch = pages::one(pages::LIVEPATCHES, &name(1));
+    let by = |word: &str| format!("{}/by/{word}", pages::MACHINES);
     let simulator = format!("{}?profile=emergency&machines=2000&crash=1&runs=2", pages::SIMULATOR);
     for (name, path) in [
         ("overview", pages::ROOT),
         ("machines", pages::MACHINES),
+        ("machines-by-kernel", &by("kernel")),
+        ("machines-by-tag", &by("tag")),
         ("machine", &machine),
         ("rollouts", pages::ROLLOUTS),
         ("rollout", &rollout),
@@ -138,6 +146,7 @@ fn without_scripts(day: &Day, machines: &[Machine]) {
         (format!("{}?q=web-2", pages::MACHINES), "1 machine"),
         (pages::one(pages::MACHINES, &machines[1].id), "transition-stalled"),
         (pages::one(pages::ROLLOUTS, RELEASE), "1 soaked"),
+        (pages::one(pages::ROLLOUTS, RELEASE), "2–5 s"),
         (pages::LIVEPATCHES.to_owned(), "version 1"),
         (pages::one(pages::LIVEPATCHES, &name(1)), "unix_dgram_sendmsg"),
         (pages::AUDIT.to_owned(), "rollout-halt"),

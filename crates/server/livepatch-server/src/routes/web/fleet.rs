@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use livepatch_api::PatchState;
 use livepatch_cve::catalogue::Catalogue;
-use livepatch_dashboard::{Exposure, Protection, Support};
+use livepatch_dashboard::{Exposure, Grouping, MachineGroup, Protection, Support};
 use livepatch_kernel::{BuildId, KernelRelease};
 use livepatch_store::Group;
 use livepatch_trust::Published;
@@ -54,6 +54,74 @@ pub(super) fn protection(groups: &[Group], published: &[Published]) -> Protectio
         *count += group.machines;
     }
     protection
+}
+
+/// Machines that have a kernel, a tier or a state in common; most first, in the order of the values where they are as many.
+pub(super) fn grouped(groups: &[Group], published: &[Published], grouping: Grouping) -> Vec<MachineGroup> {
+    let mut found: BTreeMap<String, Vec<Group>> = BTreeMap::new();
+    for group in groups {
+        let value = match grouping {
+            Grouping::Kernel => group.release.to_string(),
+            Grouping::Tier => group.tier.clone(),
+            // A machine's words are not in these counts; see `by_tag`.
+            Grouping::State | Grouping::Tag => word(group.state),
+        };
+        found.entry(value).or_default().push(group.clone());
+    }
+    let one = |(value, groups): (String, Vec<Group>)| MachineGroup {
+        value,
+        machines: groups.iter().map(|group| group.machines).sum(),
+        in_trouble: groups.iter().filter(|group| is_trouble(group.state)).map(|group| group.machines).sum(),
+        protection: Some(protection(&groups, published)),
+    };
+    most_first(found.into_iter().map(one).collect())
+}
+
+/// Machines that carry a word; those with several count for each.
+pub(super) fn by_tag(counts: &[(Vec<String>, PatchState, u32)]) -> Vec<MachineGroup> {
+    let mut found: BTreeMap<&str, MachineGroup> = BTreeMap::new();
+    for (tags, state, machines) in counts {
+        for tag in tags {
+            let group = found.entry(tag).or_insert_with(|| MachineGroup {
+                value: tag.clone(),
+                machines: 0,
+                in_trouble: 0,
+                protection: None,
+            });
+            group.machines += machines;
+            group.in_trouble += if is_trouble(*state) { *machines } else { 0 };
+        }
+    }
+    most_first(found.into_values().collect())
+}
+
+fn most_first(mut groups: Vec<MachineGroup>) -> Vec<MachineGroup> {
+    groups.sort_by_key(|group| std::cmp::Reverse(group.machines));
+    groups
+}
+
+/// A state as it stands in addresses.
+fn word(state: PatchState) -> String {
+    serde_json::to_value(state).ok().and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
+}
+
+/// The states that are trouble.
+pub(super) const TROUBLE: [PatchState; 3] =
+    [PatchState::AppliedWithBug, PatchState::ApplyFailed, PatchState::CheckFailed];
+
+fn is_trouble(state: PatchState) -> bool {
+    TROUBLE.contains(&state)
+}
+
+/// By kernel build, the first published version with a fix.
+pub(super) fn first_with(published: &[Published], fix: &str) -> Vec<(BuildId, u32)> {
+    let mut first: BTreeMap<BuildId, u32> = BTreeMap::new();
+    let fixes = |entry: &&Published| entry.manifest.fixes.iter().any(|one| one.id.eq_ignore_ascii_case(fix));
+    for Published { manifest, .. } in published.iter().filter(fixes) {
+        let version = first.entry(manifest.kernel.build_id.clone()).or_insert(manifest.version);
+        *version = (*version).min(manifest.version);
+    }
+    first.into_iter().collect()
 }
 
 /// The newest version for a kernel build in a tier.
@@ -130,9 +198,10 @@ fn last_day(release: &KernelRelease) -> Option<Date> {
     known.max_by_key(|(matrix, ..)| matrix.as_of).and_then(|(_, _, _, last)| last)
 }
 
+/// Livepatches and groups of machines to test with.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a failed expectation is the test's answer
-mod tests {
+pub(super) mod samples {
     use super::*;
     use livepatch_manifest::{Digest, Fix, Manifest, ModuleRecord, Provenance, SCHEMA};
 
@@ -140,13 +209,13 @@ mod tests {
         BuildId::from_bytes(&[byte; 20]).unwrap()
     }
 
-    fn group(byte: u8, tier: &str, applied_version: Option<u32>, machines: u32) -> Group {
+    pub(crate) fn group(byte: u8, tier: &str, applied_version: Option<u32>, machines: u32) -> Group {
         let state = if applied_version.is_some() { PatchState::Applied } else { PatchState::Unapplied };
         let release = format!("6.1.0-{byte}-cloud-amd64").parse().unwrap();
         Group { release, build_id: build(byte), tier: tier.into(), state, applied_version, machines }
     }
 
-    fn published(byte: u8, version: u32, fixes: &[&str], tiers: &[&str]) -> Published {
+    pub(crate) fn published(byte: u8, version: u32, fixes: &[&str], tiers: &[&str]) -> Published {
         let manifest = Manifest {
             schema: SCHEMA,
             name: format!("livepatch_{byte}_{version}"),
@@ -178,6 +247,14 @@ mod tests {
             endorsement: None,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        samples::{group, published},
+        *,
+    };
 
     #[test]
     fn protection_and_exposure_follow_from_versions() {
@@ -197,5 +274,26 @@ mod tests {
             exposures(&groups, &livepatches).into_iter().map(|one| (one.id, one.machines)).collect();
         assert_eq!(found, [("CVE-2".to_owned(), 13), ("CVE-1".to_owned(), 3)]);
         assert_eq!(states(&groups), [(PatchState::Applied, 15), (PatchState::Unapplied, 10)]);
+        assert_eq!(first_with(&livepatches, "cve-1"), [(groups[0].build_id.clone(), 1)]);
+        assert_eq!(first_with(&livepatches, "CVE-2"), [(groups[0].build_id.clone(), 2)]);
+        assert_eq!(first_with(&livepatches, "CVE-3"), []);
+        let counted = |grouping| -> Vec<(String, u32)> {
+            let found = grouped(&groups, &livepatches, grouping);
+            found.into_iter().map(|one| (one.value, one.machines)).collect()
+        };
+        assert_eq!(counted(Grouping::Tier), [("stable".to_owned(), 20), ("edge".to_owned(), 5)]);
+        assert_eq!(counted(Grouping::State), [("applied".to_owned(), 15), ("unapplied".to_owned(), 10)]);
+        let kernels = counted(Grouping::Kernel).into_iter().map(|(.., machines)| machines);
+        assert_eq!(kernels.collect::<Vec<_>>(), [18, 7]);
+    }
+
+    #[test]
+    fn a_machine_with_two_tags_counts_for_both() {
+        let tags = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let counts =
+            [(tags(&["web"]), PatchState::Applied, 4), (tags(&["web", "lab"]), PatchState::ApplyFailed, 2)];
+        let found: Vec<_> =
+            by_tag(&counts).into_iter().map(|one| (one.value, one.machines, one.in_trouble)).collect();
+        assert_eq!(found, [("web".to_owned(), 6, 2), ("lab".to_owned(), 2, 2)]);
     }
 }

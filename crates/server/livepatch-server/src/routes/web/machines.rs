@@ -1,11 +1,13 @@
 //! Machines, a page at a time; one of them; and taking its credential back.
 
 use super::{
-    WebRefusal, cookies, export, fleet, overview, redirect,
+    WebRefusal, cookies, export, fleet,
+    held::{Rules, transitions},
+    overview, redirect,
     session::{Person, Posted},
 };
 use crate::{
-    clock, cves as knowledge,
+    blocks, clock, cves as knowledge,
     refusal::Refusal,
     routes::machines::{known, take_back_machine},
     site::Site,
@@ -13,18 +15,16 @@ use crate::{
 use axum::{
     extract::{Path, Query, State},
     http::HeaderMap,
-    response::{Html, Response},
+    response::{Html, IntoResponse as _, Response},
 };
 use futures_util::{Stream, stream};
-use livepatch_api::{MachineDetail, MachineSummary, PatchState, Role};
+use livepatch_api::{ErrorCode, MachineDetail, PatchState, Role};
 use livepatch_cve::{CveId, verdict::Verdict};
 use livepatch_dashboard::{
-    self as dashboard, Done, MachineFilter, MachineList, MachineVerdict, MachineView, Question, Table,
-    Waiting, paths,
+    self as dashboard, Done, Grouping, MachineFilter, MachineGroup, MachineList, MachineVerdict, MachineView,
+    Question, Table, paths,
 };
-use livepatch_schedule::{Hold, Request, Steering, hold};
-use livepatch_store::{MachineOrder, MachineQuery, Seconds, Store, StoreError};
-use livepatch_trust::Published;
+use livepatch_store::{MachineOrder, MachineQuery, Seconds, StoreError};
 use std::sync::Arc;
 
 /// Machines on a page: with their markup, some 40 KiB.
@@ -42,23 +42,34 @@ pub(super) struct Asked {
     state: String,
     tier: String,
     kernel: String,
+    tag: String,
+    lacks: String,
     sort: String,
     after: String,
 }
 
 impl Asked {
     fn filter(&self) -> MachineFilter {
-        let Self { q, state, tier, kernel, sort, .. } = self.clone();
-        MachineFilter { q: q.trim().to_owned(), state, tier, kernel, sort }
+        let Self { q, state, tier, kernel, tag, lacks, sort, .. } = self.clone();
+        let [q, lacks] = [q, lacks].map(|text| text.trim().to_owned());
+        MachineFilter { q, state, tier, kernel, tag, lacks, sort }
+    }
+
+    /// The query, with the published livepatches, which say who lacks a fix.
+    async fn query_of(&self, site: &Arc<Site>, now: Seconds) -> Result<MachineQuery, Refusal> {
+        let mut query = self.query(now);
+        if !self.lacks.trim().is_empty() {
+            let (published, ..) = overview::signed(site).await?;
+            query.below = Some(fleet::first_with(&published, self.lacks.trim()));
+        }
+        Ok(query)
     }
 
     fn query(&self, now: Seconds) -> MachineQuery {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let state = serde_json::from_value::<PatchState>(self.state.clone().into());
         let states = match (self.state.as_str(), state) {
-            ("trouble", _) => {
-                vec![PatchState::AppliedWithBug, PatchState::ApplyFailed, PatchState::CheckFailed]
-            }
+            ("trouble", _) => fleet::TROUBLE.to_vec(),
             (_, Ok(state)) => vec![state],
             _ => vec![],
         };
@@ -67,6 +78,8 @@ impl Asked {
             states,
             tier: given(&self.tier),
             kernel: given(&self.kernel),
+            tag: given(&self.tag),
+            below: None,
             silent_since: (self.state == "silent").then_some(now - overview::SILENT_AFTER),
             order: match self.sort.as_str() {
                 "kernel" => MachineOrder::Kernel,
@@ -87,7 +100,7 @@ pub(super) async fn list(
 ) -> Result<Html<String>, WebRefusal> {
     let gathered = async {
         let store = site.database.store().await?;
-        let query = asked.query(clock::seconds());
+        let query = asked.query_of(&site, clock::seconds()).await?;
         let page = store.machine_page(&query, PAGE).await?;
         let total = store.machine_count(&MachineQuery { after: None, ..query.clone() }).await?;
         let kernels = fleet::kernels(&store.groups().await?);
@@ -100,6 +113,7 @@ pub(super) async fn list(
             next: page.next.map(|(value, id)| format!("{value} {id}")),
             tiers: site.tiers().await?.names().to_vec(),
             kernels: kernels.into_iter().map(|(release, count)| (release.to_string(), count)).collect(),
+            tags: fleet::by_tag(&store.machines_by_tags().await?).into_iter().map(|one| one.value).collect(),
             server: cookies::server(&headers),
         })
     };
@@ -112,8 +126,8 @@ pub(super) async fn csv(
     person: Person,
     Query(asked): Query<Asked>,
 ) -> Result<Response, WebRefusal> {
-    let store = site.database.store().await.map_err(|refusal| person.refuse(refusal))?;
-    Ok(export::csv_parts(parts(store.clone(), asked)))
+    let parts = parts(&site, asked).await.map_err(|refusal| person.refuse(refusal))?;
+    Ok(export::csv_parts(parts))
 }
 
 pub(super) async fn json(
@@ -121,15 +135,18 @@ pub(super) async fn json(
     person: Person,
     Query(asked): Query<Asked>,
 ) -> Result<Response, WebRefusal> {
-    let store = site.database.store().await.map_err(|refusal| person.refuse(refusal))?;
-    Ok(export::json_parts(parts(store.clone(), asked)))
+    let parts = parts(&site, asked).await.map_err(|refusal| person.refuse(refusal))?;
+    Ok(export::json_parts(parts))
 }
 
 /// All machines that were asked for, part by part.
-fn parts(store: Store, asked: Asked) -> impl Stream<Item = Result<Table, StoreError>> {
-    let now = clock::seconds();
-    let (filter, query) = (asked.filter(), asked.query(now));
-    stream::try_unfold(Some(query), move |query| {
+async fn parts(
+    site: &Arc<Site>,
+    asked: Asked,
+) -> Result<impl Stream<Item = Result<Table, StoreError>> + Send + 'static, Refusal> {
+    let (now, store) = (clock::seconds(), site.database.store().await?.clone());
+    let (filter, query) = (asked.filter(), asked.query_of(site, now).await?);
+    Ok(stream::try_unfold(Some(query), move |query| {
         let (store, filter) = (store.clone(), filter.clone());
         async move {
             let Some(query) = query else { return Ok(None) };
@@ -137,7 +154,37 @@ fn parts(store: Store, asked: Asked) -> impl Stream<Item = Result<Table, StoreEr
             let next = page.next.map(|after| MachineQuery { after: Some(after), ..query });
             Ok(Some((dashboard::machine_table(&page.machines, &filter, now), next)))
         }
+    }))
+}
+
+/// Machines counted by what they have in common; the word stands in the address, for a file with its ending.
+pub(super) async fn groups(
+    State(site): State<Arc<Site>>,
+    person: Person,
+    Path(word): Path<String>,
+) -> Result<Response, WebRefusal> {
+    let (word, ending) = word.split_once('.').unwrap_or((&word, ""));
+    let grouping = Grouping::of(word).filter(|_| ["", "csv", "json"].contains(&ending));
+    let missing = || {
+        let message = "machines are counted by kernel, tier, state or tag";
+        person.refuse(Refusal::new(ErrorCode::NotFound, message))
+    };
+    let grouping = grouping.ok_or_else(missing)?;
+    let groups = counted(&site, grouping).await.map_err(|refusal| person.refuse(refusal))?;
+    Ok(match ending {
+        "csv" => export::csv(&dashboard::machine_group_table(grouping, &groups)),
+        "json" => export::json(&dashboard::machine_group_table(grouping, &groups)),
+        _ => Html(dashboard::machine_groups(&person.frame(), grouping, &groups)).into_response(),
     })
+}
+
+async fn counted(site: &Arc<Site>, grouping: Grouping) -> Result<Vec<MachineGroup>, Refusal> {
+    let store = site.database.store().await?;
+    if grouping == Grouping::Tag {
+        return Ok(fleet::by_tag(&store.machines_by_tags().await?));
+    }
+    let (published, ..) = overview::signed(site).await?;
+    Ok(fleet::grouped(&store.groups().await?, &published, grouping))
 }
 
 pub(super) async fn show(
@@ -165,14 +212,19 @@ async fn view(site: &Arc<Site>, id: &str) -> Result<MachineView, Refusal> {
     lacking.sort();
     lacking.dedup();
     let fixed = has.into_iter().map(str::to_owned).collect();
-    let waiting = waiting(&machine, &published, &steering, clock::seconds());
+    let events = store.events(id, HISTORY).await?;
+    let blocks = blocks::holding(site).await?;
+    let rules = Rules { published: &published, steering: &steering, blocks: &blocks, now: clock::seconds() };
     let verdicts = knowledge::of_kernel(site, &machine.kernel.release).await?;
     Ok(MachineView {
         verdicts: verdicts.iter().filter_map(|(cve, verdict)| standing(*cve, verdict, applied)).collect(),
-        waiting,
+        waiting: rules.waiting(&machine),
+        blocks: rules.blocks_of(&machine),
+        blocked: rules.blocked_by(&events),
+        transitions: transitions(&events),
         fixed,
         lacking,
-        detail: MachineDetail { events: store.events(id, HISTORY).await?, machine },
+        detail: MachineDetail { events, machine },
     })
 }
 
@@ -184,65 +236,6 @@ fn standing(cve: CveId, verdict: &Verdict, applied: Option<u32>) -> Option<Machi
         _ => false,
     };
     Some(MachineVerdict { cve: cve.to_string(), sentence: verdict.to_string(), mended })
-}
-
-/// The newer livepatch that a machine does not have, and why: the machine's own rule answers.
-fn waiting(
-    machine: &MachineSummary,
-    published: &[Published],
-    steering: &Steering,
-    now: Seconds,
-) -> Option<Waiting> {
-    let applied = machine.applied.as_ref().map(|applied| applied.version);
-    let newest = published
-        .iter()
-        .filter(|entry| entry.manifest.kernel.build_id == machine.kernel.build_id)
-        .filter(|entry| entry.tiers.contains(&machine.tier) && Some(entry.manifest.version) > applied)
-        .max_by_key(|entry| entry.manifest.version)?;
-    let request = Request {
-        machine_id: &machine.machine_id,
-        tier: &machine.tier,
-        sha256: &newest.sha256,
-        confirmed: false,
-        now,
-    };
-    let held = hold(newest.schedule.as_ref(), steering, request);
-    let why = match held {
-        None => {
-            "it may have it now, and takes it at its next check, unless its owner says otherwise.".to_owned()
-        }
-        Some(Hold::NotYet) => match opens(newest, machine, now) {
-            Some(minutes) => {
-                format!(
-                    "its wave has not come. By the signed schedule it opens in {} at the earliest.",
-                    length(minutes)
-                )
-            }
-            None => "its wave is open by the schedule, and waits for the evidence of the stages before it."
-                .to_owned(),
-        },
-        Some(Hold::Halted) => "its rollout is halted; a person decides whether it goes on.".to_owned(),
-        Some(hold) => format!("{hold}."),
-    };
-    let release = newest.schedule.as_ref().map(|schedule| schedule.release.clone());
-    Some(Waiting { name: newest.manifest.name.clone(), version: newest.manifest.version, why, release })
-}
-
-/// Seconds until the schedule lets the machine in; `None` when it does already.
-fn opens(entry: &Published, machine: &MachineSummary, now: Seconds) -> Option<Seconds> {
-    let schedule = entry.schedule.as_ref()?;
-    let position = livepatch_schedule::Position::of(&machine.machine_id, &schedule.release);
-    let wave = schedule
-        .waves
-        .iter()
-        .find(|wave| livepatch_schedule::Reach::of_share(wave.share).includes(position))?;
-    let opens = schedule.start.saturating_add(Seconds::from(wave.after)) - now;
-    (opens > 0).then_some(opens)
-}
-
-fn length(seconds: Seconds) -> String {
-    let minutes = seconds / 60 + 1;
-    if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) }
 }
 
 pub(super) async fn ask_revoke(

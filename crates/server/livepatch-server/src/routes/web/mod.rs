@@ -8,6 +8,7 @@ mod cookies;
 mod cves;
 mod export;
 mod fleet;
+mod held;
 mod livepatches;
 mod machines;
 mod notices;
@@ -55,6 +56,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route(paths::MACHINES, get(machines::list))
         .route(&format!("{}.csv", paths::MACHINES), get(machines::csv))
         .route(&format!("{}.json", paths::MACHINES), get(machines::json))
+        .route(&format!("{}/by/{{word}}", paths::MACHINES), get(machines::groups))
         .route(&one(paths::MACHINES, ""), get(machines::show))
         .route(&one(paths::MACHINES, "/revoke"), get(machines::ask_revoke).post(machines::revoke))
         .route(paths::ROLLOUTS, get(rollouts::list))

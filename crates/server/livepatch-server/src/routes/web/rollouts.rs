@@ -22,7 +22,7 @@ use livepatch_api::{ErrorCode, Role, RolloutOrder, RolloutVerb};
 use livepatch_dashboard::{self as dashboard, Done, Question, RolloutPage, paths};
 use livepatch_kernel::BuildId;
 use livepatch_rollout::{Rollout, State as RolloutState};
-use livepatch_store::{Seconds, Store, StoreError};
+use livepatch_store::{Seconds, Store, StoreError, TRANSITION_BOUNDS};
 use livepatch_trust::Published;
 use std::{
     collections::BTreeMap,
@@ -36,6 +36,8 @@ use tokio::sync::{Mutex, Semaphore, watch};
 const GONE_AFTER: Seconds = 14 * 86_400;
 /// Rollouts in the list; the API has them all.
 const LISTED: usize = 100;
+/// Causes of stalls on a page.
+const CAUSES: u32 = 20;
 /// How often a page that is open looks for news.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Pages that are open at one time.
@@ -61,6 +63,8 @@ pub(super) async fn gather(
         tallies: store.tallies(&rollout.release).await?,
         times: shares.into_iter().zip(times).collect(),
         rollout,
+        transitions: Vec::new(),
+        stall_causes: Vec::new(),
     })
 }
 
@@ -78,7 +82,13 @@ async fn one(site: &Arc<Site>, release: &str) -> Result<RolloutPage, Refusal> {
     let store = site.database.store().await?;
     let stored = store.rollout(release).await?.ok_or_else(|| unknown(release))?;
     let (published, ..) = overview::signed(site).await?;
-    Ok(gather(store, stored.rollout, &published, clock::seconds()).await?)
+    let times = store.transition_times(release).await?;
+    let bounds = TRANSITION_BOUNDS.into_iter().map(Some).zip(times.up_to);
+    Ok(RolloutPage {
+        transitions: bounds.chain([(None, times.longer)]).collect(),
+        stall_causes: store.stall_causes(release, CAUSES).await?,
+        ..gather(store, stored.rollout, &published, clock::seconds()).await?
+    })
 }
 
 pub(super) async fn list(State(site): State<Arc<Site>>, person: Person) -> Result<Html<String>, WebRefusal> {
