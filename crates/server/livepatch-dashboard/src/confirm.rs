@@ -60,6 +60,8 @@ fn place_of(address: &str) -> Place {
         (paths::MACHINES, Place::Machines),
         (paths::LIVEPATCHES, Place::Livepatches),
         (paths::TOKENS, Place::Tokens),
+        (paths::UPSTREAMS, Place::Upstreams),
+        (paths::HOOKS, Place::Hooks),
         (paths::USERS, Place::Users),
         (paths::KEYS, Place::Keys),
         (paths::NOTICES, Place::Notices),

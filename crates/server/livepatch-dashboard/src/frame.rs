@@ -63,6 +63,9 @@ pub enum Done {
     UserMade,
     PasswordSet,
     UserRemoved,
+    UpstreamAdded,
+    UpstreamRemoved,
+    HookRemoved,
 }
 
 /// The parts of the navigation.
@@ -76,12 +79,14 @@ pub(crate) enum Place {
     Notices,
     Simulator,
     Tokens,
+    Upstreams,
+    Hooks,
     Users,
     Keys,
     Audit,
 }
 
-const PLACES: [(Place, &str, &str); 11] = [
+const PLACES: [(Place, &str, &str); 13] = [
     (Place::Overview, paths::ROOT, words::OVERVIEW),
     (Place::Machines, paths::MACHINES, words::MACHINES),
     (Place::Rollouts, paths::ROLLOUTS, words::ROLLOUTS),
@@ -90,6 +95,8 @@ const PLACES: [(Place, &str, &str); 11] = [
     (Place::Notices, paths::NOTICES, words::NOTICES),
     (Place::Simulator, paths::SIMULATOR, words::SIMULATOR),
     (Place::Tokens, paths::TOKENS, words::TOKENS),
+    (Place::Upstreams, paths::UPSTREAMS, words::UPSTREAMS),
+    (Place::Hooks, paths::HOOKS, words::HOOKS),
     (Place::Users, paths::USERS, words::USERS),
     (Place::Keys, paths::KEYS, words::KEYS),
     (Place::Audit, paths::AUDIT, words::AUDIT),
@@ -116,7 +123,7 @@ impl Theme {
 }
 
 impl Done {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 21] = [
         Self::Halted,
         Self::HaltedBefore,
         Self::Resumed,
@@ -135,6 +142,9 @@ impl Done {
         Self::UserMade,
         Self::PasswordSet,
         Self::UserRemoved,
+        Self::UpstreamAdded,
+        Self::UpstreamRemoved,
+        Self::HookRemoved,
     ];
 
     /// As it stands in an address: `?done=WORD`. The words for people stay here, so that an address cannot bring its own.
@@ -158,6 +168,9 @@ impl Done {
             Self::UserMade => "user-made",
             Self::PasswordSet => "password-set",
             Self::UserRemoved => "user-removed",
+            Self::UpstreamAdded => "upstream-added",
+            Self::UpstreamRemoved => "upstream-removed",
+            Self::HookRemoved => "hook-removed",
         }
     }
 

@@ -20,6 +20,7 @@ mod livepatches;
 mod machine;
 mod machines;
 mod moment;
+mod neighbours;
 mod notices;
 mod overview;
 pub mod paths;
@@ -44,6 +45,7 @@ pub use machines::{
     machines,
 };
 pub use moment::{length, text as moment_text};
+pub use neighbours::{hook_made, hook_table, hooks, synced, upstream_table, upstreams};
 pub use notices::{Channel, NoticeDesk, NoticeList, NoticeRow, edited, notice, notice_table, notices};
 pub use overview::{Exposure, Overview, Protection, Trouble, overview};
 pub use public::{SupportedKernel, kernels, not_livepatchable, public_cve, public_cves};

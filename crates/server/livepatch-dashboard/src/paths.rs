@@ -30,6 +30,10 @@ pub const NOTICES: &str = "/dashboard/notices";
 pub const SIMULATOR: &str = "/dashboard/simulator";
 /// Enrolment tokens; `.csv` and `.json` give the table.
 pub const TOKENS: &str = "/dashboard/tokens";
+/// Sites whose livepatches this one passes on; `.csv` and `.json` give the table.
+pub const UPSTREAMS: &str = "/dashboard/upstreams";
+/// Web-hooks; `.csv` and `.json` give the table.
+pub const HOOKS: &str = "/dashboard/hooks";
 /// Users with passwords; `.csv` and `.json` give the table.
 pub const USERS: &str = "/dashboard/users";
 /// API keys; `.csv` and `.json` give the table.

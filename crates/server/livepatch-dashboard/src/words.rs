@@ -9,10 +9,12 @@ macro_rules! words {
 }
 
 mod fleet;
+mod neighbours;
 mod people;
 mod security;
 
 pub(crate) use fleet::*;
+pub(crate) use neighbours::*;
 pub(crate) use people::*;
 pub(crate) use security::*;
 
@@ -292,6 +294,9 @@ pub(crate) fn done(done: Done) -> &'static str {
         Done::UserMade => "The user is made. Hand the password over by a safe way.",
         Done::PasswordSet => "The password is set; sessions with the old one are over.",
         Done::UserRemoved => "The user is removed, and the sessions are over.",
+        Done::UpstreamAdded => "The site is followed. Nothing is taken from it before the next sync.",
+        Done::UpstreamRemoved => "The site is followed no more; what came from it stays.",
+        Done::HookRemoved => "The hook is removed: it is told nothing more.",
     }
 }
 

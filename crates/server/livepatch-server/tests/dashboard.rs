@@ -4,9 +4,9 @@
 mod support;
 
 use livepatch_api::{
-    ApiKeyCreated, ApiKeyRequest, AuditEntry, CheckInAnswer, CheckInRequest, EnrolAnswer, EnrolRequest,
-    EnrolmentToken, Event, EventKind, LoginCreated, PatchState, PublishAnswer, Role, RolloutView,
-    TokenCreated, TokenRequest, paths,
+    AnchorView, ApiKeyCreated, ApiKeyRequest, AuditEntry, CheckInAnswer, CheckInRequest, EnrolAnswer,
+    EnrolRequest, EnrolmentToken, Event, EventKind, LoginCreated, PatchState, PublishAnswer, Role,
+    RolloutView, TokenCreated, TokenRequest, paths,
 };
 use livepatch_dashboard::paths as pages;
 use livepatch_kernel::Taint;
@@ -149,6 +149,8 @@ fn every_page() -> Vec<String> {
         pages::NOTICES.into(),
         pages::SIMULATOR.into(),
         pages::TOKENS.into(),
+        pages::UPSTREAMS.into(),
+        pages::HOOKS.into(),
         pages::AUDIT.into(),
     ]
 }
@@ -171,6 +173,11 @@ fn every_form() -> Vec<(Role, String)> {
         (Role::Releaser, format!("{}/publish", pages::one(pages::NOTICES, "LSN-0001"))),
         (Role::Operator, pages::TOKENS.into()),
         (Role::Operator, format!("{}/revoke", pages::one(pages::TOKENS, "x"))),
+        (Role::Admin, pages::UPSTREAMS.into()),
+        (Role::Releaser, format!("{}/sync", pages::one(pages::UPSTREAMS, "x"))),
+        (Role::Admin, format!("{}/remove", pages::one(pages::UPSTREAMS, "x"))),
+        (Role::Admin, pages::HOOKS.into()),
+        (Role::Admin, format!("{}/remove", pages::one(pages::HOOKS, "x"))),
         (Role::Admin, pages::USERS.into()),
         (Role::Admin, format!("{}/password", pages::one(pages::USERS, "x"))),
         (Role::Admin, format!("{}/remove", pages::one(pages::USERS, "x"))),
@@ -201,6 +208,8 @@ fn nobody_sees_anything_without_a_session() {
             pages::CVES,
             pages::NOTICES,
             pages::TOKENS,
+            pages::UPSTREAMS,
+            pages::HOOKS,
             pages::USERS,
             pages::KEYS,
             pages::AUDIT,
@@ -393,4 +402,90 @@ fn a_machines_page_tells_what_operators_keep_from_it() {
     assert!(page.contains("Blocks of operators") && page.contains("machines with the tag"), "{page}");
     assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"));
     assert!(!page.contains("somebody else"), "{page}");
+}
+
+#[test]
+fn an_admin_makes_and_removes_a_hook_on_the_page() {
+    let server = site();
+    let browser = Browser::signed_in(&server, &server.admin_key());
+    let csrf = browser.csrf();
+    assert!(browser.get(pages::HOOKS).text.contains("There is no hook"));
+    let url = "https://chat.example.org/hooks/T0PSECRET";
+    let fields = [("csrf", csrf.as_str()), ("name", EVIL), ("url", url), ("halt", "yes")];
+    let made = browser.post(pages::HOOKS, &fields);
+    assert!(made.status == 200 && made.text.contains("shown this once"), "{}", made.text);
+    let secret = made.text.split_once("<code>").unwrap().1.split('<').next().unwrap().to_owned();
+    assert!(secret.len() >= 32, "{secret}");
+    let wrong = browser.post(pages::HOOKS, &[("csrf", &csrf), ("name", "x"), ("url", "javascript:alert(1)")]);
+    assert_eq!(wrong.status, 422);
+
+    let page = browser.get(pages::HOOKS).text;
+    assert!(page.contains(url) && !page.contains(&secret) && !page.contains("<script>alert"), "{page}");
+    let operator = Browser::with_role(&server, Role::Releaser);
+    for path in [pages::HOOKS.to_owned(), format!("{}.csv", pages::HOOKS), format!("{}.json", pages::HOOKS)] {
+        let text = operator.get(&path).text;
+        assert!(text.contains("chat.example.org") && !text.contains("T0PSECRET"), "{path}: {text}");
+        assert!(!text.contains(&secret));
+    }
+    let hooks: Vec<Value> = server.admin_get(paths::ADMIN_HOOKS).unwrap();
+    assert_eq!(hooks[0]["events"], json!(["halt"]));
+    let remove = format!("{}/remove", pages::one(pages::HOOKS, hooks[0]["id"].as_str().unwrap()));
+    assert!(browser.get(&remove).text.contains("Remove &lt;script&gt;"));
+    assert_eq!(
+        browser.post(&remove, &[("csrf", &csrf)]).location,
+        format!("{}?done=hook-removed", pages::HOOKS)
+    );
+    assert_eq!(browser.post(&remove, &[("csrf", &csrf)]).status, 404);
+}
+
+#[test]
+fn a_site_is_followed_and_synced_on_the_page() {
+    let (upstream, server) = (site(), Server::with_certificate());
+    let browser = Browser::signed_in(&server, &server.admin_key());
+    let csrf = browser.csrf();
+    assert!(browser.get(pages::UPSTREAMS).text.contains("No site is followed"));
+    let anchor: AnchorView = upstream.admin_get(paths::ADMIN_TRUST_ANCHOR).unwrap();
+    let follow = |name: &str, anchor: &str| {
+        let fields = [
+            ("csrf", csrf.as_str()),
+            ("name", name),
+            ("url", &upstream.url),
+            ("anchor", anchor),
+            ("tier", "edge"),
+            ("series", "6.1, 6.12"),
+            ("into", "edge"),
+            ("hours", ""),
+        ];
+        browser.post(pages::UPSTREAMS, &fields)
+    };
+    assert_eq!(follow("vendor", "not a digest").status, 422);
+    assert_eq!(follow("vendor", &"0".repeat(64)).status, 422, "another anchor than the pinned one");
+    assert_eq!(
+        follow("vendor", anchor.sha256.as_str()).location,
+        format!("{}?done=upstream-added", pages::UPSTREAMS)
+    );
+    let page = browser.get(pages::UPSTREAMS).text;
+    assert!(
+        page.contains("edge: 6.1, 6.12") && page.contains("not yet") && page.contains("Sync now"),
+        "{page}"
+    );
+
+    let releaser = Browser::with_role(&server, Role::Releaser);
+    let one = pages::one(pages::UPSTREAMS, "vendor");
+    let synced = releaser.post(&format!("{one}/sync"), &[("csrf", &releaser.csrf())]);
+    // The livepatch there is being rolled out: how it fares is not known yet, and the page says so.
+    assert!(synced.status == 200 && synced.text.contains("rolling out there"), "{}", synced.text);
+    let rows: Value =
+        serde_json::from_str(&releaser.get(&format!("{}.json", pages::UPSTREAMS)).text).unwrap();
+    assert_eq!((&rows[0]["name"], &rows[0]["result"]), (&"vendor".into(), &"went well".into()));
+    drop(upstream);
+    assert!(releaser.post(&format!("{one}/sync"), &[("csrf", &releaser.csrf())]).status >= 400);
+    assert!(releaser.get(pages::UPSTREAMS).text.contains("failed"));
+    let removed = browser.post(&format!("{one}/remove"), &[("csrf", &csrf)]);
+    assert_eq!(removed.location, format!("{}?done=upstream-removed", pages::UPSTREAMS));
+    let log: Vec<AuditEntry> = server.admin_get(paths::ADMIN_AUDIT).unwrap();
+    let acts: Vec<&str> = log.iter().map(|entry| entry.action.as_str()).collect();
+    for act in ["upstream-add", "upstream-sync", "upstream-remove"] {
+        assert!(acts.contains(&act), "{acts:?}");
+    }
 }

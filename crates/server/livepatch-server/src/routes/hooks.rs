@@ -1,6 +1,6 @@
 //! Web-hooks: make, list, remove.
 
-use super::extract::{Admin, Document, Segment, Viewer, text};
+use super::extract::{Actor, Admin, Document, Segment, Viewer, text};
 use crate::{clock, openapi::Created, refusal::Refusal, secret::Secret, site::Site};
 use axum::{Json, extract::State};
 use livepatch_api::{ErrorCode, HookCreated, HookEvent, HookRequest, HookSummary};
@@ -13,6 +13,15 @@ pub(crate) async fn create(
     Admin(actor): Admin,
     Document(request): Document<HookRequest>,
 ) -> Result<Created<HookCreated>, Refusal> {
+    Ok(Created(make_hook(&site, &actor, request).await?))
+}
+
+/// A hook for somebody whose role was looked at.
+pub(super) async fn make_hook(
+    site: &Site,
+    actor: &Actor,
+    request: HookRequest,
+) -> Result<HookCreated, Refusal> {
     text("name", &request.name, 64)?;
     text("url", &request.url, 1000)?;
     let url: Option<Url> = request.url.parse().ok();
@@ -37,7 +46,7 @@ pub(crate) async fn create(
         return Err(Refusal::conflict(format!("there is a hook called {} already", request.name)));
     }
     store.record_act(&actor.name, "hook-create", &request.name, &request.url, now).await?;
-    Ok(Created(HookCreated { id, secret: secret.reveal().to_owned() }))
+    Ok(HookCreated { id, secret: secret.reveal().to_owned() })
 }
 
 pub(crate) async fn list(
@@ -53,11 +62,16 @@ pub(crate) async fn remove(
     Admin(actor): Admin,
     Segment(id): Segment<String>,
 ) -> Result<Json<Vec<HookSummary>>, Refusal> {
+    take_back_hook(&site, &actor, &id).await?;
+    Ok(Json(site.database.store().await?.hooks().await?))
+}
+
+/// Tells a hook nothing more, for somebody whose role was looked at.
+pub(super) async fn take_back_hook(site: &Site, actor: &Actor, id: &str) -> Result<(), Refusal> {
     let store = site.database.store().await?;
-    if !store.remove_hook(&id).await? {
+    if !store.remove_hook(id).await? {
         let message = "there is no hook with this id; livepatch-admin hook list shows what there is";
         return Err(Refusal::new(ErrorCode::NotFound, message));
     }
-    store.record_act(&actor.name, "hook-remove", &id, "", clock::seconds()).await?;
-    Ok(Json(store.hooks().await?))
+    Ok(store.record_act(&actor.name, "hook-remove", id, "", clock::seconds()).await?)
 }

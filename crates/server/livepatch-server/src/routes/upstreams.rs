@@ -35,6 +35,15 @@ pub(super) async fn add(
     Admin(actor): Admin,
     Document(request): Document<UpstreamRequest>,
 ) -> Result<Json<UpstreamSummary>, Refusal> {
+    Ok(Json(begin_following(&site, &actor, request).await?))
+}
+
+/// Follows a site for somebody whose role was looked at.
+pub(super) async fn begin_following(
+    site: &Arc<Site>,
+    actor: &Actor,
+    request: UpstreamRequest,
+) -> Result<UpstreamSummary, Refusal> {
     if let Some(tier) = &request.into {
         crate::publish::known_tier(&site.tiers().await?, tier)?;
     }
@@ -50,18 +59,20 @@ pub(super) async fn add(
         return Err(Refusal::conflict(format!("this site is followed already, as {}", other.name)));
     }
     store.save_upstream(&upstream.name, upstream.document(), clock::seconds()).await?;
-    record(&site, &actor, "upstream-add", &upstream.name, upstream.pinned.as_str()).await?;
+    record(site, actor, "upstream-add", &upstream.name, upstream.pinned.as_str()).await?;
     // Tokens from now on pin the upstream's keys too.
-    certificates::current_anchor(&site, store).await?;
-    Ok(Json(find(&site, &upstream.name).await?.summary()))
+    certificates::current_anchor(site, store).await?;
+    Ok(find(site, &upstream.name).await?.summary())
 }
 
-pub(super) async fn list(
-    State(site): State<Arc<Site>>,
-    _: Viewer,
-) -> Result<Json<Vec<UpstreamSummary>>, Refusal> {
+pub(super) async fn list(State(site): State<Arc<Site>>, _: Viewer) -> Result<Json<Vec<UpstreamSummary>>, Refusal> {
+    Ok(Json(followed(&site).await?))
+}
+
+/// The sites that are followed, by name.
+pub(super) async fn followed(site: &Site) -> Result<Vec<UpstreamSummary>, Refusal> {
     let all = upstreams(site.database.store().await?).await?;
-    Ok(Json(all.iter().map(Upstream::summary).collect()))
+    Ok(all.iter().map(Upstream::summary).collect())
 }
 
 /// What came from it stays.
@@ -70,13 +81,16 @@ pub(super) async fn remove(
     Admin(actor): Admin,
     Segment(name): Segment<String>,
 ) -> Result<Json<Vec<UpstreamSummary>>, Refusal> {
-    let store = site.database.store().await?;
-    if !store.remove_upstream(&name).await? {
-        return Err(unknown(&name));
+    end_following(&site, &actor, &name).await?;
+    Ok(Json(followed(&site).await?))
+}
+
+/// Follows a site no more, for somebody whose role was looked at.
+pub(super) async fn end_following(site: &Site, actor: &Actor, name: &str) -> Result<(), Refusal> {
+    if !site.database.store().await?.remove_upstream(name).await? {
+        return Err(unknown(name));
     }
-    record(&site, &actor, "upstream-remove", &name, "").await?;
-    let all = upstreams(store).await?;
-    Ok(Json(all.iter().map(Upstream::summary).collect()))
+    record(site, actor, "upstream-remove", name, "").await
 }
 
 pub(super) async fn preview(
@@ -93,10 +107,15 @@ pub(super) async fn run(
     Releaser(actor): Releaser,
     Segment(name): Segment<String>,
 ) -> Result<Json<SyncReport>, Refusal> {
-    let upstream = find(&site, &name).await?;
-    let (report, _) = sync(&site, upstream, Source::Network, false).await?;
-    record(&site, &actor, "upstream-sync", &name, &told(&report)).await?;
-    Ok(Json(report))
+    Ok(Json(sync_now(&site, &actor, &name).await?))
+}
+
+/// Syncs for somebody whose role was looked at.
+pub(super) async fn sync_now(site: &Arc<Site>, actor: &Actor, name: &str) -> Result<SyncReport, Refusal> {
+    let upstream = find(site, name).await?;
+    let (report, _) = sync(site, upstream, Source::Network, false).await?;
+    record(site, actor, "upstream-sync", name, &told(&report)).await?;
+    Ok(report)
 }
 
 /// How a bundle is imported.

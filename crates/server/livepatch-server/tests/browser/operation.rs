@@ -128,6 +128,8 @@ fn every_page(day: &Day, machines: &[Machine]) {
         ("livepatch", &livepatch),
         ("simulator", &simulator),
         ("tokens", pages::TOKENS),
+        ("upstreams", pages::UPSTREAMS),
+        ("hooks", pages::HOOKS),
         ("keys", pages::KEYS),
         ("audit", pages::AUDIT),
         ("not-found", "/dashboard/nothing"),

@@ -11,6 +11,7 @@ mod fleet;
 mod held;
 mod livepatches;
 mod machines;
+mod neighbours;
 mod notices;
 mod openid;
 mod overview;
@@ -73,6 +74,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route(&one(paths::LIVEPATCHES, ""), get(livepatches::show))
         .route(&one(paths::LIVEPATCHES, "/promote"), get(livepatches::ask_promote).post(livepatches::promote))
         .merge(security_routes())
+        .merge(neighbour_routes())
         .route(paths::SIMULATOR, get(simulator::page))
         .route(paths::TOKENS, get(administration::tokens).post(administration::create_token))
         .route(&format!("{}.csv", paths::TOKENS), get(administration::tokens_csv))
@@ -125,6 +127,21 @@ fn security_routes() -> Router<Arc<Site>> {
         .route(&one(paths::NOTICES, "/review"), post(notices::review))
         .route(&one(paths::NOTICES, "/publish"), post(notices::publish))
         .route(&one(paths::NOTICES, "/revise"), post(notices::revise))
+}
+
+/// Upstreams and web-hooks.
+fn neighbour_routes() -> Router<Arc<Site>> {
+    let one = |list: &str, act: &str| format!("{list}/{{id}}{act}");
+    Router::new()
+        .route(paths::UPSTREAMS, get(neighbours::upstreams).post(neighbours::follow))
+        .route(&format!("{}.csv", paths::UPSTREAMS), get(neighbours::upstreams_csv))
+        .route(&format!("{}.json", paths::UPSTREAMS), get(neighbours::upstreams_json))
+        .route(&one(paths::UPSTREAMS, "/sync"), post(neighbours::sync))
+        .route(&one(paths::UPSTREAMS, "/remove"), get(neighbours::ask_unfollow).post(neighbours::unfollow))
+        .route(paths::HOOKS, get(neighbours::hooks).post(neighbours::create_hook))
+        .route(&format!("{}.csv", paths::HOOKS), get(neighbours::hooks_csv))
+        .route(&format!("{}.json", paths::HOOKS), get(neighbours::hooks_json))
+        .route(&one(paths::HOOKS, "/remove"), get(neighbours::ask_remove_hook).post(neighbours::remove_hook))
 }
 
 /// How a page says no.
