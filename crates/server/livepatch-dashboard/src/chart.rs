@@ -158,6 +158,56 @@ pub(crate) fn curve(title: &str, most: u32, lines: &[Line<'_>]) -> Markup {
     }
 }
 
+/// A time with a beginning, in days since 1970.
+pub(crate) struct Span {
+    pub(crate) words: String,
+    pub(crate) start: i64,
+    /// Absent: no end is known.
+    pub(crate) end: Option<i64>,
+    pub(crate) tone: Tone,
+}
+
+/// Spans that belong together.
+pub(crate) struct SpanLane {
+    pub(crate) label: String,
+    pub(crate) spans: Vec<Span>,
+}
+
+/// Spans along a line of time, a lane for each label, with marks at days and a line for today.
+pub(crate) fn time_line(title: &str, today: i64, marks: &[(i64, String)], lanes: &[SpanLane]) -> Markup {
+    const TOP: f64 = 26.0;
+    const BAR: f64 = 9.0;
+    let spans = || lanes.iter().flat_map(|lane| &lane.spans);
+    let first = spans().map(|span| span.start).min().unwrap_or(today).min(today);
+    let last = spans().filter_map(|span| span.end).max().unwrap_or(today).max(today + 30);
+    let x = |day: i64| (day - first) as f64 / (last - first) as f64 * (WIDTH - 16.0) + 8.0;
+    // A lane has a line of words above its bars.
+    let heights: Vec<f64> = lanes.iter().map(|lane| 22.0 + (BAR + 2.0) * lane.spans.len() as f64).collect();
+    let height = TOP + heights.iter().sum::<f64>() + 4.0;
+    let shown = marks.len().div_ceil(10).max(1);
+    html! {
+        figure.chart {
+            svg viewBox={ "0 0 720 " (fixed(height)) } role="img" aria-label=(title) class="waves" {
+                @for (day, word) in marks.iter().step_by(shown) {
+                    line x1=(fixed(x(*day))) x2=(fixed(x(*day))) y1="18" y2=(fixed(height)) class="grid" {}
+                    text x=(fixed(x(*day).clamp(28.0, WIDTH - 28.0))) y="12" class="axis middle" { (word) }
+                }
+                @for (number, lane) in lanes.iter().enumerate() {
+                    @let y = TOP + heights.iter().take(number).sum::<f64>();
+                    text x="8" y=(fixed(y + 12.0)) class="lane" { (lane.label) }
+                    @for (row, span) in lane.spans.iter().enumerate() {
+                        @let (start, end) = (x(span.start), x(span.end.unwrap_or(last)));
+                        rect x=(fixed(start)) y=(fixed(y + 17.0 + (BAR + 2.0) * row as f64)) width=(fixed((end - start).max(2.0)))
+                            height=(fixed(BAR)) rx="2" class=(span.tone.class()) { title { (span.words) } }
+                    }
+                }
+                line x1=(fixed(x(today))) x2=(fixed(x(today))) y1="16" y2=(fixed(height)) class="today" {}
+            }
+            figcaption { (words::TIME_LINE_CAPTION) }
+        }
+    }
+}
+
 /// How often each of some values came, from left to right.
 pub(crate) fn histogram(title: &str, bars: &[(String, u32)]) -> Markup {
     const TOP: f64 = 22.0;

@@ -52,7 +52,13 @@ pub fn livepatches(frame: &Frame, all: &[LivepatchSummary], tiers: &[String], su
             section { h2 { (words::MATRIX) } p { (words::MATRIX_MEANING) } (matrix(all, tiers).to_html()) }
             section { h2 { (words::ALL_LIVEPATCHES) } (livepatch_table(all).to_html()) }
         }
-        @if !support.is_empty() { section { h2 { (words::SUPPORT) } (support_table(support).to_html()) } }
+        @if !support.is_empty() {
+            section {
+                h2 { (words::SUPPORT) }
+                (support_table(support).to_html())
+                p.hint { a href={ (paths::KERNELS) "#time-line" } { (words::ALL_WINDOWS) } }
+            }
+        }
     };
     page(frame, Place::Livepatches, words::LIVEPATCHES, &body)
 }

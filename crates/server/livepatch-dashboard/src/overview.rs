@@ -261,5 +261,6 @@ fn deadlines(frame: &Frame, fleet: &Overview) -> Markup {
         } @else {
             (support_table(&fleet.support).to_html())
         }
+        p.hint { a href={ (paths::KERNELS) "#time-line" } { (words::ALL_WINDOWS) } }
     }
 }

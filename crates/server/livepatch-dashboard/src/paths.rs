@@ -47,7 +47,7 @@ pub const PUBLIC_CVES: &str = "/cves";
 pub const NOT_LIVEPATCHABLE: &str = "/not-livepatchable";
 /// For everybody: how long fixes took; `.csv` and `.json` give the table.
 pub const CLOCK: &str = "/clock";
-/// For everybody: kernels that get livepatches, and until when.
+/// For everybody: kernels that get livepatches, and until when; `.csv` and `.json` give the table of builds.
 pub const KERNELS: &str = "/kernels";
 
 /// One thing of a list.

@@ -1,4 +1,4 @@
-//! Pages for readers, who need no session: vulnerabilities, those that cannot be livepatched, and the kernels that are.
+//! Pages for readers, who need no session: vulnerabilities, and those that cannot be livepatched.
 
 use crate::{
     Cell, Column, CveList, Table, Theme, Tone,
@@ -8,27 +8,6 @@ use crate::{
 };
 use livepatch_api::{CveDetail, CveRefusal, paths as api};
 use maud::{Markup, html};
-
-/// A row of the support matrix, with its newest build.
-#[derive(Clone, Debug)]
-pub struct SupportedKernel {
-    /// `Debian 12`.
-    pub release: String,
-    /// `6.1`.
-    pub series: String,
-    /// Debian's name of the architecture.
-    pub architecture: String,
-    /// Its flavours.
-    pub flavours: Vec<String>,
-    /// A build of it.
-    pub build: String,
-    /// The day on which that build was released.
-    pub released: String,
-    /// The build's last day with livepatches; absent: none is set.
-    pub last_day: Option<String>,
-    /// Whether that day has passed.
-    pub is_over: bool,
-}
 
 const PLACES: [(&str, &str); 5] = [
     (api::NOTICE_PAGES, words::NOTICES),
@@ -134,45 +113,4 @@ pub fn not_livepatchable(all: &[CveRefusal]) -> String {
         @if all.is_empty() { p.empty { (words::NOTHING_REFUSED) } } @else { (table.to_html()) }
     };
     page(paths::NOT_LIVEPATCHABLE, words::NOT_LIVEPATCHABLE, &body)
-}
-
-/// The kernels that get livepatches, and until when.
-pub fn kernels(all: &[SupportedKernel]) -> String {
-    let rows = all.iter().map(|one| {
-        let last = match &one.last_day {
-            Some(day) if one.is_over => {
-                Cell::shown(day.clone(), html! { (day) " " (crate::table::badge(words::ENDED, Tone::Bad)) })
-            }
-            Some(day) => Cell::text(day),
-            None => Cell::none(),
-        };
-        vec![
-            Cell::text(&one.release),
-            Cell::text(&one.series),
-            Cell::text(&one.architecture),
-            Cell::text(one.flavours.join(", ")),
-            Cell::code(&one.build),
-            Cell::text(&one.released),
-            last,
-        ]
-    });
-    let table = Table {
-        caption: words::KERNELS.to_owned(),
-        columns: vec![
-            Column::text("release", words::DISTRIBUTION),
-            Column::text("series", words::SERIES),
-            Column::text("architecture", words::ARCHITECTURE),
-            Column::text("flavours", words::FLAVOURS),
-            Column::text("build", words::BUILD),
-            Column::text("released", words::RELEASED),
-            Column::text("last_day", words::LAST_DAY),
-        ],
-        rows: rows.collect(),
-        export: None,
-    };
-    let body = html! {
-        p { (words::KERNELS_MEANING) " " a href=(api::CALENDAR) { (words::AS_CALENDAR) } }
-        @if all.is_empty() { p.empty { (words::NO_KERNELS) } } @else { (table.to_html()) }
-    };
-    page(paths::KERNELS, words::KERNELS, &body)
 }

@@ -185,6 +185,7 @@ words! {
     ALL_LIVEPATCHES = "All livepatches";
     NO_LIVEPATCHES = "Nothing is published yet:";
     SUPPORT = "Kernel support";
+    ALL_WINDOWS = "Every series on a time line";
     LAST_DAY = "Last day";
     ENDED = "ended";
     ENDS_SOON = "ends soon";

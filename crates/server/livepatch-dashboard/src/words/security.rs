@@ -1,6 +1,7 @@
 //! Words of the pages about vulnerabilities and notices.
 
 use crate::Tone;
+use jiff::civil::Date;
 use livepatch_api::NoticeState;
 
 words! {
@@ -76,7 +77,16 @@ words! {
     BEFORE_NEWS = "before the news";
     ALL_CLOCKS = "All clocks";
     KERNELS = "Kernels";
-    KERNELS_MEANING = "Kernels that get livepatches, each build until its last day. Newest build first.";
+    KERNELS_MEANING = "Kernels that get livepatches, each build until its last day.";
+    TIME_LINE = "Series, what ends soon first";
+    TIME_LINE_CAPTION = "A bar for each build, from its release to its last day. The line is today.";
+    BUILDS_OF_KERNELS = "Builds, newest first";
+    NO_BUILDS = "The kernel catalogue names no build yet, so no day is known.";
+    TRACK = "Track";
+    GA = "the release's own";
+    HWE = "later hardware";
+    WINDOW = "Window";
+    WITHOUT_END = "without a bound";
     AS_CALENDAR = "As a calendar";
     NO_KERNELS = "The kernel catalogue names no build.";
     DISTRIBUTION = "Distribution";
@@ -166,6 +176,18 @@ pub(crate) fn notice_state(state: NoticeState) -> (&'static str, Tone) {
         NoticeState::Reviewed => ("reviewed", Tone::Quiet),
         NoticeState::Published => ("published", Tone::Good),
     }
+}
+
+/// `6.1.192-1, 2026-11-14 to 2027-12-14`.
+pub(crate) fn build_span(version: &str, first: Date, last: Option<Date>) -> String {
+    match last {
+        Some(last) => format!("{version}, {first} to {last}"),
+        None => format!("{version}, from {first}"),
+    }
+}
+
+pub(crate) fn months_of_build(months: u8) -> String {
+    format!("{months} months for each build")
 }
 
 pub(crate) fn text_of(cve: &str) -> String {

@@ -113,6 +113,8 @@ fn security_routes() -> Router<Arc<Site>> {
         .route(&format!("{}.csv", paths::CLOCK), get(public::clock_csv))
         .route(&format!("{}.json", paths::CLOCK), get(public::clock_json))
         .route(paths::KERNELS, get(public::kernels))
+        .route(&format!("{}.csv", paths::KERNELS), get(public::kernels_csv))
+        .route(&format!("{}.json", paths::KERNELS), get(public::kernels_json))
         .route(paths::CVES, get(cves::list))
         .route(&format!("{}.csv", paths::CVES), get(cves::csv))
         .route(&format!("{}.json", paths::CVES), get(cves::json))
