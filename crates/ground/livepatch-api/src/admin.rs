@@ -91,6 +91,71 @@ pub struct PublishHeader {
     pub tier: String,
 }
 
+/// A document of the build that a livepatch came from, for people to read. The server keeps it by its digest, and shows it as
+/// the publisher's word: machines do not ask for it, and the repository does not sign it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildDocumentKind {
+    /// `report.json`: functions, proof of base, judgement. It names the module by digest.
+    Report,
+    /// `provenance.json`: what the module was made from. It names the module by digest.
+    Provenance,
+    /// `test.json`: the steps of the boot test. It names the module by digest.
+    BootTest,
+    /// The console of the boot test. It names nothing.
+    Console,
+    /// The patches, one behind the other. The signed manifest names them by digest.
+    Patch,
+}
+
+/// There is no document of that kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no document of kind '{0}': report, provenance, boot-test, console or patch")]
+pub struct UnknownBuildDocumentKind(String);
+
+/// Bytes of a document of a build, at most.
+pub const LARGEST_BUILD_DOCUMENT: usize = 4 << 20;
+
+impl BuildDocumentKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Report, Self::Provenance, Self::BootTest, Self::Console, Self::Patch];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Provenance => "provenance",
+            Self::BootTest => "boot-test",
+            Self::Console => "console",
+            Self::Patch => "patch",
+        }
+    }
+}
+
+impl std::str::FromStr for BuildDocumentKind {
+    type Err = UnknownBuildDocumentKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownBuildDocumentKind> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| UnknownBuildDocumentKind(text.to_owned()))
+    }
+}
+
+/// A document of a build that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildDocumentSummary {
+    /// What it is.
+    pub kind: BuildDocumentKind,
+    /// SHA-256 of its text.
+    pub sha256: Digest,
+    /// How many characters it has.
+    pub characters: u32,
+    /// Who handed it in.
+    pub actor: String,
+    /// When, RFC 3339.
+    pub added: String,
+}
+
 /// Published or promoted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -23,8 +23,9 @@ pub use access::{
     PasswordSet, Role, UnknownRole, UserRequest, UserSummary,
 };
 pub use admin::{
-    CertificateAdded, CertificateRequest, LivepatchSummary, MachineDetail, MachineSummary, PromoteRequest,
-    PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary, WithdrawRequest,
+    BuildDocumentKind, BuildDocumentSummary, CertificateAdded, CertificateRequest, LARGEST_BUILD_DOCUMENT,
+    LivepatchSummary, MachineDetail, MachineSummary, PromoteRequest, PublishAnswer, PublishHeader,
+    TokenCreated, TokenRequest, TokenSummary, UnknownBuildDocumentKind, WithdrawRequest,
 };
 pub use approval::{ApprovalRequest, ApprovalSummary, ApprovalTakeBack};
 pub use client::{

@@ -25,7 +25,8 @@ pub const ADMIN_TOKENS: &str = "/v1/admin/tokens";
 pub const ADMIN_CERTIFICATES: &str = "/v1/admin/certificates";
 /// POST: body is [`crate::PublishHeader`] as one JSON line, then the module's bytes → [`crate::PublishAnswer`];
 /// GET → list of [`crate::LivepatchSummary`]. `…/NAME/withdraw`: POST [`crate::WithdrawRequest`] →
-/// [`crate::LivepatchSummary`].
+/// [`crate::LivepatchSummary`]. `…/NAME/documents`: GET → list of [`crate::BuildDocumentSummary`].
+/// `…/NAME/documents/KIND` ([`crate::BuildDocumentKind`]): POST the document's bytes → the same list; GET → the bytes.
 pub const ADMIN_LIVEPATCHES: &str = "/v1/admin/livepatches";
 /// POST [`crate::PromoteRequest`] → [`crate::PublishAnswer`].
 pub const ADMIN_PROMOTE: &str = "/v1/admin/promote";

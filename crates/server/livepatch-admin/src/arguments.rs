@@ -263,6 +263,21 @@ pub(crate) struct Publish {
     /// The last tier to publish to.
     #[arg(long, value_name = "TIER")]
     pub(crate) tier: String,
+    /// The builder's report.json, for people to read on the livepatch's page.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Its provenance.json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) provenance: Option<PathBuf>,
+    /// The boot test's test.json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) boot_test: Option<PathBuf>,
+    /// The boot test's console.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) console: Option<PathBuf>,
+    /// The patch; of several, each in the order in which the build took them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) patch: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

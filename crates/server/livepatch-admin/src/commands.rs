@@ -12,8 +12,9 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use livepatch_api::{
-    CertificateAdded, CertificateRequest, LivepatchSummary, MachineSummary, PatchState, PromoteRequest,
-    PublishAnswer, PublishHeader, TokenCreated, TokenRequest, TokenSummary, WithdrawRequest, paths,
+    BuildDocumentKind, BuildDocumentSummary, CertificateAdded, CertificateRequest, LARGEST_BUILD_DOCUMENT,
+    LivepatchSummary, MachineSummary, PatchState, PromoteRequest, PublishAnswer, PublishHeader, TokenCreated,
+    TokenRequest, TokenSummary, WithdrawRequest, paths,
 };
 use livepatch_manifest::{Digest, Manifest};
 use std::{fs, path::Path};
@@ -151,6 +152,7 @@ fn publish(server: &Server, format: Format, request: &Publish) -> Result<()> {
     let manifest = Manifest::parse(&manifest).with_context(|| request.manifest.display().to_string())?;
     let module = read(&request.module, LARGEST_MODULE)?;
     check_locally(&module, &manifest, request)?;
+    let documents = build_documents(request)?;
     if format == Format::Text {
         output::note(&format!(
             "publishing {} ({} KiB) to {} ...",
@@ -163,7 +165,39 @@ fn publish(server: &Server, format: Format, request: &Publish) -> Result<()> {
     body.push(b'\n');
     body.extend_from_slice(&module);
     let answer: PublishAnswer = server.send(paths::ADMIN_LIVEPATCHES, "application/octet-stream", &body)?;
+    for (kind, text) in &documents {
+        let path =
+            access::act_on(paths::ADMIN_LIVEPATCHES, &answer.name, &format!("documents/{}", kind.as_str()));
+        let kept = server.send::<Vec<BuildDocumentSummary>>(&path, "application/octet-stream", text);
+        kept.with_context(|| format!("{} is published; its {} was not taken", answer.name, kind.as_str()))?;
+    }
     show(format, "published", &answer)
+}
+
+/// What goes along with the livepatch, for people to read; read before anything is published.
+fn build_documents(request: &Publish) -> Result<Vec<(BuildDocumentKind, Vec<u8>)>> {
+    use BuildDocumentKind as Kind;
+    let single = [
+        (Kind::Report, &request.report),
+        (Kind::Provenance, &request.provenance),
+        (Kind::BootTest, &request.boot_test),
+        (Kind::Console, &request.console),
+    ];
+    let largest = LARGEST_BUILD_DOCUMENT as u64;
+    let mut documents = Vec::new();
+    for (kind, path) in single {
+        if let Some(path) = path {
+            documents.push((kind, read(path, largest)?));
+        }
+    }
+    let patches = request.patch.iter().map(|path| read(path, largest)).collect::<Result<Vec<_>>>()?.concat();
+    if patches.len() as u64 > largest {
+        bail!("the patches have {} bytes, more than the {largest} allowed", patches.len());
+    }
+    if !request.patch.is_empty() {
+        documents.push((Kind::Patch, patches));
+    }
+    Ok(documents)
 }
 
 /// What the server would say as well, before a module travels for nothing.

@@ -11,6 +11,7 @@
 
 mod administration;
 mod assets;
+mod build;
 mod chart;
 mod clock;
 mod confirm;
@@ -35,6 +36,7 @@ mod words;
 
 pub use administration::{Audit, audit, audit_table, created_secret, key_table, keys, token_table, tokens};
 pub use assets::{Asset, asset};
+pub use build::BuildDocument;
 pub use clock::{ClockList, clock, clock_table};
 pub use confirm::{Question, confirm};
 pub use cves::{CveFilter, CveList, CveView, cve, cve_table, cves};

@@ -1,7 +1,7 @@
 //! Livepatches and kernels: the matrix, and one livepatch.
 
 use crate::{
-    Cell, Column, Frame, Seconds, Table, Tone,
+    BuildDocument, Cell, Column, Frame, Seconds, Table, Tone, build,
     frame::{Place, command, page},
     moment, paths,
     table::badge,
@@ -40,6 +40,8 @@ pub struct LivepatchView {
     pub machines: (u32, u32),
     /// Tiers that it is not in.
     pub further_tiers: Vec<String>,
+    /// What the publisher says of its build.
+    pub documents: Vec<BuildDocument>,
 }
 
 /// All of them; `tiers` in the operator's order.
@@ -185,6 +187,7 @@ pub fn livepatch(frame: &Frame, view: &LivepatchView) -> String {
                 dt { "vermagic" } dd { code { (manifest.module.vermagic) } }
             }
         }
+        (build::documents(view, frame.now))
         @if frame.may(Role::Releaser) && view.release.is_none() && !view.denied && !view.further_tiers.is_empty() {
             section {
                 h2 { (words::PROMOTE) }

@@ -8,11 +8,13 @@ macro_rules! words {
     ($($name:ident = $text:expr;)*) => { $(pub(crate) const $name: &str = $text;)* };
 }
 
+mod build;
 mod fleet;
 mod neighbours;
 mod people;
 mod security;
 
+pub(crate) use build::*;
 pub(crate) use fleet::*;
 pub(crate) use neighbours::*;
 pub(crate) use people::*;

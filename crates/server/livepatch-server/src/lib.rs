@@ -25,6 +25,7 @@ mod approvals;
 mod backoff;
 mod backup;
 mod blocks;
+mod build_documents;
 mod clock;
 mod cves;
 mod database;

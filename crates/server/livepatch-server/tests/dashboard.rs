@@ -489,3 +489,40 @@ fn a_site_is_followed_and_synced_on_the_page() {
         assert!(acts.contains(&act), "{acts:?}");
     }
 }
+
+#[test]
+fn a_builds_documents_are_read_on_the_livepatchs_page() {
+    let server = site();
+    let browser = Browser::with_role(&server, Role::Viewer);
+    let page = pages::one(pages::LIVEPATCHES, &name(1));
+    assert!(browser.get(&page).text.contains("Nothing was handed in about the build"));
+    let (_, manifest) = livepatch(1);
+    let unit = json!({"source": "net/unix/af_unix.c", "object": "vmlinux", "changed": ["unix_gc", EVIL],
+        "why": [{"function": "unix_gc", "why": "edited at line 12"}],
+        "proof": {"functions": 40, "identical": 40, "fields": 900, "unchecked": 0, "differs": []}});
+    let finding = json!({"severity": "warn", "code": "new-state", "subject": "unix_gc", "message": EVIL, "advice": "Look."});
+    let report = json!({"module_sha256": manifest.module.sha256, "units": [unit], "findings": [finding]});
+    let test = json!({"module_sha256": manifest.module.sha256, "passed": true,
+        "steps": [{"step": "load", "passed": true, "seconds": 1.5}], "warnings": []});
+    for (kind, text) in [
+        ("report", report.to_string()),
+        ("boot-test", test.to_string()),
+        ("console", format!("{EVIL}\nbooted")),
+    ] {
+        let at = format!("{}/{}/documents/{kind}", paths::ADMIN_LIVEPATCHES, name(1));
+        server.send::<Value>(&at, &server.admin_key(), text.as_bytes()).unwrap();
+    }
+    let text = browser.get(&page).text;
+    for words in
+        ["unix_gc", "edited at line 12", "none differs", "new-state", "passed", "booted", "admin.key"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("<script>alert") && text.matches("&lt;script&gt;alert(1)").count() >= 3);
+    let whole = browser.get(&format!("{page}/documents/console"));
+    assert!(
+        whole.status == 200 && whole.text.starts_with(EVIL) && whole.policy.contains("default-src 'none'")
+    );
+    assert_eq!(browser.get(&format!("{page}/documents/patch")).status, 404);
+    assert_eq!(Browser::new(&server).get(&format!("{page}/documents/console")).status, 303);
+}

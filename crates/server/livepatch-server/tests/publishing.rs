@@ -3,9 +3,13 @@
 
 mod support;
 
-use livepatch_api::{ErrorCode, LivepatchSummary, PromoteRequest, PublishAnswer, paths};
+use livepatch_api::{
+    AuditEntry, BuildDocumentSummary, ErrorCode, LARGEST_BUILD_DOCUMENT, LivepatchSummary, PromoteRequest,
+    PublishAnswer, paths,
+};
 use livepatch_manifest::{Digest, Manifest};
 use livepatch_trust::{Fetch, FetchError, LoadRequest, Repository};
+use serde_json::json;
 use std::sync::Arc;
 use support::{KEY, RELEASE, STRANGER, Server, describe, livepatch, module, name, refused};
 use url::Url;
@@ -188,4 +192,52 @@ fn malformed_requests_are_refused() {
         let answer = server.send::<PublishAnswer>(paths::ADMIN_LIVEPATCHES, &server.admin_key(), body);
         assert_eq!(refused(answer), (422, ErrorCode::Invalid));
     }
+}
+
+#[test]
+fn documents_of_a_build_are_kept_when_they_are_about_the_module() {
+    let server = Server::with_certificate();
+    let (module, mut manifest) = livepatch(1);
+    let patch = "--- a/fs/teapot.c\n+++ b/fs/teapot.c\n@@ -1 +1 @@\n-pour();\n+if (lid) pour(); // <script>alert(1)</script>\n";
+    manifest.provenance.patch_sha256 = Digest::of(patch.as_bytes());
+    let at = |kind: &str| format!("{}/{}/documents/{kind}", paths::ADMIN_LIVEPATCHES, name(1));
+    let send = |kind: &str, text: &str| -> support::Answer<Vec<BuildDocumentSummary>> {
+        server.send(&at(kind), &server.admin_key(), text.as_bytes())
+    };
+    assert_eq!(refused(send("patch", patch)), (404, ErrorCode::NotFound), "nothing is published yet");
+    publish(&server, &module, &manifest, "edge").unwrap();
+
+    let unsigned = Digest::of(livepatch_module::split(&module).unwrap().body);
+    let report = |digest: &Digest| json!({"schema": 1, "module_sha256": digest, "units": []}).to_string();
+    let statement = |digest: &Digest| json!({"subject": [{"digest": {"sha256": digest}}]}).to_string();
+    let other = Digest::of(b"another module");
+    for (kind, text) in [
+        ("report", report(&other)),
+        ("report", "{}".into()),
+        ("boot-test", report(&other)),
+        ("provenance", statement(&other)),
+        ("provenance", "{\"subject\": 7}".into()),
+        ("patch", format!("{patch} ")),
+    ] {
+        assert_eq!(refused(send(kind, &text)), (409, ErrorCode::Conflict), "{kind} {text}");
+    }
+    for (kind, text) in [("report", "not JSON"), ("report", "[]"), ("console", "a\0b"), ("poem", "x")] {
+        assert_eq!(refused(send(kind, text)), (422, ErrorCode::Invalid), "{kind} {text}");
+    }
+    assert_eq!(refused(send("console", &"x".repeat(LARGEST_BUILD_DOCUMENT + 1))).0, 413);
+    assert_eq!(server.admin_get::<Vec<BuildDocumentSummary>>(at("").trim_end_matches('/')).unwrap(), []);
+
+    send("report", &report(&unsigned)).unwrap();
+    send("boot-test", &report(&manifest.module.sha256)).unwrap();
+    send("provenance", &statement(&unsigned)).unwrap();
+    send("console", "[    0.0] Linux").unwrap();
+    let kept = send("patch", patch).unwrap();
+    let again = send("patch", patch).unwrap();
+    assert_eq!(kept, again, "the same again changes nothing");
+    let kinds: Vec<&str> = kept.iter().map(|document| document.kind.as_str()).collect();
+    assert_eq!(kinds, ["report", "provenance", "boot-test", "console", "patch"]);
+    assert_eq!(kept[4].sha256, manifest.provenance.patch_sha256);
+    assert_eq!(refused(server.get::<serde_json::Value>(&at("patch"), "nobody")).0, 401);
+    let log: Vec<AuditEntry> = server.admin_get(paths::ADMIN_AUDIT).unwrap();
+    assert_eq!(log.iter().filter(|entry| entry.action == "build-document").count(), 5);
 }

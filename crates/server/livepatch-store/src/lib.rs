@@ -8,6 +8,7 @@
 mod access;
 mod approvals;
 mod blocks;
+mod build_documents;
 mod certificates;
 mod cves;
 mod fleet;

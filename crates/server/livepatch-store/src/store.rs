@@ -19,7 +19,7 @@ const POSTGRES_FIRST: Step =
 
 /// The steps after it, the same for both. Named one by one, since the macro that would find them compiles the database
 /// library a second time.
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     (2, "rollouts", include_str!("../../../../migrations/0002_rollouts.sql")),
     (3, "access", include_str!("../../../../migrations/0003_access.sql")),
     (10, "upstreams", include_str!("../../../../migrations/0010_upstreams.sql")),
@@ -35,6 +35,7 @@ const STEPS: [Step; 15] = [
     (70, "clock", include_str!("../../../../migrations/0070_clock.sql")),
     (71, "approvals", include_str!("../../../../migrations/0071_approvals.sql")),
     (72, "transitions", include_str!("../../../../migrations/0072_transitions.sql")),
+    (73, "build documents", include_str!("../../../../migrations/0073_build_documents.sql")),
 ];
 
 /// How long a query waits for another process's write before it gives up.

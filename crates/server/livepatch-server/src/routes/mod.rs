@@ -4,6 +4,7 @@ mod access;
 mod approvals;
 mod blocks;
 mod bodies;
+mod build_documents;
 mod certificates;
 mod check_in;
 mod cves;
@@ -60,6 +61,7 @@ const LARGEST_IMPORT: usize = 48 << 20;
 pub(crate) fn router(site: &Arc<Site>) -> Router {
     let measures = site.settings.metrics_listen.is_none();
     Router::from(operations(measures))
+        .merge(build_documents::router())
         .merge(statics::router(site))
         .merge(web::router())
         .fallback(no_such_address)

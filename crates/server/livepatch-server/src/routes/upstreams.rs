@@ -65,7 +65,10 @@ pub(super) async fn begin_following(
     Ok(find(site, &upstream.name).await?.summary())
 }
 
-pub(super) async fn list(State(site): State<Arc<Site>>, _: Viewer) -> Result<Json<Vec<UpstreamSummary>>, Refusal> {
+pub(super) async fn list(
+    State(site): State<Arc<Site>>,
+    _: Viewer,
+) -> Result<Json<Vec<UpstreamSummary>>, Refusal> {
     Ok(Json(followed(&site).await?))
 }
 

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     clock,
     refusal::Refusal,
-    routes::livepatches::{list_of, promote_to, summary},
+    routes::{
+        build_documents::text_of,
+        livepatches::{list_of, promote_to, summary},
+    },
     site::Site,
 };
 use axum::{
@@ -15,7 +18,7 @@ use axum::{
     response::{Html, Response},
 };
 use livepatch_api::{ErrorCode, Role};
-use livepatch_dashboard::{self as dashboard, Done, LivepatchView, Question, paths};
+use livepatch_dashboard::{self as dashboard, BuildDocument, Done, LivepatchView, Question, paths};
 use std::sync::Arc;
 
 pub(super) async fn list(State(site): State<Arc<Site>>, person: Person) -> Result<Html<String>, WebRefusal> {
@@ -51,7 +54,13 @@ async fn view(site: &Arc<Site>, name: &str) -> Result<LivepatchView, Refusal> {
     let (published, steering, _) = overview::signed(site).await?;
     let missing = || Refusal::new(ErrorCode::NotFound, format!("No livepatch called {name} is published."));
     let entry = published.into_iter().find(|entry| entry.manifest.name == name).ok_or_else(missing)?;
-    let groups = site.database.store().await?.groups().await?;
+    let store = site.database.store().await?;
+    let mut documents = Vec::new();
+    for summary in store.build_documents(&entry.sha256).await? {
+        let text = store.build_document(&entry.sha256, summary.kind).await?.unwrap_or_default();
+        documents.push(BuildDocument { summary, text });
+    }
+    let groups = store.groups().await?;
     let here = || groups.iter().filter(|group| group.build_id == entry.manifest.kernel.build_id);
     let with = here().filter(|group| group.applied_version == Some(entry.manifest.version));
     let tiers = site.tiers().await?;
@@ -63,7 +72,17 @@ async fn view(site: &Arc<Site>, name: &str) -> Result<LivepatchView, Refusal> {
         published: entry.published_at,
         release: entry.schedule.map(|schedule| schedule.release),
         denied: steering.denies(&entry.sha256),
+        documents,
     })
+}
+
+/// A document of the build as it was handed in.
+pub(super) async fn document(
+    State(site): State<Arc<Site>>,
+    person: Person,
+    Path((name, kind)): Path<(String, String)>,
+) -> Result<Response, WebRefusal> {
+    text_of(&site, &name, &kind).await.map_err(|refusal| person.refuse(refusal))
 }
 
 /// Which tier a livepatch shall go to.

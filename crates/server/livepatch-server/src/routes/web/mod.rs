@@ -72,6 +72,7 @@ pub(super) fn router() -> Router<Arc<Site>> {
         .route(&format!("{}.csv", paths::LIVEPATCHES), get(livepatches::csv))
         .route(&format!("{}.json", paths::LIVEPATCHES), get(livepatches::json))
         .route(&one(paths::LIVEPATCHES, ""), get(livepatches::show))
+        .route(&one(paths::LIVEPATCHES, "/documents/{kind}"), get(livepatches::document))
         .route(&one(paths::LIVEPATCHES, "/promote"), get(livepatches::ask_promote).post(livepatches::promote))
         .merge(security_routes())
         .merge(neighbour_routes())
