@@ -14,5 +14,10 @@ CREATE TABLE stall_causes (
     PRIMARY KEY (release, cause)
 );
 
--- Machines by the words that they carry.
+-- Machines by the words that they carry: their counts, and a page of them.
 CREATE INDEX machines_by_tags ON machines (tags, state, revoked_at);
+CREATE INDEX machines_by_tags_and_hostname ON machines (tags, hostname, id);
+
+-- When each row changed last, so that whoever has read them reads on from there.
+ALTER TABLE protection_times ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX protection_times_by_change ON protection_times (changed_at);

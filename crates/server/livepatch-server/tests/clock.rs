@@ -164,7 +164,9 @@ fn a_clock_runs_from_the_news_to_the_last_machine() {
     check_in(&server, &credentials[0], &elsewhere);
     let done = read(&server).unwrap();
     assert_eq!(done.protected_percent, Some(100), "who got it and went on still got it");
-    assert_eq!((&done.first_machine, &done.machines_50), (&clock.first_machine, &clock.machines_50));
+    assert_eq!(done.first_machine, clock.first_machine);
+    // Of machines that come within five minutes only the first and the last are told apart.
+    assert!(at(done.machines_50.as_ref()) >= half);
     assert!(at(done.machines_99.as_ref()) >= ended && at(done.machines_95.as_ref()) >= ended);
 }
 

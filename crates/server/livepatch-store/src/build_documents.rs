@@ -41,7 +41,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn build_documents(&self, module: &Digest) -> Result<Vec<BuildDocumentSummary>, StoreError> {
         let rows = sqlx::query(
-            "SELECT kind, sha256, LENGTH(body) AS characters, actor, added_at FROM build_documents \
+            "SELECT kind, sha256, CAST(LENGTH(body) AS BIGINT) AS characters, actor, added_at FROM build_documents \
              WHERE module_sha256 = $1",
         )
         .bind(module.as_str())

@@ -4,7 +4,7 @@ use crate::{Seconds, Store, StoreError, machines, rows};
 use livepatch_api::{MachineSummary, PatchState};
 use livepatch_kernel::{BuildId, KernelRelease};
 use sqlx::{Any, Row, any::AnyArguments, any::AnyRow, query::Query};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Machines that are alike in everything that the overview asks about. Revoked machines are in none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,13 +180,27 @@ impl Store {
         rows.iter().map(group).collect()
     }
 
+    /// The words that machines can carry, in order: those of the tokens that they enrol with.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn tags(&self) -> Result<BTreeSet<String>, StoreError> {
+        Ok(self.tag_sets().await?.iter().flat_map(|set| rows::words(set)).collect())
+    }
+
+    /// The same as tokens carry them.
+    async fn tag_sets(&self) -> Result<Vec<String>, StoreError> {
+        let rows =
+            sqlx::query("SELECT DISTINCT tags FROM tokens WHERE tags <> ''").fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok(row.try_get("tags")?)).collect()
+    }
+
     async fn conditions(&self, query: &MachineQuery) -> Result<(Vec<String>, Vec<Bind>), StoreError> {
         let (mut conditions, mut binds) = conditions(query);
         if let Some(tag) = &query.tag {
             // Few tokens give few sets of words, so the machines are found by an index.
-            let sets = sqlx::query("SELECT DISTINCT tags FROM machines").fetch_all(&self.pool).await?;
-            let sets = sets.iter().map(|row| row.try_get("tags")).collect::<Result<Vec<String>, _>>()?;
-            let with = sets.into_iter().filter(|set| set.split(',').any(|word| word == tag));
+            let with =
+                self.tag_sets().await?.into_iter().filter(|set| set.split(',').any(|word| word == tag));
             let with = with.map(|set| {
                 binds.push(Bind::Text(set));
                 format!("${}", binds.len())

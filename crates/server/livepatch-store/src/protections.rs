@@ -18,6 +18,8 @@ pub struct ProtectionTime {
     pub above: u32,
     /// The version that they came to.
     pub version: u32,
+    /// Which five minutes, counted from 1970.
+    pub span: i64,
     /// When the first of them did.
     pub first: Seconds,
     /// When the last of them did.
@@ -40,14 +42,15 @@ pub struct HadVersion {
 }
 
 impl Store {
-    /// When machines came to the versions that they had.
+    /// When machines came to the versions that they had, as far as that changed at this time or later. What is given takes
+    /// the place of what was given before with the same build, versions and span.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn protection_times(&self) -> Result<Vec<ProtectionTime>, StoreError> {
-        let statement = "SELECT build_id, above, version, first_at, last_at, machines FROM protection_times \
-                         ORDER BY first_at";
-        let rows = sqlx::query(statement).fetch_all(&self.pool).await?;
+    pub async fn protection_times(&self, since: Seconds) -> Result<Vec<ProtectionTime>, StoreError> {
+        let statement = "SELECT build_id, above, version, span, first_at, last_at, machines FROM protection_times \
+                         WHERE changed_at >= $1";
+        let rows = sqlx::query(statement).bind(since).fetch_all(&self.pool).await?;
         rows.iter().map(protection_time).collect()
     }
 
@@ -122,19 +125,20 @@ pub(crate) async fn keep_protection(
     let (before, now) = since_last.into_inner();
     let at = applied_at(report).unwrap_or(now).max(before).min(now);
     sqlx::query(
-        "INSERT INTO protection_times (build_id, above, version, span, first_at, last_at, machines) \
-         VALUES ($1, $2, $3, $4, $5, $5, 1) ON CONFLICT (build_id, above, version, span) DO UPDATE SET \
+        "INSERT INTO protection_times (build_id, above, version, span, first_at, last_at, machines, changed_at) \
+         VALUES ($1, $2, $3, $4, $5, $5, 1, $6) ON CONFLICT (build_id, above, version, span) DO UPDATE SET \
            first_at = CASE WHEN excluded.first_at < protection_times.first_at \
              THEN excluded.first_at ELSE protection_times.first_at END, \
            last_at = CASE WHEN excluded.last_at > protection_times.last_at \
              THEN excluded.last_at ELSE protection_times.last_at END, \
-           machines = protection_times.machines + 1",
+           machines = protection_times.machines + 1, changed_at = excluded.changed_at",
     )
     .bind(&build)
     .bind(had_version)
     .bind(version)
     .bind(at.div_euclid(SPAN))
     .bind(at)
+    .bind(now)
     .execute(&mut **transaction)
     .await?;
     Ok(())
@@ -154,6 +158,7 @@ fn protection_time(row: &AnyRow) -> Result<ProtectionTime, StoreError> {
         build_id: rows::parse("protection_times.build_id", row.try_get("build_id")?)?,
         above: rows::count("protection_times.above", row.try_get("above")?)?,
         version: rows::count("protection_times.version", row.try_get("version")?)?,
+        span: row.try_get("span")?,
         first: row.try_get("first_at")?,
         last: row.try_get("last_at")?,
         machines: rows::count("protection_times.machines", row.try_get("machines")?)?,

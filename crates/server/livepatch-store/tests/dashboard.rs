@@ -274,12 +274,20 @@ async fn each_machine_counts_once_for_every_version_that_it_came_to() {
         came_to(&ids[0], 3, 2, "2027-01-15T08:20:00Z", NOW + 1300).await;
         came_to(&ids[0], 3, 3, "2027-01-15T08:20:00Z", NOW + 1400).await; // an old report
         came_to(&ids[0], 4, 1, "2027-01-15T08:30:00Z", NOW + 1900).await; // a step back
-        let times = store.protection_times().await.unwrap();
-        let times: Vec<_> = times
-            .iter()
-            .map(|time| (time.above, time.version, time.first - NOW, time.last - NOW, time.machines))
-            .collect();
-        assert_eq!(times, [(0, 1, 0, 40, 2), (0, 2, 700, 700, 1), (1, 2, 1200, 1200, 1)]);
+        let times = async |since| {
+            let times = store.protection_times(since).await.unwrap();
+            let mut times: Vec<_> = times
+                .iter()
+                .map(|time| (time.above, time.version, time.first - NOW, time.last - NOW, time.machines))
+                .collect();
+            times.sort_unstable();
+            times
+        };
+        let all = [(0, 1, 0, 40, 2), (0, 2, 700, 700, 1), (1, 2, 1200, 1200, 1)];
+        assert_eq!(times(0).await, all);
+        assert_eq!(times(NOW + 100).await, all, "the first row changed then");
+        assert_eq!(times(NOW + 101).await, all[1..]);
+        assert_eq!(times(NOW + 1301).await, []);
         let had = store.had_versions().await.unwrap();
         let mut had: Vec<_> = had.iter().map(|had| (had.version, had.machines)).collect();
         had.sort_unstable();

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)] // a failed expectation is the test's answer
 
 use livepatch_api::{
-    AppliedLivepatch, AuditEntry, CheckInRequest, EnrolRequest, Event, EventKind, PatchState, Role,
+    AppliedLivepatch, AuditEntry, BuildDocumentKind, CheckInRequest, EnrolRequest, Event, EventKind,
+    PatchState, Role,
 };
 use livepatch_kernel::{KernelIdentity, Taint};
 use livepatch_manifest::Digest;
@@ -269,6 +270,29 @@ async fn transitions_are_counted_by_how_long_they_took(store: Store) {
     assert_eq!(store.stall_causes("other", 10).await.unwrap(), []);
 }
 
+async fn documents_of_a_build_replace_one_another(store: Store) {
+    use BuildDocumentKind::{Patch, Report};
+    let (module, other) = (Digest::of(b"ko"), Digest::of(b"other"));
+    let keep =
+        async |kind, body: &str, at| store.keep_build_document(&module, kind, body, "ada", at).await.unwrap();
+    assert!(keep(Patch, "é\n", NOW).await);
+    assert!(keep(Report, "{}", NOW + 1).await);
+    assert!(!keep(Patch, "é\n", NOW + 2).await, "as it was");
+    assert!(keep(Report, "{\"schema\": 1}", NOW + 3).await);
+    let kept = store.build_documents(&module).await.unwrap();
+    let shown: Vec<_> =
+        kept.iter().map(|one| (one.kind, one.characters, one.sha256.clone(), one.added.as_str())).collect();
+    let report = Digest::of(b"{\"schema\": 1}");
+    let expected = [
+        (Report, 13, report, "2027-01-15T08:00:03Z"),
+        (Patch, 2, Digest::of("é\n".as_bytes()), "2027-01-15T08:00:00Z"),
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!(store.build_document(&module, Patch).await.unwrap().as_deref(), Some("é\n"));
+    assert_eq!(store.build_document(&other, Patch).await.unwrap(), None);
+    assert_eq!(store.build_documents(&other).await.unwrap(), []);
+}
+
 async fn audit_log_is_a_chain_whoever_writes_at_once(store: Store) {
     let writers: Vec<_> = (0..12)
         .map(|number| {
@@ -374,6 +398,7 @@ on_both! {
     certificates_keep_their_order,
     rollouts_are_kept_and_tallied,
     transitions_are_counted_by_how_long_they_took,
+    documents_of_a_build_replace_one_another,
     audit_log_is_a_chain_whoever_writes_at_once,
     api_keys_hold_until_they_expire_or_are_revoked,
     revoked_tokens_and_machines_are_worth_nothing,

@@ -1,7 +1,7 @@
 //! The clocks of vulnerabilities, from records, mitigations, published livepatches and what machines reported.
 
 use super::{Knowledge, detail::title, engine, knowledge, verdicts::release_of};
-use crate::{refusal::Refusal, site::Site};
+use crate::{clock, refusal::Refusal, site::Site};
 use livepatch_api::{ClockStep, CveClock};
 use livepatch_cve::{
     Arrival, Clock, CveId, LivepatchPolicy, Mitigation,
@@ -11,7 +11,7 @@ use livepatch_cve::{
 use livepatch_kernel::{BuildId, KernelRelease};
 use livepatch_store::{HadVersion, ProtectionTime, Seconds, Store, moment};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,24 +20,57 @@ use tokio::sync::Mutex;
 /// Clocks that are older are read anew: they count hours, and many readers ask.
 const FRESH: Duration = Duration::from_secs(20);
 
+/// Several servers on one database: what one of them stores in its transaction may be seen so many seconds later.
+const OVERLAP: Seconds = 120;
+
 /// The clocks as somebody read them a moment ago, newest vulnerability first.
 #[derive(Debug, Default)]
 pub(crate) struct Clocks {
-    lately: Mutex<Option<(Instant, Arc<Vec<CveClock>>)>>,
+    lately: Mutex<Lately>,
+}
+
+#[derive(Debug, Default)]
+struct Lately {
+    clocks: Option<(Instant, Arc<Vec<CveClock>>)>,
+    times: Times,
+}
+
+/// When machines came to their versions; what was read once is only read again where it changed.
+#[derive(Debug, Default)]
+struct Times {
+    read_at: Seconds,
+    by_build: HashMap<BuildId, BTreeMap<(u32, u32, i64), ProtectionTime>>,
+}
+
+impl Times {
+    async fn read_on(&mut self, store: &Store) -> Result<(), Refusal> {
+        let now = clock::seconds();
+        for time in store.protection_times(self.read_at - OVERLAP).await? {
+            let of_build = self.by_build.entry(time.build_id.clone()).or_default();
+            of_build.insert((time.above, time.version, time.span), time);
+        }
+        self.read_at = now;
+        Ok(())
+    }
 }
 
 impl Clocks {
+    /// Has the clocks read anew: something was published.
+    pub(crate) async fn forget(&self) {
+        self.lately.lock().await.clocks = None;
+    }
+
     /// The clocks of now, or of a moment ago.
     pub(crate) async fn read(&self, site: &Arc<Site>) -> Result<Arc<Vec<CveClock>>, Refusal> {
         // Whoever comes while they are read waits for the same answer.
         let mut lately = self.lately.lock().await;
-        if let Some((at, clocks)) = lately.as_ref()
+        if let Some((at, clocks)) = lately.clocks.as_ref()
             && at.elapsed() < FRESH
         {
             return Ok(Arc::clone(clocks));
         }
-        let clocks = Arc::new(read(site).await?);
-        *lately = Some((Instant::now(), Arc::clone(&clocks)));
+        let clocks = Arc::new(read(site, &mut lately.times).await?);
+        lately.clocks = Some((Instant::now(), Arc::clone(&clocks)));
         Ok(clocks)
     }
 }
@@ -53,7 +86,7 @@ struct News {
 /// Where a vulnerability is mended: by kernel build the first version that does.
 type Remedies = BTreeMap<BuildId, u32>;
 
-async fn read(site: &Arc<Site>) -> Result<Vec<CveClock>, Refusal> {
+async fn read(site: &Arc<Site>, times: &mut Times) -> Result<Vec<CveClock>, Refusal> {
     let store = site.database.store().await?;
     let knowledge = knowledge(site, store, None).await?;
     let mitigations = mitigations(store).await?;
@@ -71,32 +104,46 @@ async fn read(site: &Arc<Site>) -> Result<Vec<CveClock>, Refusal> {
             records.map(|record| (record.id, news(record))).collect::<BTreeMap<_, _>>()
         })
         .await?;
-    let exposures = news.values().map(|news| news.exposure.clone()).collect();
-    let fleet = Fleet {
-        engine: engine(&knowledge, exposures),
-        had: store.had_versions().await?,
-        times: by_build(store.protection_times().await?),
-    };
-    let builds = fleet.builds(&knowledge);
-    let mut counted = HashMap::new();
-    let mut ids: Vec<CveId> = news.keys().chain(remedies.keys()).chain(mitigations.keys()).copied().collect();
-    ids.sort_unstable_by(|one, other| other.cmp(one));
-    ids.dedup();
-    let clocks = ids.into_iter().filter_map(|cve| {
-        let (here, nowhere) = (remedies.get(&cve), Remedies::new());
-        let mends = here.map_or(&nowhere, |(remedies, _)| remedies);
-        let (arrivals, late) = counted.entry(mends.clone()).or_insert_with(|| fleet.count(mends));
-        let exposed = fleet.exposed(cve, mends, &builds);
-        let livepatch = here.and_then(|(_, published)| *published);
-        let mitigation = mitigations.get(&cve).copied();
-        let news = news.get(&cve);
-        // A vulnerability that concerns no machine, and about which nothing was done, has no clock.
-        let concerns = here.is_some() || mitigation.is_some() || exposed > 0;
-        let clock =
-            Clock { public: news.and_then(|news| news.public), mitigation, livepatch, ..Clock::default() };
-        concerns.then(|| wire(cve, news, &clock.with_machines(arrivals.clone(), *late + exposed)))
-    });
-    Ok(clocks.collect())
+    times.read_on(store).await?;
+    let had = store.had_versions().await?;
+    let works = Works { knowledge, mitigations, remedies, news };
+    // Verdicts for many vulnerabilities and kernels take a while.
+    Ok(tokio::task::block_in_place(|| works.clocks(had, times)))
+}
+
+/// What was done about vulnerabilities, and what is known of them.
+struct Works {
+    knowledge: Knowledge,
+    mitigations: BTreeMap<CveId, Seconds>,
+    remedies: BTreeMap<CveId, (Remedies, Option<Seconds>)>,
+    news: BTreeMap<CveId, News>,
+}
+
+impl Works {
+    /// Newest vulnerability first.
+    fn clocks(&self, had: Vec<HadVersion>, times: &Times) -> Vec<CveClock> {
+        let exposures = self.news.values().map(|news| news.exposure.clone()).collect();
+        let fleet = Fleet { engine: engine(&self.knowledge, exposures), had, times };
+        let builds = fleet.builds(&self.knowledge);
+        let mut counted = HashMap::new();
+        let known = self.news.keys().chain(self.remedies.keys()).chain(self.mitigations.keys());
+        let ids: BTreeSet<CveId> = known.copied().collect();
+        let clocks = ids.into_iter().rev().filter_map(|cve| {
+            let (here, nowhere) = (self.remedies.get(&cve), Remedies::new());
+            let mends = here.map_or(&nowhere, |(remedies, _)| remedies);
+            let (arrivals, late) = counted.entry(mends.clone()).or_insert_with(|| fleet.count(mends));
+            let exposed = fleet.exposed(cve, mends, &builds);
+            let livepatch = here.and_then(|(_, published)| *published);
+            let mitigation = self.mitigations.get(&cve).copied();
+            let news = self.news.get(&cve);
+            let public = news.and_then(|news| news.public);
+            let clock = Clock { public, mitigation, livepatch, ..Clock::default() };
+            // A vulnerability that concerns no machine, and about which nothing was done, has no clock.
+            let concerns = here.is_some() || mitigation.is_some() || exposed > 0;
+            concerns.then(|| wire(cve, news, &clock.with_machines(arrivals.clone(), *late + exposed)))
+        });
+        clocks.collect()
+    }
 }
 
 fn news(record: &CveRecord) -> News {
@@ -146,22 +193,14 @@ fn remedies(knowledge: &Knowledge) -> BTreeMap<CveId, (Remedies, Option<Seconds>
     found
 }
 
-fn by_build(times: Vec<ProtectionTime>) -> HashMap<BuildId, Vec<ProtectionTime>> {
-    let mut found: HashMap<BuildId, Vec<ProtectionTime>> = HashMap::new();
-    for time in times {
-        found.entry(time.build_id.clone()).or_default().push(time);
-    }
-    found
-}
-
 /// The machines, as the database counts them.
-struct Fleet {
+struct Fleet<'a> {
     engine: Engine,
     had: Vec<HadVersion>,
-    times: HashMap<BuildId, Vec<ProtectionTime>>,
+    times: &'a Times,
 }
 
-impl Fleet {
+impl Fleet<'_> {
     /// The builds of the catalogue that machines run.
     fn builds(&self, knowledge: &Knowledge) -> HashMap<KernelRelease, KernelBuild> {
         let known = |had: &HadVersion| {
@@ -182,7 +221,7 @@ impl Fleet {
         let mut arrivals = Vec::new();
         for (build, version) in remedies {
             let crossed = |time: &&ProtectionTime| time.above < *version && *version <= time.version;
-            let times = self.times.get(build).into_iter().flatten().filter(crossed);
+            let times = self.times.by_build.get(build).into_iter().flat_map(BTreeMap::values).filter(crossed);
             arrivals.extend(times.map(|time| Arrival {
                 first: time.first,
                 last: time.last,

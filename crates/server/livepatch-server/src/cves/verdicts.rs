@@ -246,9 +246,10 @@ async fn bring_out(site: &Arc<Site>, documents: Vec<(String, Vec<u8>)>) -> Resul
     .await
 }
 
-/// Brings the verdicts up to what was just published, on a site that publishes verdicts. What was published stands
+/// Brings the clocks up to what was just published, and the verdicts on a site that publishes verdicts. What was published stands
 /// whatever comes of this; the log says why verdicts stayed behind.
 pub(crate) async fn follow(site: &Arc<Site>) {
+    site.clocks.forget().await;
     let has_verdicts = site
         .with_publisher(|publisher| Ok(publisher.documents().any(|one| one.name.starts_with(VERDICTS))))
         .await;

@@ -113,7 +113,7 @@ pub(super) async fn list(
             next: page.next.map(|(value, id)| format!("{value} {id}")),
             tiers: site.tiers().await?.names().to_vec(),
             kernels: kernels.into_iter().map(|(release, count)| (release.to_string(), count)).collect(),
-            tags: fleet::by_tag(&store.machines_by_tags().await?).into_iter().map(|one| one.value).collect(),
+            tags: store.tags().await?.into_iter().collect(),
             server: cookies::server(&headers),
         })
     };
