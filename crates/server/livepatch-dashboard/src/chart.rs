@@ -233,12 +233,11 @@ pub(crate) fn histogram(title: &str, bars: &[(String, u32)]) -> Markup {
     }
 }
 
-/// How something went on after a beginning, in seconds.
+/// How something went on, in seconds: a first part, and what followed from its end on.
 pub(crate) struct Course<'a> {
     pub(crate) label: &'a str,
-    /// When it began to go on.
-    pub(crate) start: i64,
-    /// What followed; the later steps may be missing.
+    pub(crate) first: i64,
+    /// Counted from the end of the first part; the later steps may be missing.
     pub(crate) steps: [Option<i64>; 3],
 }
 
@@ -253,29 +252,55 @@ const MARKS: [(i64, &str); 7] = [
     (31_536_000, "1 y"),
 ];
 
-/// One line for each course, from its beginning at the left.
+/// A scale of time that widens what is short.
+#[derive(Clone, Copy)]
+struct Scale {
+    left: f64,
+    width: f64,
+    last: i64,
+}
+
+impl Scale {
+    fn new(left: f64, width: f64, longest: Option<i64>) -> Self {
+        Self { left, width, last: longest.unwrap_or_default().clamp(3600, 100 * 31_536_000) }
+    }
+
+    fn x(self, seconds: i64) -> f64 {
+        let level = |seconds: i64| (seconds.max(0) as f64 / 60.0 + 1.0).log2();
+        self.left + (level(seconds) / level(self.last)).min(1.0) * self.width
+    }
+
+    /// Its marks, with lines down to `bottom`.
+    fn marks(self, title: &str, bottom: f64) -> Markup {
+        html! {
+            text x=(fixed(self.left)) y="12" class="axis" { (title) }
+            @for (seconds, word) in MARKS.into_iter().filter(|(seconds, _)| *seconds <= self.last) {
+                line x1=(fixed(self.x(seconds))) x2=(fixed(self.x(seconds))) y1="36" y2=(fixed(bottom)) class="grid" {}
+                text x=(fixed(self.x(seconds))) y="30" class="axis middle" { (word) }
+            }
+        }
+    }
+}
+
+/// Two scales beside each other, a line for each course: how long the first part took, and how what followed went on.
 pub(crate) fn courses(title: &str, courses: &[Course<'_>]) -> Markup {
-    const LEFT: f64 = 130.0;
-    const TOP: f64 = 26.0;
+    const TOP: f64 = 42.0;
     const LANE: f64 = 24.0;
-    let longest = courses.iter().flat_map(|one| one.steps.into_iter().flatten().chain([one.start])).max();
-    let last = longest.unwrap_or_default().clamp(3600, 100 * 31_536_000) as f64;
-    let level = |seconds: i64| (seconds.max(0) as f64 / 60.0 + 1.0).log2() / (last / 60.0 + 1.0).log2();
-    let x = |seconds: i64| LEFT + level(seconds).min(1.0) * (WIDTH - LEFT - 14.0);
+    let followed = courses.iter().flat_map(|one| one.steps.into_iter().flatten()).max();
+    let before = Scale::new(124.0, 270.0, courses.iter().map(|one| one.first).max());
+    let after = Scale::new(424.0, 276.0, followed);
     let height = TOP + LANE * courses.len() as f64;
     html! {
         figure.chart {
             svg viewBox={ "0 0 720 " (fixed(height)) } role="img" aria-label=(title) class="waves" {
-                @for (seconds, word) in MARKS.into_iter().filter(|(seconds, _)| *seconds as f64 <= last) {
-                    line x1=(fixed(x(seconds))) x2=(fixed(x(seconds))) y1="18" y2=(fixed(height)) class="grid" {}
-                    text x=(fixed(x(seconds))) y="12" class="axis middle" { (word) }
-                }
+                (before.marks(words::FROM_NEWS, height))
+                (after.marks(words::FROM_LIVEPATCH, height))
                 @for (row, one) in courses.iter().enumerate() {
                     @let y = TOP + LANE * row as f64;
                     text x="4" y=(fixed(y + 13.0)) class="lane" { (one.label) }
-                    (stretch(x(0), x(one.start), y, "quiet"))
-                    @let ends = one.steps.map(|step| step.map(x));
-                    @let starts = [Some(x(one.start)), ends[0], ends[1]];
+                    (stretch(before.x(0), before.x(one.first), y, "quiet"))
+                    @let ends = one.steps.map(|step| step.map(|step| after.x(step)));
+                    @let starts = [Some(after.x(0)), ends[0], ends[1]];
                     @for ((start, end), tone) in starts.into_iter().zip(ends).zip(["good", "warn", "bad"]) {
                         @if let (Some(start), Some(end)) = (start, end) { (stretch(start, end, y, tone)) }
                     }

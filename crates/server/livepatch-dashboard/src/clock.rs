@@ -49,7 +49,7 @@ pub fn clock(list: &ClockList) -> String {
 pub fn clock_table(clocks: &[CveClock]) -> Table {
     let rows = clocks.iter().map(|one| {
         vec![
-            Cell::link(&one.cve, &paths::one(paths::PUBLIC_CVES, &one.cve)),
+            named(one),
             priority(one.priority.as_deref()),
             day(one.public.as_deref()),
             after(one.mitigation.as_ref()),
@@ -75,11 +75,18 @@ pub fn clock_table(clocks: &[CveClock]) -> Table {
             Column::number("machines_95_seconds", words::TO_MOST),
             Column::number("machines_99_seconds", words::TO_NEARLY_ALL),
             Column::number("protected_percent", words::PROTECTED_SHARE),
-            Column::text("title", words::TITLE),
+            Column::in_files("title"),
         ],
         rows: rows.collect(),
         export: Some((paths::CLOCK.to_owned(), String::new())),
     }
+}
+
+/// The vulnerability, with its title below.
+fn named(clock: &CveClock) -> Cell {
+    let address = paths::one(paths::PUBLIC_CVES, &clock.cve);
+    let shown = html! { div { a.cve href=(address) { (clock.cve) } @if !clock.title.is_empty() { " " span.ago { (clock.title) } } } };
+    Cell::shown(clock.cve.clone(), shown)
 }
 
 /// How much is protected.
@@ -116,8 +123,9 @@ fn picture(clocks: &[CveClock]) -> Markup {
         .iter()
         .filter_map(|one| {
             let livepatch = seconds(&one.livepatch)?;
-            let steps = [&one.machines_50, &one.machines_95, &one.machines_99].map(seconds);
-            Some(Course { label: &one.cve, start: livepatch, steps })
+            let steps = [&one.machines_50, &one.machines_95, &one.machines_99];
+            let steps = steps.map(|step| seconds(step).map(|after| after.saturating_sub(livepatch)));
+            Some(Course { label: &one.cve, first: livepatch, steps })
         })
         .take(PICTURED)
         .collect();

@@ -15,8 +15,8 @@ pub fn upstreams(frame: &Frame, all: &[UpstreamSummary], tiers: &[String]) -> St
         p { (words::UPSTREAMS_MEANING) }
         @if all.is_empty() {
             p.empty { (words::NO_UPSTREAMS) }
-            (command(words::ANCHOR_COMMAND))
-            (command(words::UPSTREAM_COMMAND))
+            div { (command(words::ANCHOR_COMMAND)) }
+            div { (command(words::UPSTREAM_COMMAND)) }
         } @else {
             (upstream_table(all, frame.now, frame.role).to_html())
             @if frame.may(Role::Releaser) {

@@ -161,7 +161,7 @@ fn series_table(sorted: &[&SupportedSeries], today: Date) -> Table {
             Cell::text(&one.architecture),
             Cell::text(one.flavours.join(", ")),
             Cell::text(window),
-            one.last_day().map_or_else(Cell::none, |day| Cell::text(day.to_string())),
+            one.last_day().map_or_else(Cell::none, day_cell),
             Cell::badge(word, tone),
         ]
     });
@@ -182,6 +182,12 @@ fn series_table(sorted: &[&SupportedSeries], today: Date) -> Table {
     }
 }
 
+/// A day, on one line.
+fn day_cell(day: Date) -> Cell {
+    let text = day.to_string();
+    Cell::shown(text.clone(), html! { time datetime=(text) { (text) } })
+}
+
 /// The builds as a table.
 pub fn build_table(all: &[SupportedKernel], today: Date) -> Table {
     let rows = all.iter().map(|one| {
@@ -190,7 +196,7 @@ pub fn build_table(all: &[SupportedKernel], today: Date) -> Table {
                 let day = day.to_string();
                 Cell::shown(day.clone(), html! { (day) " " (badge(words::ENDED, Tone::Bad)) })
             }
-            Some(day) => Cell::text(day.to_string()),
+            Some(day) => day_cell(day),
             None => Cell::none(),
         };
         vec![
@@ -199,7 +205,7 @@ pub fn build_table(all: &[SupportedKernel], today: Date) -> Table {
             Cell::text(&one.architecture),
             Cell::text(one.flavours.join(", ")),
             Cell::code(&one.build),
-            Cell::text(one.released.to_string()),
+            day_cell(one.released),
             last,
         ]
     });

@@ -31,6 +31,8 @@ pub struct Column {
     pub sort: Option<String>,
     /// Whether it is in this column's order now.
     pub sorted: bool,
+    /// Whether it is in CSV and JSON only: the page says the same elsewhere.
+    pub in_files_only: bool,
 }
 
 /// A field.
@@ -58,7 +60,12 @@ pub struct Table {
 impl Column {
     /// A column of text.
     pub fn text(key: &'static str, title: impl Into<Cow<'static, str>>) -> Self {
-        Self { key, title: title.into(), numeric: false, sort: None, sorted: false }
+        Self { key, title: title.into(), numeric: false, sort: None, sorted: false, in_files_only: false }
+    }
+
+    /// A column of CSV and JSON that the page does not have.
+    pub fn in_files(key: &'static str) -> Self {
+        Self { in_files_only: true, ..Self::text(key, "") }
     }
 
     /// A column of numbers.
@@ -137,11 +144,11 @@ impl Table {
             div.table-wrap {
                 table {
                     caption.hidden { (self.caption) }
-                    thead { tr { @for column in &self.columns { (heading(column)) } } }
+                    thead { tr { @for column in self.columns.iter().filter(|column| !column.in_files_only) { (heading(column)) } } }
                     tbody {
                         @for row in &self.rows {
                             tr {
-                                @for (cell, column) in row.iter().zip(&self.columns) {
+                                @for (cell, column) in row.iter().zip(&self.columns).filter(|(_, column)| !column.in_files_only) {
                                     td class=[column.numeric.then_some("number")] data-label=(column.title) { (cell.shown) }
                                 }
                             }

@@ -1,7 +1,7 @@
 //! An operator's day: first run, publish, machines, a rollout, a bad patch, halt, resume; what a viewer may not.
 
 use crate::{
-    day::{Day, Machine, enrol, publish},
+    day::{Day, Machine, enrol, hand_in, publish},
     support::name,
 };
 use livepatch_api::{
@@ -40,6 +40,7 @@ fn an_operators_day() {
 
     // Publish, three machines, a rollout.
     let manifest = publish(server);
+    hand_in(server, &manifest);
     let mut machines = enrol(server, 3);
     let request = RolloutRequest {
         release: RELEASE.into(),
@@ -112,6 +113,7 @@ fn an_operators_day() {
 fn every_page(day: &Day, machines: &[Machine]) {
     let rollout = pages::one(pages::ROLLOUTS, RELEASE);
     let machine = pages::one(pages::MACHINES, &machines[1].id);
+    let applied = pages::one(pages::MACHINES, &machines[0].id);
     let livepatch = pages::one(pages::LIVEPATCHES, &name(1));
     let by = |word: &str| format!("{}/by/{word}", pages::MACHINES);
     let simulator = format!("{}?profile=emergency&machines=2000&crash=1&runs=2", pages::SIMULATOR);
@@ -121,6 +123,7 @@ fn every_page(day: &Day, machines: &[Machine]) {
         ("machines-by-kernel", &by("kernel")),
         ("machines-by-tag", &by("tag")),
         ("machine", &machine),
+        ("machine-applied", &applied),
         ("rollouts", pages::ROLLOUTS),
         ("rollout", &rollout),
         ("confirm", &format!("{rollout}/resume")),
@@ -151,6 +154,7 @@ fn without_scripts(day: &Day, machines: &[Machine]) {
         (pages::one(pages::ROLLOUTS, RELEASE), "2–5 s"),
         (pages::LIVEPATCHES.to_owned(), "version 1"),
         (pages::one(pages::LIVEPATCHES, &name(1)), "unix_dgram_sendmsg"),
+        (pages::one(pages::LIVEPATCHES, &name(1)), "return -EOPNOTSUPP;"),
         (pages::AUDIT.to_owned(), "rollout-halt"),
         (pages::TOKENS.to_owned(), "the web servers"),
         (pages::KEYS.to_owned(), "admin.key"),
