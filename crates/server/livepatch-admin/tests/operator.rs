@@ -7,6 +7,7 @@ use livepatch_api::{
     CertificateAdded, LivepatchSummary, MachineSummary, PublishAnswer, TierSummary, TokenCreated,
     TokenSummary, UserSummary,
 };
+use livepatch_manifest::Digest;
 use std::{
     fs,
     path::Path,
@@ -77,6 +78,38 @@ fn publishing_confirms_on_one_line() {
     let (out, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(out, format!("published {NAME} version 1: available to edge (targets version 2)\n"));
     assert_eq!((notes.lines().count(), notes.contains(NAME)), (1, true), "{notes}");
+}
+
+#[test]
+fn documents_of_the_build_go_along_with_a_livepatch() {
+    let site = Site::start();
+    site.build();
+    site.add_certificate();
+    let write = |name: &str, text: &str| {
+        fs::write(site.path(name), text).unwrap();
+        site.path(name).to_str().unwrap().to_owned()
+    };
+    let report = |digest: &Digest| serde_json::json!({"module_sha256": digest}).to_string();
+    let own = write("report.json", &report(&Digest::of(&module())));
+    let other = write("other.json", &report(&Digest::of(b"another module")));
+    let console = write("console.log", "[    0.0] Linux");
+    let arguments = site.publish_arguments();
+    let publish = |more: &[&str]| {
+        let mut all: Vec<String> = arguments.to_vec();
+        all.extend(more.iter().map(|word| (*word).to_owned()));
+        all
+    };
+    fn words(arguments: &[String]) -> Vec<&str> {
+        arguments.iter().map(String::as_str).collect()
+    }
+    let missing = site.refused(&words(&publish(&["--patch", "/nowhere/fix.patch"])));
+    assert!(missing.contains("/nowhere/fix.patch cannot be read"), "{missing}");
+    assert_eq!(site.done(&["livepatch", "list"]), "Nothing is published.\n", "nothing half done");
+    site.done(&words(&publish(&["--report", &own, "--console", &console])));
+    // Again, with what it lacked; the livepatch itself is there already.
+    let refused = site.refused(&words(&publish(&["--boot-test", &other])));
+    assert!(refused.contains("is published; its boot-test was not taken"), "{refused}");
+    assert!(refused.contains("of another module"), "{refused}");
 }
 
 #[test]
