@@ -10,6 +10,7 @@ mod approvals;
 mod blocks;
 mod build_documents;
 mod certificates;
+mod counts;
 mod cves;
 mod fleet;
 mod hooks;

@@ -2,6 +2,7 @@
 
 use crate::{
     RolloutResult, Seconds, Store, StoreError,
+    counts::Counts,
     protections::{keep_protection, last_heard},
     rollouts::keep_result,
     rows,
@@ -96,7 +97,9 @@ impl Store {
     /// [`StoreError`].
     pub async fn record_check_in(&self, check_in: &CheckIn, now: Seconds) -> Result<Reported, StoreError> {
         let mut transaction = self.write().await?;
-        let reported = keep(&mut transaction, check_in, now).await?;
+        let mut counts = Counts::default();
+        let reported = keep(&mut transaction, check_in, &mut counts, now).await?;
+        counts.write(&mut transaction, now).await?;
         transaction.commit().await?;
         Ok(reported)
     }
@@ -115,11 +118,13 @@ impl Store {
         order.sort_by_key(|at| check_ins.get(*at).map(|check_in| &check_in.machine_id));
         let mut reported = vec![Reported::SeenBefore; check_ins.len()];
         let mut transaction = self.write().await?;
+        let mut counts = Counts::default();
         for at in order {
             if let (Some(check_in), Some(place)) = (check_ins.get(at), reported.get_mut(at)) {
-                *place = keep(&mut transaction, check_in, now).await?;
+                *place = keep(&mut transaction, check_in, &mut counts, now).await?;
             }
         }
+        counts.write(&mut transaction, now).await?;
         transaction.commit().await?;
         Ok(reported)
     }
@@ -202,18 +207,19 @@ impl Store {
 async fn keep(
     transaction: &mut Transaction<'_, Any>,
     check_in: &CheckIn,
+    counts: &mut Counts,
     now: Seconds,
 ) -> Result<Reported, StoreError> {
     let CheckIn { machine_id, report, results } = check_in;
     let sequence = report.sequence.cast_signed();
     let heard_before = last_heard(transaction, machine_id, report, now).await?;
     if let Some(had_version) = update_machine(transaction, machine_id, sequence, report, now).await? {
-        keep_protection(transaction, machine_id, report, had_version, heard_before..=now).await?;
+        keep_protection(transaction, machine_id, report, had_version, heard_before..=now, counts).await?;
         for event in &report.events {
             keep_event(transaction, machine_id, sequence, event, now).await?;
         }
         for result in results {
-            keep_result(transaction, machine_id, &report.kernel.build_id, result, now).await?;
+            keep_result(transaction, machine_id, &report.kernel.build_id, result, now, counts).await?;
         }
         return Ok(Reported::New);
     }

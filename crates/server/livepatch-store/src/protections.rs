@@ -1,6 +1,6 @@
 //! When machines first had livepatches: what the clock of a vulnerability is read from.
 
-use crate::{Seconds, Store, StoreError, rows};
+use crate::{Seconds, Store, StoreError, counts::Counts, rows};
 use livepatch_api::{CheckInRequest, EventKind, PatchState};
 use livepatch_kernel::{BuildId, KernelRelease};
 use sqlx::{Any, Row, Transaction, any::AnyRow};
@@ -100,6 +100,7 @@ pub(crate) async fn keep_protection(
     report: &CheckInRequest,
     had_version: i64,
     since_last: RangeInclusive<Seconds>,
+    counts: &mut Counts,
 ) -> Result<(), StoreError> {
     // While the transition runs, tasks may still be in the old code.
     let applied = report.applied.as_ref().filter(|_| report.state != PatchState::Applying);
@@ -124,20 +125,38 @@ pub(crate) async fn keep_protection(
         .await?;
     let (before, now) = since_last.into_inner();
     let at = applied_at(report).unwrap_or(now).max(before).min(now);
+    counts.protect(build, had_version, version, at);
+    Ok(())
+}
+
+/// Which five minutes a time is in.
+pub(crate) fn span(at: Seconds) -> i64 {
+    at.div_euclid(SPAN)
+}
+
+/// Adds machines to a row: build, version before, version and span; the first time, the last, and how many.
+pub(crate) async fn add(
+    transaction: &mut Transaction<'_, Any>,
+    (build, above, version, span): (&str, i64, i64, i64),
+    (first, last, machines): (Seconds, Seconds, i64),
+    now: Seconds,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO protection_times (build_id, above, version, span, first_at, last_at, machines, changed_at) \
-         VALUES ($1, $2, $3, $4, $5, $5, 1, $6) ON CONFLICT (build_id, above, version, span) DO UPDATE SET \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (build_id, above, version, span) DO UPDATE SET \
            first_at = CASE WHEN excluded.first_at < protection_times.first_at \
              THEN excluded.first_at ELSE protection_times.first_at END, \
            last_at = CASE WHEN excluded.last_at > protection_times.last_at \
              THEN excluded.last_at ELSE protection_times.last_at END, \
-           machines = protection_times.machines + 1, changed_at = excluded.changed_at",
+           machines = protection_times.machines + excluded.machines, changed_at = excluded.changed_at",
     )
-    .bind(&build)
-    .bind(had_version)
+    .bind(build)
+    .bind(above)
     .bind(version)
-    .bind(at.div_euclid(SPAN))
-    .bind(at)
+    .bind(span)
+    .bind(first)
+    .bind(last)
+    .bind(machines)
     .bind(now)
     .execute(&mut **transaction)
     .await?;

@@ -1,6 +1,6 @@
 //! Rollouts, and what came of them on machines.
 
-use crate::{Seconds, Store, StoreError, rows, transitions::keep_transition};
+use crate::{Seconds, Store, StoreError, counts::Counts, rows};
 use livepatch_kernel::BuildId;
 use livepatch_rollout::{Rollout, Signal, Tally};
 use sqlx::{Any, Row, Transaction, any::AnyRow};
@@ -195,6 +195,7 @@ pub(crate) async fn keep_result(
     build: &BuildId,
     result: &RolloutResult,
     now: Seconds,
+    counts: &mut Counts,
 ) -> Result<(), StoreError> {
     let flag = |signal: Signal| i64::from(result.signals.contains(&signal));
     // A machine that gave a sign of trouble had it.
@@ -222,7 +223,8 @@ pub(crate) async fn keep_result(
     .bind(flag(Signal::FailedLoad))
     .execute(&mut **transaction)
     .await?;
-    keep_transition(transaction, result).await
+    counts.tell(result);
+    Ok(())
 }
 
 fn document(rollout: &Rollout) -> Result<String, StoreError> {

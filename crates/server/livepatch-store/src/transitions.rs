@@ -1,6 +1,6 @@
 //! How transitions to a release went: how long they took, and what held those back that were reverted.
 
-use crate::{RolloutResult, Store, StoreError, rows};
+use crate::{Store, StoreError, rows};
 use sqlx::{Any, Row, Transaction, any::AnyRow};
 
 /// The times that are told apart, in milliseconds. The kernel begins to nudge sleeping tasks after 15 seconds, and the
@@ -55,34 +55,48 @@ impl Store {
     }
 }
 
-/// Counts what a report says of a transition, within the report's transaction.
-pub(crate) async fn keep_transition(
+/// The bound that a time is counted at; 0: longer than all.
+pub(crate) fn bound(took_ms: u32) -> i64 {
+    TRANSITION_BOUNDS.into_iter().find(|bound| took_ms <= *bound).map_or(0, i64::from)
+}
+
+/// Adds transitions that took no longer than a bound.
+pub(crate) async fn add_time(
     transaction: &mut Transaction<'_, Any>,
-    result: &RolloutResult,
+    release: &str,
+    bound: i64,
+    count: i64,
 ) -> Result<(), StoreError> {
-    if let Some(took) = result.transition_ms {
-        let bound = TRANSITION_BOUNDS.into_iter().find(|bound| took <= *bound).unwrap_or(0);
-        sqlx::query(
-            "INSERT INTO transition_times (release, up_to, transitions) VALUES ($1, $2, 1) \
-             ON CONFLICT (release, up_to) DO UPDATE SET transitions = transition_times.transitions + 1",
-        )
-        .bind(&result.release)
-        .bind(i64::from(bound))
-        .execute(&mut **transaction)
-        .await?;
-    }
-    for cause in result.stall_causes.iter().take(STALL_CAUSES) {
-        sqlx::query(
-            "INSERT INTO stall_causes (release, cause, stalls) SELECT $1, $2, 1 \
-             WHERE (SELECT COUNT(*) FROM stall_causes WHERE release = $1) < $3 \
-               OR EXISTS (SELECT 1 FROM stall_causes WHERE release = $1 AND cause = $2) \
-             ON CONFLICT (release, cause) DO UPDATE SET stalls = stall_causes.stalls + 1",
-        )
-        .bind(&result.release)
-        .bind(cause)
-        .bind(MOST_CAUSES)
-        .execute(&mut **transaction)
-        .await?;
-    }
+    sqlx::query(
+        "INSERT INTO transition_times (release, up_to, transitions) VALUES ($1, $2, $3) \
+         ON CONFLICT (release, up_to) DO UPDATE SET transitions = transition_times.transitions + excluded.transitions",
+    )
+    .bind(release)
+    .bind(bound)
+    .bind(count)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+/// Adds stalls with a cause.
+pub(crate) async fn add_stall(
+    transaction: &mut Transaction<'_, Any>,
+    release: &str,
+    cause: &str,
+    count: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO stall_causes (release, cause, stalls) SELECT $1, $2, $3 \
+         WHERE (SELECT COUNT(*) FROM stall_causes WHERE release = $1) < $4 \
+           OR EXISTS (SELECT 1 FROM stall_causes WHERE release = $1 AND cause = $2) \
+         ON CONFLICT (release, cause) DO UPDATE SET stalls = stall_causes.stalls + excluded.stalls",
+    )
+    .bind(release)
+    .bind(cause)
+    .bind(count)
+    .bind(MOST_CAUSES)
+    .execute(&mut **transaction)
+    .await?;
     Ok(())
 }

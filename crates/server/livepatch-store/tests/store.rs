@@ -246,7 +246,7 @@ async fn transitions_are_counted_by_how_long_they_took(store: Store) {
     let mut sequence = 0;
     let mut tell = async |result: RolloutResult| {
         sequence += 1;
-        store.record_check_in("a", &report(sequence), &[result], NOW).await.unwrap();
+        store.record_check_in(&check_in("a", report(sequence), vec![result]), NOW).await.unwrap();
     };
     for took in [0, 500, 501, 120_000, 120_001, u32::MAX] {
         tell(went(Some(took), &[])).await;
