@@ -99,17 +99,23 @@ pub(crate) fn needed_by_browser() -> Vec<&'static str> {
 /// # Errors
 /// When apt fails, with its log's path.
 pub(crate) fn ensure(packages: &[&'static str], log: &Path, step: &Step) -> Result<()> {
-    let missing = missing(packages)?;
-    if missing.is_empty() {
+    let needed = missing(packages)?;
+    if needed.is_empty() {
         step.note(format!("all {} are installed", packages.len()));
         return Ok(());
     }
-    step.note(format!("installing {}", missing.join(" ")));
+    step.note(format!("installing {}", needed.join(" ")));
     ensure_index(log, step)?;
-    if install(&missing, log, step).is_err() {
+    if install(&needed, log, step).is_err() {
         // The index may be older than what the mirrors still have.
         update(log, step)?;
-        install(&missing, log, step)?;
+        install(&needed, log, step)?;
+    }
+    // What was there already may be of another release, and apt has taken it away for what is new: backports' qemu-utils for QEMU.
+    let pushed_out = missing(packages)?;
+    if !pushed_out.is_empty() {
+        step.note(format!("installing again {}", pushed_out.join(" ")));
+        install(&pushed_out, log, step)?;
     }
     Ok(())
 }
