@@ -3,7 +3,7 @@
 //! One approves a livepatch for the tier, and somebody else takes it there, by promotion or in a rollout. Names are those of the audit
 //! log: whoever has a user and an API key has two, so admins who want the rule make one for each person.
 
-use crate::{refusal::Refusal, routes::Actor, site::Site};
+use crate::{Tiers, refusal::Refusal, routes::Actor, site::Site};
 use livepatch_api::{ApprovalSummary, ErrorCode};
 
 /// What somebody may do by what others have approved.
@@ -17,10 +17,11 @@ impl Approved {
     /// By everybody but this one.
     pub(crate) async fn for_actor(site: &Site, actor: &Actor) -> Result<Self, Refusal> {
         let guarded = site.settings.two_people_for.clone();
-        let approvals = match guarded.is_empty() {
-            true => Vec::new(),
-            false => site.database.store().await?.approvals().await?,
-        };
+        let mut approvals = Vec::new();
+        if !guarded.is_empty() {
+            check_names(&guarded, &site.tiers().await?)?;
+            approvals = site.database.store().await?.approvals().await?;
+        }
         Ok(Self { guarded, approvals, actor: actor.name.clone() })
     }
 
@@ -42,4 +43,24 @@ impl Approved {
             ),
         ))
     }
+}
+
+/// A guard on a tier that is not there guards nothing: until it is put right, nobody brings anything anywhere.
+fn check_names(guarded: &[String], tiers: &Tiers) -> Result<(), Refusal> {
+    match guarded.iter().find(|name| !tiers.names().contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(Refusal::conflict(format!(
+            "the server was started with --two-people-for {name}, and there is no tier called {name} among {tiers}; start it with the right name"
+        ))),
+    }
+}
+
+/// Refuses to rename or to remove a guarded tier: its livepatches would be another tier's, by one person's word.
+pub(crate) fn check_stays(site: &Site, tier: &str) -> Result<(), Refusal> {
+    if !site.settings.two_people_for.iter().any(|guarded| guarded == tier) {
+        return Ok(());
+    }
+    Err(Refusal::conflict(format!(
+        "{tier} wants two people; start the server without --two-people-for {tier} before you rename or remove it"
+    )))
 }

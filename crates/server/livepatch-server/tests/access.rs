@@ -6,8 +6,8 @@ mod support;
 use livepatch_api::{
     ApiKeyCreated, ApiKeyRequest, ApiKeySummary, ApprovalRequest, ApprovalSummary, ApprovalTakeBack,
     AuditEntry, CertificateAdded, CertificateRequest, EnrolAnswer, ErrorCode, MachineDetail,
-    PromoteAllRequest, PromoteRequest, PublishAnswer, Role, RolloutView, TokenCreated, TokenRequest,
-    TokenSummary, paths,
+    PromoteAllRequest, PromoteRequest, PublishAnswer, Role, RolloutView, TierChange, TierSummary,
+    TokenCreated, TokenRequest, TokenSummary, paths,
 };
 use serde_json::{Value, json};
 use std::{
@@ -212,4 +212,25 @@ fn nothing_comes_to_a_guarded_tier_by_one_persons_word() {
     approve(&ada).unwrap();
     assert!(promote(&grace).unwrap().tiers.contains(&"stable".to_owned()));
     assert_eq!(promote_all(&ada).unwrap(), [], "it is there already");
+
+    // The guard does not go with the name.
+    for change in [
+        TierChange::Rename { name: "stable".into(), to: "calm".into() },
+        TierChange::Remove { name: "stable".into(), move_to: Some("edge".into()) },
+    ] {
+        let answer = server.admin_post::<Vec<TierSummary>>(paths::ADMIN_TIERS, &change);
+        assert_eq!(refused(answer), (409, ErrorCode::Conflict));
+    }
+}
+
+#[test]
+fn a_guard_on_a_tier_that_is_not_there_lets_nothing_pass() {
+    let arguments = ["--two-people-for", "stabel"];
+    let server = Server::start_with(tempfile::tempdir().unwrap(), &arguments, &[]);
+    let certificate = CertificateRequest { pem: KEY.certificate().to_pem().to_owned() };
+    server.admin_post::<CertificateAdded>(paths::ADMIN_CERTIFICATES, &certificate).unwrap();
+    let (module, manifest) = livepatch(1);
+    let (status, error) = server.publish::<PublishAnswer>(&module, &manifest, "stable").unwrap_err();
+    assert_eq!((status, error.code), (409, ErrorCode::Conflict));
+    assert!(error.message.contains("stabel"), "{}", error.message);
 }

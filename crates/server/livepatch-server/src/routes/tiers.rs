@@ -4,7 +4,14 @@ use super::{
     extract::{Admin, Document, Releaser, Viewer},
     livepatches::{check_no_rollout, union},
 };
-use crate::{Tiers, approvals::Approved, clock, publish::known_tier, refusal::Refusal, site::Site};
+use crate::{
+    Tiers,
+    approvals::{Approved, check_stays},
+    clock,
+    publish::known_tier,
+    refusal::Refusal,
+    site::Site,
+};
 use axum::{Json, extract::State};
 use livepatch_api::{PromoteAllRequest, PublishAnswer, TierChange, TierSummary};
 use livepatch_rollout::State as RolloutState;
@@ -60,6 +67,7 @@ pub(crate) async fn change(
             ("tier-create", name, names.to_string())
         }
         TierChange::Rename { name, to } => {
+            check_stays(&site, &name)?;
             rename(&site, store, &tiers, &name, &to).await?;
             ("tier-rename", name, to)
         }
@@ -69,6 +77,7 @@ pub(crate) async fn change(
             ("tier-reorder", names.to_string(), String::new())
         }
         TierChange::Remove { name, move_to } => {
+            check_stays(&site, &name)?;
             remove(store, &tiers, &name, move_to.as_deref()).await?;
             ("tier-remove", name, move_to.unwrap_or_default())
         }
