@@ -94,6 +94,7 @@ pub struct PublishHeader {
 /// A document of the build that a livepatch came from, for people to read. The server keeps it by its digest, and shows it as
 /// the publisher's word: machines do not ask for it, and the repository does not sign it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BuildDocumentKind {
     /// `report.json`: functions, proof of base, judgement. It names the module by digest.
@@ -143,6 +144,7 @@ impl std::str::FromStr for BuildDocumentKind {
 
 /// A document of a build that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BuildDocumentSummary {
     /// What it is.
     pub kind: BuildDocumentKind,

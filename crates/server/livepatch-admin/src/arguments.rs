@@ -12,7 +12,7 @@ use crate::tier::{BlockCommand, TierCommand};
 use crate::upstream::{BundleCommand, TrustAnchor, UpstreamCommand};
 use crate::user::UserCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use livepatch_api::Role;
+use livepatch_api::{BuildDocumentKind, Role};
 use std::path::PathBuf;
 use url::Url;
 
@@ -298,6 +298,21 @@ pub(crate) enum LivepatchCommand {
     /// Show what is published, and where.
     #[command(visible_alias = "patches")]
     List,
+    /// Show what was handed in about the build that a livepatch came from.
+    Documents {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Print a document of the build that a livepatch came from, as it was handed in.
+    Document {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// report, provenance, boot-test, console or patch.
+        #[arg(value_name = "KIND")]
+        kind: BuildDocumentKind,
+    },
     /// Take a livepatch back for good: no machine loads it any more, here and downstream.
     Withdraw {
         /// Its name.

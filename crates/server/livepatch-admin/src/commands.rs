@@ -65,6 +65,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Command::Livepatch(LivepatchCommand::List) => {
             list_livepatches(format, server.get(paths::ADMIN_LIVEPATCHES)?)
         }
+        Command::Livepatch(LivepatchCommand::Documents { name }) => {
+            let path = access::act_on(paths::ADMIN_LIVEPATCHES, name, "documents");
+            list_documents(format, server.get(&path)?)
+        }
+        Command::Livepatch(LivepatchCommand::Document { name, kind }) => {
+            let path =
+                access::act_on(paths::ADMIN_LIVEPATCHES, name, &format!("documents/{}", kind.as_str()));
+            output::line(server.text(&path)?.trim_end_matches('\n'))
+        }
         Command::Livepatch(LivepatchCommand::Withdraw { name, reason }) => {
             let path = access::act_on(paths::ADMIN_LIVEPATCHES, name, "withdraw");
             let request = WithdrawRequest { reason: reason.clone() };
@@ -168,7 +177,7 @@ fn publish(server: &Server, format: Format, request: &Publish) -> Result<()> {
     for (kind, text) in &documents {
         let path =
             access::act_on(paths::ADMIN_LIVEPATCHES, &answer.name, &format!("documents/{}", kind.as_str()));
-        let kept = server.send::<Vec<BuildDocumentSummary>>(&path, "application/octet-stream", text);
+        let kept = server.send::<Vec<BuildDocumentSummary>>(&path, "text/plain; charset=utf-8", text);
         kept.with_context(|| format!("{} is published; its {} was not taken", answer.name, kind.as_str()))?;
     }
     show(format, "published", &answer)
@@ -198,6 +207,23 @@ fn build_documents(request: &Publish) -> Result<Vec<(BuildDocumentKind, Vec<u8>)
         documents.push((Kind::Patch, patches));
     }
     Ok(documents)
+}
+
+fn list_documents(format: Format, documents: Vec<BuildDocumentSummary>) -> Result<()> {
+    if format == Format::Json {
+        return output::json(&documents);
+    }
+    let rows = documents.into_iter().map(|one| {
+        vec![
+            one.kind.as_str().to_owned(),
+            one.characters.to_string(),
+            one.added,
+            one.actor,
+            one.sha256.to_string(),
+        ]
+    });
+    let header = ["document", "characters", "added", "by", "SHA-256"];
+    output::table(&header, rows.collect(), "Nothing was handed in; livepatch-admin publish --report does.")
 }
 
 /// What the server would say as well, before a module travels for nothing.

@@ -221,9 +221,10 @@ fn documents_of_a_build_are_kept_when_they_are_about_the_module() {
     ] {
         assert_eq!(refused(send(kind, &text)), (409, ErrorCode::Conflict), "{kind} {text}");
     }
-    for (kind, text) in [("report", "not JSON"), ("report", "[]"), ("console", "a\0b"), ("poem", "x")] {
+    for (kind, text) in [("report", "not JSON"), ("report", "[]"), ("console", "a\0b")] {
         assert_eq!(refused(send(kind, text)), (422, ErrorCode::Invalid), "{kind} {text}");
     }
+    assert_eq!(refused(send("poem", "x")), (404, ErrorCode::NotFound), "there is no such address");
     assert_eq!(refused(send("console", &"x".repeat(LARGEST_BUILD_DOCUMENT + 1))).0, 413);
     assert_eq!(server.admin_get::<Vec<BuildDocumentSummary>>(at("").trim_end_matches('/')).unwrap(), []);
 

@@ -22,10 +22,12 @@ fn lines(stage: &Stage) -> Vec<Vec<String>> {
         token create --tier edge
         token list
         token revoke x
-        publish {module} --manifest {manifest} --tier edge
+        publish {module} --manifest {manifest} --tier edge --report {record}
         promote x --to edge
         promote --all-from edge --to beta
         livepatch list
+        livepatch documents x
+        livepatch document x report
         livepatch withdraw x --reason bad
         tier list
         tier create lab

@@ -64,6 +64,7 @@ kind!(Rss, "application/rss+xml", "RSS 2.0.");
 kind!(Atom, "application/atom+xml", "Atom (RFC 4287).");
 kind!(Calendar, "text/calendar; charset=utf-8", "iCalendar (RFC 5545).");
 kind!(Bundle, "application/x-tar", "A bundle: a tar archive.");
+kind!(Text, "text/plain; charset=utf-8", "Text.");
 kind!(Measures, "text/plain; version=0.0.4", "Prometheus's text form.");
 
 impl<T> Verbatim<T> {

@@ -5,7 +5,7 @@ use crate::{
     refusal::Refusal,
     routes::{
         Admin, Archive, Bearer, Document, EnrolmentSecret, MachineSecret, ModuleBody, Operator, Parameters,
-        Releaser, Segment, Viewer,
+        PlainText, Releaser, Segment, Viewer,
     },
 };
 use aide::{
@@ -100,6 +100,22 @@ impl OperationInput for Archive {
         let schema = json_schema!({"type": "string", "contentMediaType": "application/x-tar"});
         let about = "A bundle, as `/v1/admin/bundle` of the upstream gave it.";
         body(context, operation, "application/x-tar", schema, about);
+    }
+
+    fn inferred_early_responses(_: &mut GenContext, _: &mut Operation) -> Responses {
+        refusals(&[ErrorCode::TooLarge, ErrorCode::Invalid])
+    }
+}
+
+impl OperationInput for PlainText {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        body(
+            context,
+            operation,
+            "text/plain",
+            json_schema!({"type": "string"}),
+            "Text in UTF-8, without zero bytes.",
+        );
     }
 
     fn inferred_early_responses(_: &mut GenContext, _: &mut Operation) -> Responses {

@@ -8,7 +8,7 @@ mod inputs;
 mod operation;
 
 pub(crate) use answers::{
-    Atom, Bundle, Calendar, Created, File, Html, Kept, Measures, Perhaps, Rss, Verbatim,
+    Atom, Bundle, Calendar, Created, File, Html, Kept, Measures, Perhaps, Rss, Text, Verbatim,
 };
 pub(crate) use operation::{everybody, machines, operators, watchers};
 

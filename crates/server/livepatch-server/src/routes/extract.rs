@@ -95,6 +95,9 @@ pub(crate) struct ModuleBody(pub(crate) Bytes);
 /// A tar archive as a body, as it comes in.
 pub(crate) struct Archive(pub(crate) Body);
 
+/// Text as a body, in UTF-8 and without zero bytes: the database holds none.
+pub(crate) struct PlainText(pub(crate) String);
+
 /// The parts of the address that differ from request to request, in the order of the route.
 pub(crate) struct Segment<T>(pub(crate) T);
 
@@ -163,6 +166,17 @@ impl<S: Send + Sync> FromRequest<S> for ModuleBody {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         Ok(Self(Bytes::from_request(request, state).await?))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for PlainText {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let body = Bytes::from_request(request, state).await?;
+        let text = std::str::from_utf8(&body).ok().filter(|text| !text.contains('\0'));
+        let text = text.ok_or_else(|| Refusal::invalid("the body is no UTF-8 text"))?;
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) use web::Glances;
 
 pub(crate) use extract::{
     Actor, Admin, Archive, Bearer, Document, EnrolmentSecret, MachineSecret, ModuleBody, Operator,
-    Parameters, Releaser, Segment, Viewer,
+    Parameters, PlainText, Releaser, Segment, Viewer,
 };
 pub(crate) use operations::operations;
 
@@ -61,7 +61,6 @@ const LARGEST_IMPORT: usize = 48 << 20;
 pub(crate) fn router(site: &Arc<Site>) -> Router {
     let measures = site.settings.metrics_listen.is_none();
     Router::from(operations(measures))
-        .merge(build_documents::router())
         .merge(statics::router(site))
         .merge(web::router())
         .fallback(no_such_address)

@@ -40,6 +40,7 @@ pub(crate) fn operations(measures: bool) -> Operations {
         .layer(DefaultBodyLimit::max(LARGEST_DOCUMENT));
     documents
         .merge(releases::module_operations())
+        .merge(releases::build_document_operations())
         .merge(releases::bundle_operations())
         .merge(security::cve_operations())
 }

@@ -3,7 +3,10 @@
 use super::{Operations, act, one};
 use crate::{
     openapi::operators,
-    routes::{LARGEST_PUBLISH, approvals, certificates, hooks, livepatches, rollouts, tiers, upstreams},
+    routes::{
+        LARGEST_PUBLISH, approvals, build_documents, certificates, hooks, livepatches, rollouts, tiers,
+        upstreams,
+    },
 };
 use aide::axum::{
     ApiRouter,
@@ -12,7 +15,7 @@ use aide::axum::{
 use axum::extract::DefaultBodyLimit;
 use livepatch_api::{
     ErrorCode::{Conflict, ModuleRefused, NotFound},
-    paths,
+    LARGEST_BUILD_DOCUMENT, paths,
 };
 
 /// Livepatches, which are large.
@@ -40,6 +43,46 @@ pub(super) fn module_operations() -> Operations {
             ),
         )
         .layer(DefaultBodyLimit::max(LARGEST_PUBLISH))
+}
+
+/// What people read of the builds that livepatches came from.
+pub(super) fn build_document_operations() -> Operations {
+    let documents = act(paths::ADMIN_LIVEPATCHES, "name", "documents");
+    ApiRouter::new()
+        .api_route(
+            &documents,
+            get_with(
+                build_documents::list,
+                operators(
+                    "list-build-documents",
+                    "What the publisher handed in about the build that a livepatch came from",
+                    "livepatch-admin livepatch documents",
+                    &[],
+                ),
+            ),
+        )
+        .api_route(
+            &one(&documents, "kind"),
+            post_with(
+                build_documents::add,
+                operators(
+                    "add-build-document",
+                    "Keep a document of a build, in the place of another one of its kind",
+                    "livepatch-admin publish --report",
+                    &[Conflict],
+                ),
+            )
+            .get_with(
+                build_documents::show,
+                operators(
+                    "show-build-document",
+                    "A document of a build as it was handed in",
+                    "livepatch-admin livepatch document",
+                    &[],
+                ),
+            ),
+        )
+        .layer(DefaultBodyLimit::max(LARGEST_BUILD_DOCUMENT))
 }
 
 /// Bundles, which may be of any size.

@@ -15,9 +15,9 @@ use crate::{
 };
 use axum::{
     extract::{Path, Query, State},
-    response::{Html, Response},
+    response::{Html, IntoResponse as _, Response},
 };
-use livepatch_api::{ErrorCode, Role};
+use livepatch_api::{ErrorCode, Role, UnknownBuildDocumentKind};
 use livepatch_dashboard::{self as dashboard, BuildDocument, Done, LivepatchView, Question, paths};
 use std::sync::Arc;
 
@@ -82,7 +82,10 @@ pub(super) async fn document(
     person: Person,
     Path((name, kind)): Path<(String, String)>,
 ) -> Result<Response, WebRefusal> {
-    text_of(&site, &name, &kind).await.map_err(|refusal| person.refuse(refusal))
+    let unknown = |error: UnknownBuildDocumentKind| Refusal::new(ErrorCode::NotFound, error.to_string());
+    let kind = kind.parse().map_err(unknown).map_err(|refusal| person.refuse(refusal))?;
+    let text = text_of(&site, &name, kind).await.map_err(|refusal| person.refuse(refusal))?;
+    Ok(text.into_response())
 }
 
 /// Which tier a livepatch shall go to.
